@@ -1,0 +1,174 @@
+"""What every provider dialect is: four verbs over plain structs, and no transport.
+
+The router hands a dialect a `Call` (what the client wants) and a `Target` (whom we ask, and how its
+wire differs from the book), and gets bytes to send; it feeds the bytes that come back and gets answers,
+stream events and failures. A new provider is a new implementation of `Dialect`, nothing else.
+"""
+
+from collections.abc import Mapping, Sequence
+from enum import Enum, auto
+from typing import Literal, Protocol
+
+import msgspec
+
+from adapters.sse import Signal
+
+Headers = Sequence[tuple[bytes, bytes]]
+Endpoint = Literal["chat", "completions", "embeddings"]
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """One client request: the few fields the gateway reads, and every field's own bytes.
+
+    `fields` keeps the JSON of each top-level field as the client wrote it, so that what the gateway
+    does not understand passes through untouched.
+    """
+
+    endpoint: Endpoint
+    model: str
+    fields: dict[str, msgspec.Raw]
+    stream: bool = False
+    include_usage: bool = False
+    choices: int = 1
+    base64_embeddings: bool = False
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """The upstream model of one candidate, with what differs on its wire.
+
+    `served_model` is the gateway's own id of the model, which the answer carries.
+    `paths` maps each endpoint to the request target (path and query). `headers` hold the credential.
+    `stream_usage` says whether the upstream accepts `stream_options.include_usage`.
+    """
+
+    upstream_model: str
+    served_model: str
+    paths: Mapping[Endpoint, bytes]
+    headers: Headers
+    stream_usage: bool = True
+
+
+class EncodedRequest(msgspec.Struct, frozen=True):
+    """What goes out: request target (path and query), headers without framing, body bytes."""
+
+    target: bytes
+    headers: Headers
+    body: bytes
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """Tokens as the provider counted them. Cached tokens are part of the input, reasoning of the output."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """A whole answer for the client: its JSON body, and the usage where the provider told it."""
+
+    body: bytes
+    usage: Usage | None
+
+
+class EventKind(Enum):
+    """What a stream event means to the gateway."""
+
+    START = auto()  # nothing the client could miss: a role, an empty delta, a comment of the provider
+    OUTPUT = auto()  # text, a tool call, reasoning: the first of these commits the answer
+    FINISH = auto()  # a choice came to its end
+    USAGE = auto()
+    DONE = auto()
+    OTHER = auto()  # valid, not understood, passed on
+    ERROR = auto()
+    MALFORMED = auto()
+
+
+class StreamEvent(msgspec.Struct, frozen=True):
+    """One event of a stream: its meaning, and the exact bytes for the client (empty: nothing to send)."""
+
+    kind: EventKind
+    frame: bytes = b""
+    failure: "Failure | None" = None
+
+
+class FailureKind(Enum):
+    """Classes of upstream failure, as the failure table of the design names them."""
+
+    RATE_LIMITED = auto()
+    OVERLOADED = auto()
+    CREDENTIAL = auto()
+    CONTEXT_LENGTH = auto()
+    CONTENT_POLICY = auto()
+    REFUSED = auto()  # any other 4xx: the client's own fault, passed on as it is
+    INVALID = auto()  # an answer that is none: not JSON, a redirect, an empty body
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """An upstream's refusal. `retry_after` is in seconds from now; `status` as the upstream gave it."""
+
+    kind: FailureKind
+    status: int
+    message: str
+    type: str | None = None
+    code: str | None = None
+    param: str | None = None
+    retry_after: float | None = None
+
+
+class BadCall(Exception):
+    """The client's request body cannot be used; `param` names the field, where one is at fault."""
+
+    def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.code = code
+
+
+class BadAnswer(Exception):
+    """The upstream's answer cannot be understood, or holds an error; `failure` says which."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+class StreamDecoder(Protocol):
+    """Decodes one stream. Feed `b""` once at the end of the body."""
+
+    @property
+    def usage(self) -> Usage | None:
+        """The usage told so far, `None` before any was."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether every choice has come to its end, so that a missing `[DONE]` is no loss."""
+
+    def receive_data(self, data: bytes) -> None:
+        """Take the next bytes of the body."""
+
+    def next_event(self) -> StreamEvent | Signal:
+        """Return the next event, `NEED_DATA`, or `END` after the body's end."""
+
+    def closing_frames(self) -> bytes:
+        """Return the bytes that end a complete stream: owed usage, then `[DONE]`."""
+
+
+class Dialect(Protocol):
+    """The four verbs."""
+
+    def encode_request(self, call: Call, target: Target) -> EncodedRequest:
+        """Write the call as this provider wants it."""
+
+    def decode_answer(self, call: Call, target: Target, body: bytes) -> Answer:
+        """Read a whole answer. Raises `BadAnswer`."""
+
+    def stream_decoder(self, call: Call, target: Target) -> StreamDecoder:
+        """Return a fresh decoder for one stream."""
+
+    def classify_error(
+        self, status: int, headers: Headers, body: bytes, *, now_at: float
+    ) -> Failure:
+        """Say what an error answer means. `now_at` is unix time, for a Retry-After given as a date."""

@@ -1,0 +1,144 @@
+"""Requests in OpenAI's dialect: read from a client, written to an upstream.
+
+Every top-level field keeps its own bytes from the client's body to the upstream's. The gateway reads
+the few it needs and checks the form of the documented ones; ranges and everything else are for the
+upstream to judge. A field that is `null` counts as absent, as wrappers of older SDKs send it.
+Source of the fields: OpenAI's API reference and the product's documentation.
+"""
+
+from typing import Any, Final
+
+import msgspec
+
+from adapters.dialect import BadCall, Call, EncodedRequest, Endpoint, Target
+
+_NULL: Final = b"null"
+_INCLUDE_USAGE: Final = msgspec.Raw(b'{"include_usage":true}')
+
+_decode_fields: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_encode: Final = msgspec.json.encode
+
+_REQUIRED: Final[dict[Endpoint, str]] = {
+    "chat": "messages",
+    "completions": "prompt",
+    "embeddings": "input",
+}
+
+# What the documented fields must look like: the JSON type in words, and the type that reads it.
+_FORMS: Final[dict[Endpoint, dict[str, tuple[str, Any]]]] = {
+    "chat": {
+        "messages": ("an array of messages", list[dict[str, msgspec.Raw]]),
+        "temperature": ("a number", float),
+        "top_p": ("a number", float),
+        "max_tokens": ("an integer", int),
+        "max_completion_tokens": ("an integer", int),
+        "n": ("an integer", int),
+        "stream": ("a boolean", bool),
+        "stream_options": ("an object", dict[str, msgspec.Raw]),
+        "tools": ("an array", list[msgspec.Raw]),
+        "tool_choice": ("a string or an object", str | dict[str, msgspec.Raw]),
+    },
+    "completions": {
+        "temperature": ("a number", float),
+        "top_p": ("a number", float),
+        "max_tokens": ("an integer", int),
+        "n": ("an integer", int),
+        "stream": ("a boolean", bool),
+        "stream_options": ("an object", dict[str, msgspec.Raw]),
+    },
+    "embeddings": {
+        "input": ("a string or an array", str | list[msgspec.Raw]),
+        "dimensions": ("an integer", int),
+        "encoding_format": ("a string", str),
+    },
+}
+_READERS: Final = {
+    endpoint: {
+        name: (words, msgspec.json.Decoder(form).decode) for name, (words, form) in forms.items()
+    }
+    for endpoint, forms in _FORMS.items()
+}
+_read_string: Final = msgspec.json.Decoder(str).decode
+
+
+def decode_call(endpoint: Endpoint, body: bytes) -> Call:
+    """Read a client's request body. Raises `BadCall` naming the field and what was expected."""
+    fields = _read_object(body)
+    values = _read_values(endpoint, fields)
+    required = _REQUIRED[endpoint]
+    if _is_absent(fields, required):
+        raise BadCall(f"Missing required parameter: '{required}'.", param=required)
+    if endpoint == "chat" and not values["messages"]:
+        raise BadCall("'messages' must hold at least one message.", param="messages")
+    return Call(
+        endpoint=endpoint,
+        model=_read_model(fields),
+        fields=fields,
+        stream=values.get("stream", False),
+        include_usage=_reads_true(values.get("stream_options"), "include_usage"),
+        choices=max(1, values.get("n", 1)),
+        base64_embeddings=values.get("encoding_format") == "base64",
+    )
+
+
+def encode_request(call: Call, target: Target) -> EncodedRequest:
+    """Write the call for an upstream: its own model name, usage asked for, all else as it came."""
+    fields = dict(call.fields)
+    fields["model"] = msgspec.Raw(_encode(target.upstream_model))
+    if call.stream and target.stream_usage:
+        fields["stream_options"] = _with_usage(fields.get("stream_options"))
+    elif not target.stream_usage:
+        fields.pop("stream_options", None)
+    return EncodedRequest(target.paths[call.endpoint], target.headers, _encode(fields))
+
+
+def _read_object(body: bytes) -> dict[str, msgspec.Raw]:
+    if not body.strip():
+        raise BadCall("The request body is empty; a JSON object was expected.", code="invalid_json")
+    try:
+        return _decode_fields(body)
+    except msgspec.ValidationError:
+        raise BadCall("The request body must be a JSON object.", code="invalid_json") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadCall(f"The request body is not valid JSON: {error}", code="invalid_json") from None
+
+
+def _read_model(fields: dict[str, msgspec.Raw]) -> str:
+    if _is_absent(fields, "model"):
+        raise BadCall("Missing required parameter: 'model'.", param="model")
+    model = _read("model", "a string", fields["model"], _read_string)
+    if not model:
+        raise BadCall("'model' must not be empty.", param="model")
+    return str(model)
+
+
+def _read_values(endpoint: Endpoint, fields: dict[str, msgspec.Raw]) -> dict[str, Any]:
+    return {
+        name: _read(name, words, fields[name], reader)
+        for name, (words, reader) in _READERS[endpoint].items()
+        if not _is_absent(fields, name)
+    }
+
+
+def _read(name: str, words: str, raw: msgspec.Raw, reader: Any) -> Any:  # noqa: ANN401 - any JSON value
+    try:
+        return reader(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise BadCall(
+            f"Invalid type for '{name}': {words} was expected.", param=name, code="invalid_type"
+        ) from None
+
+
+def _is_absent(fields: dict[str, msgspec.Raw], name: str) -> bool:
+    raw = fields.get(name)
+    return raw is None or bytes(raw) == _NULL
+
+
+def _reads_true(options: dict[str, msgspec.Raw] | None, name: str) -> bool:
+    return options is not None and name in options and bytes(options[name]) == b"true"
+
+
+def _with_usage(options: msgspec.Raw | None) -> msgspec.Raw:
+    if options is None or bytes(options) == _NULL:
+        return _INCLUDE_USAGE
+    return msgspec.Raw(_encode({**_decode_fields(options), "include_usage": True}))

@@ -1,0 +1,151 @@
+"""Server-sent events, decoded as they arrive.
+
+The wire format is the WHATWG HTML standard's "event stream": lines end in LF, CR or CRLF, a blank
+line ends an event, lines that begin with a colon are comments, several `data` lines are joined.
+Providers differ in all of these and cut their writes anywhere, so the decoder takes any split of the
+bytes and gives the same events. The usual form, one `data: {...}` line ended by two LF, takes a path
+that neither splits lines nor copies twice.
+
+The shape is h11's: feed bytes with `receive_data`, take events with `next_event` until it says
+`NEED_DATA`. Feed `b""` once at the end of the body.
+"""
+
+import re
+from enum import Enum, auto
+from typing import Final, Literal
+
+import msgspec
+
+DEFAULT_MAX_EVENT_BYTES: Final = 16 * 1024 * 1024
+
+# A blank line is two line ends in a row; the groups are atomic so that one CRLF is never taken for two.
+_BLANK_LINE: Final = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
+_LINE_END: Final = re.compile(rb"\r\n|\n|\r")
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+
+
+class Signal(Enum):
+    """What a decoder says instead of an event."""
+
+    NEED_DATA = auto()
+    END = auto()
+
+
+NEED_DATA: Final = Signal.NEED_DATA
+END: Final = Signal.END
+
+
+class EventTooLarge(Exception):
+    """An event grew beyond the decoder's limit without coming to an end."""
+
+
+class ServerSentEvent(msgspec.Struct, frozen=True):
+    """One event: its joined data, and its name where the sender gave one."""
+
+    data: bytes
+    name: bytes | None = None
+
+
+class EventDecoder:
+    """Turns the bytes of one event stream into events.
+
+    An unfinished event at the end of the body is still handed out: some providers leave out the last
+    blank line. Whether its data is whole is for the reader of the data to tell.
+
+    Raises `EventTooLarge` from `next_event` when one event exceeds `max_event_bytes`.
+    """
+
+    def __init__(self, *, max_event_bytes: int = DEFAULT_MAX_EVENT_BYTES) -> None:
+        self._max_event_bytes = max_event_bytes
+        self._buffer = bytearray()
+        self._searched = 0
+        self._plain = True
+        self._skip_line_feed = False
+        self._at_start = True
+        self._ended = False
+
+    def receive_data(self, data: bytes) -> None:
+        """Take the next bytes of the body; `b""` says that the body has ended."""
+        if not data:
+            self._ended = True
+            return
+        if self._skip_line_feed:
+            self._skip_line_feed = False
+            if data[:1] == b"\n":
+                data = data[1:]
+        if self._plain and b"\r" in data:
+            self._plain = False
+        self._buffer += data
+        if self._at_start and len(self._buffer) >= len(_BYTE_ORDER_MARK):
+            self._at_start = False
+            if self._buffer.startswith(_BYTE_ORDER_MARK):
+                del self._buffer[: len(_BYTE_ORDER_MARK)]
+
+    def next_event(self) -> ServerSentEvent | Literal[Signal.NEED_DATA, Signal.END]:
+        """Return the next event, `NEED_DATA`, or `END` once the body has ended and all is handed out."""
+        while True:
+            block = self._next_block()
+            if block is None:
+                if not self._ended:
+                    return NEED_DATA
+                if not self._buffer:
+                    return END
+                block = bytes(self._buffer)
+                self._buffer.clear()
+            event = _parse_block(block)
+            if event is not None:
+                return event
+
+    def _next_block(self) -> bytes | None:
+        start, end = self._find_blank_line()
+        if start < 0:
+            if len(self._buffer) > self._max_event_bytes:
+                raise EventTooLarge(f"an event of more than {self._max_event_bytes} bytes")
+            # Three bytes back: a blank line of two CRLF may straddle the next piece.
+            self._searched = max(0, len(self._buffer) - 3)
+            return None
+        block = bytes(self._buffer[:start])
+        if self._buffer[end - 1] == 0x0D and end == len(self._buffer):
+            self._skip_line_feed = True
+        del self._buffer[:end]
+        self._searched = 0
+        return block
+
+    def _find_blank_line(self) -> tuple[int, int]:
+        if self._plain:
+            start = self._buffer.find(b"\n\n", self._searched)
+            return start, start + 2
+        match = _BLANK_LINE.search(self._buffer, self._searched)
+        return match.span() if match is not None else (-1, -1)
+
+
+def _parse_block(block: bytes) -> ServerSentEvent | None:
+    if block.startswith(b"data: ") and b"\n" not in block and b"\r" not in block:
+        return ServerSentEvent(block[6:])
+    return _parse_lines(block)
+
+
+def _parse_lines(block: bytes) -> ServerSentEvent | None:
+    data: list[bytes] = []
+    name: bytes | None = None
+    for line in _LINE_END.split(block):
+        field, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if field == b"data":
+            data.append(value)
+        elif field == b"event":
+            name = value
+    if not data:
+        return None
+    return ServerSentEvent(b"\n".join(data), name)
+
+
+def encode_event(event: ServerSentEvent) -> bytes:
+    """Write an event as one `data` line (a line break between two data lines becomes a space).
+
+    JSON takes a space wherever it takes a line break, and hand-made client parsers read one line.
+    """
+    data = event.data if b"\n" not in event.data else event.data.replace(b"\n", b" ")
+    if event.name is None:
+        return b"data: " + data + b"\n\n"
+    return b"event: " + event.name + b"\ndata: " + data + b"\n\n"

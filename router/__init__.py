@@ -1,0 +1,1 @@
+"""SyzeAI: an OpenAI-compatible LLM gateway on trio. Everything that waits lives here."""

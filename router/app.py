@@ -1,0 +1,225 @@
+"""Composition: everything is built here, once, and the process's nursery belongs here.
+
+`Gateway` is one worker: key ring, catalog, upstream client, exchange, front. `serve_gateway` runs it on real
+sockets until it is told to stop, and then ends gracefully: not ready any more, no new connections, streams in
+flight finish, exit (invariant I10).
+"""
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from importlib.metadata import version
+from typing import Final
+
+import trio
+
+from router.accounts.errors import StoreError
+from router.accounts.keyring import KeyRing
+from router.accounts.store import KeyStore
+from router.accounts.watch import KeySource, watch_keys
+from router.catalog.candidate import ProviderWire
+from router.catalog.catalog import Catalog
+from router.catalog.discovery import discover_forever
+from router.catalog.models import load_seed
+from router.config import Config
+from router.exchange.endpoint import Endpoints as UpstreamEndpoints
+from router.exchange.endpoint import headers_of, target_of
+from router.exchange.exchange import Exchange
+from router.front.app import Front
+from router.front.control import Control
+from router.front.endpoints import Endpoints
+from router.front.server import Server, open_listeners, server_ssl_context
+from router.observe.log import Log
+from router.observe.metrics import Metrics
+from router.observe.observer import Observer
+from router.observe.trace import Tracer, tracer_from_environment
+from router.upstream.client import OutgoingRequest, PoolLimits, UpstreamClient
+from router.upstream.dial import Dial
+from router.upstream.origin import parse_base_url
+
+VERSION: Final = version("syzeai")
+USER_AGENT: Final = f"syzeai/{VERSION}"
+IDLE_SWEEP_SECONDS: Final = 5.0
+MAX_LIST_BYTES: Final = 32 * 1024 * 1024
+
+
+class ListingFailed(Exception):
+    """A provider did not give its list of models."""
+
+
+class Gateway:
+    """One worker's parts, put together. `dial` opens upstream connections, so tests can bring their own."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        log: Log,
+        dial: Dial,
+        tracer: Tracer,
+        now: Callable[[], float] = trio.current_time,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.config = config
+        self.logger = log.logger
+        self.ring = KeyRing()
+        self.catalog = Catalog(config, load_seed())
+        self.client = UpstreamClient(dial=dial, limits=_pool_limits(config))
+        self.tracer = tracer
+        self.metrics = Metrics(
+            version=VERSION,
+            knows_model=self._knows_model,
+            pool=self.client.snapshot,
+            lost_log_lines=lambda: log.writer.lost_lines,
+        )
+        self.observer = Observer(
+            logger=log.logger, metrics=self.metrics, tracer=tracer, now=now, wall_clock=wall_clock
+        )
+        exchange = Exchange(
+            catalog=self.catalog,
+            client=self.client,
+            endpoints=UpstreamEndpoints(USER_AGENT),
+            traceparent_of=self.observer.child_traceparent,
+            wall_clock=wall_clock,
+            comment_every=config.server.keepalive_comment_seconds,
+        )
+        self.endpoints = Endpoints(ring=self.ring, exchange=exchange, observer=self.observer)
+        self.front = Front(self.endpoints, self._control(), config.server)
+
+    async def run(
+        self, store: KeySource, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Run what goes on beside requests (keys, discovery, idle connections) until cancelled."""
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(
+                    partial(watch_keys, store, self.ring, on_error=self._key_trouble)
+                )
+                nursery.start_soon(self._sweep_idle)
+                nursery.start_soon(
+                    partial(
+                        discover_forever, self.catalog, self._fetch_list, report=self._list_trouble
+                    )
+                )
+                task_status.started()
+        finally:
+            with trio.CancelScope(shield=True, deadline=trio.current_time() + 1):
+                await self.client.aclose()
+
+    def stop_being_ready(self) -> None:
+        """Answer `/readyz` with 503 from now on, and count what is cancelled as shut down."""
+        self.endpoints.stopping = True
+
+    def _control(self) -> Control:
+        return Control(
+            ring=self.ring,
+            catalog=self.catalog,
+            ready=lambda: not self.endpoints.stopping,
+            metrics=self.metrics.render if self.config.metrics.enabled else None,
+            on_bug=lambda request_id, error: self.logger.error(
+                "control route failed", request_id=request_id, exc_info=error
+            ),
+        )
+
+    async def _sweep_idle(self) -> None:
+        while True:
+            await trio.sleep(IDLE_SWEEP_SECONDS)
+            self.client.close_idle(trio.current_time())
+
+    async def _fetch_list(self, wire: ProviderWire) -> bytes:
+        origin, prefix = parse_base_url(wire.base_url)
+        target = target_of(wire, prefix, wire.paths.models)
+        response = await self.client.send(
+            origin, OutgoingRequest(b"GET", target, headers_of(wire, USER_AGENT), b"")
+        )
+        try:
+            if response.status != 200:
+                raise ListingFailed(f"status {response.status}")
+            return await response.read(MAX_LIST_BYTES)
+        finally:
+            response.discard()
+
+    def _knows_model(self, model: str) -> bool:
+        return self.catalog.resolve(model) is not None
+
+    def _key_trouble(self, error: Exception) -> None:
+        self.logger.error("the key store cannot be read; known keys go on working", exc_info=error)
+
+    def _list_trouble(self, provider: str, error: Exception) -> None:
+        self.logger.warning(
+            "a provider did not list its models", provider=provider, error=type(error).__name__
+        )
+
+
+def _pool_limits(config: Config) -> PoolLimits:
+    widest = max((p.max_connections for p in config.providers.values()), default=1000)
+    return PoolLimits(max_connections_per_origin=widest)
+
+
+async def serve_gateway(
+    config: Config,
+    *,
+    log: Log,
+    dial: Dial,
+    stop: trio.Event,
+    environ: Mapping[str, str] = os.environ,
+    on_listening: Callable[[list[str]], None] = lambda _urls: None,
+) -> None:
+    """Serve until `stop` is set, then drain. `on_listening` hears the base URLs once they answer.
+
+    Raises `OSError` when an address or file cannot be used, `StoreError` for the key store.
+    """
+    tracer = tracer_from_environment(environ, version=VERSION)
+    listeners = await open_listeners(config.server.bind)
+    store = await trio.to_thread.run_sync(KeyStore.open, store_path(config))
+    try:
+        gateway = Gateway(config, log=log, dial=dial, tracer=tracer)
+        gateway.ring.replace((await trio.to_thread.run_sync(store.load))[1])
+        await _serve_until_stopped(gateway, store, listeners, stop=stop, on_listening=on_listening)
+    finally:
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + 5):
+            for listener in listeners:
+                await listener.aclose()
+            await trio.to_thread.run_sync(tracer.shutdown, abandon_on_cancel=True)
+            store.close()
+
+
+async def _serve_until_stopped(
+    gateway: Gateway,
+    store: KeyStore,
+    listeners: list[trio.SocketListener],
+    *,
+    stop: trio.Event,
+    on_listening: Callable[[list[str]], None],
+) -> None:
+    server_config = gateway.config.server
+    context = None
+    if server_config.tls_certificate is not None and server_config.tls_key is not None:
+        context = server_ssl_context(server_config.tls_certificate, server_config.tls_key)
+    server = Server(gateway.front, server_config, listeners, ssl_context=context)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(gateway.run, store)
+        async with trio.open_nursery() as serving:
+            await serving.start(server.run)
+            on_listening(_base_urls(listeners, tls=context is not None))
+            await stop.wait()
+            gateway.stop_being_ready()
+            await server.stop(drain_seconds=server_config.drain_seconds)
+        nursery.cancel_scope.cancel()
+
+
+def store_path(config: Config) -> str:
+    """Return where the key store is; `load_config` always sets it. Raises `StoreError` if nobody did."""
+    if config.store.path is None:
+        raise StoreError("no path is configured for the key store")
+    return config.store.path
+
+
+def _base_urls(listeners: list[trio.SocketListener], *, tls: bool) -> list[str]:
+    urls = []
+    for listener in listeners:
+        host, port = listener.socket.getsockname()[:2]
+        name = f"[{host}]" if ":" in host else host
+        urls.append(f"{'https' if tls else 'http'}://{name}:{port}/v1")
+    return urls

@@ -1,0 +1,146 @@
+"""Filling in what an operator left out, and finding what cannot be true together.
+
+All of this happens on the plain tree, before it is decoded: a default that stands in the tree is
+checked like any other value. Nothing here trusts the tree's shape; what is malformed is left alone
+for the decoder to report.
+"""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from adapters.providers import KNOWN_PROVIDERS, KnownProvider
+from router.config_decode import Problem, show
+from router.config_environment import expand_home, home, key_reference
+
+Tree = dict[str, Any]
+
+
+def with_defaults(tree: Tree, environ: Mapping[str, str], folder: Path) -> Tree:
+    """Return the tree with presets, keys and paths filled in; relative paths start at `folder`."""
+    filled = dict(tree)
+    filled["store"] = _with_store_path(tree.get("store", {}), environ, folder)
+    server = tree.get("server")
+    if isinstance(server, dict):
+        filled["server"] = server | _absolute(
+            server, ("tls_certificate", "tls_key"), environ, folder
+        )
+    providers = tree.get("providers", {})
+    if isinstance(providers, dict):
+        filled["providers"] = {
+            name: _with_preset(name, table, environ) if isinstance(table, dict) else table
+            for name, table in providers.items()
+        }
+    return filled
+
+
+def with_timeouts(tree: Tree) -> Tree:
+    """Return a checked tree in which a provider's own timeouts lie over the general ones."""
+    general = tree.get("timeouts", {})
+    providers = {
+        name: table | {"timeouts": general | table.get("timeouts", {})}
+        for name, table in tree["providers"].items()
+    }
+    return tree | {"providers": providers}
+
+
+def find_contradictions(tree: Tree) -> Iterator[Problem]:
+    """Yield what no value shows alone: a missing address or key, one half of a TLS pair."""
+    server = tree.get("server")
+    if isinstance(server, dict):
+        yield from _in_tls(server)
+    providers = tree.get("providers")
+    if isinstance(providers, dict):
+        for name, table in providers.items():
+            if isinstance(table, dict):
+                yield from _in_provider(name, table)
+
+
+def _with_store_path(store: object, environ: Mapping[str, str], folder: Path) -> object:
+    if not isinstance(store, dict):
+        return store
+    if "path" in store:
+        # An empty path is left as it is, for the decoder to refuse.
+        return store | (_absolute(store, ("path",), environ, folder) if store["path"] else {})
+    state = environ.get("XDG_STATE_HOME")
+    base = Path(state) if state else home(environ) / ".local" / "state"
+    return store | {"path": str(base / "syze" / "syze.db")}
+
+
+def _absolute(
+    table: Tree, names: tuple[str, ...], environ: Mapping[str, str], folder: Path
+) -> Tree:
+    return {
+        name: str((folder / expand_home(table[name], environ)).absolute())
+        for name in names
+        if isinstance(table.get(name), str)
+    }
+
+
+def _with_preset(name: str, table: Tree, environ: Mapping[str, str]) -> Tree:
+    known = KNOWN_PROVIDERS.get(name)
+    if known is None:
+        # A provider that nobody knows serves nothing unless it is listed or asked.
+        return {"discover": "models" not in table} | table
+    preset: Tree = {
+        "dialect": known.dialect,
+        "key_header": known.key_header,
+        "stream_usage": known.stream_usage,
+    }
+    if known.base_url is not None:
+        preset["base_url"] = known.base_url
+    redirected = _is_redirected(known, table)
+    preset["discover"] = (known.discover or redirected) and "models" not in table
+    # A key goes by itself only to the provider it belongs to, never to another address.
+    key = None if redirected else key_reference(known, environ)
+    if key is not None:
+        preset["key"] = key
+    paths = table.get("paths", {})
+    if not redirected and known.paths and isinstance(paths, dict):
+        return preset | table | {"paths": dict(known.paths) | paths}
+    return preset | table
+
+
+def _is_redirected(known: KnownProvider, table: Tree) -> bool:
+    return (
+        known.base_url is not None
+        and str(table.get("base_url", known.base_url)).rstrip("/") != known.base_url
+    )
+
+
+def _in_tls(server: Tree) -> Iterator[Problem]:
+    pair = ("tls_certificate", "tls_key")
+    given = [name for name in pair if name in server]
+    if len(given) == 1:
+        (absent,) = set(pair) - set(given)
+        yield Problem(f"server.{absent}", f"missing: {given[0]} alone is not enough for TLS")
+    for name in given:
+        if isinstance(server[name], str) and not Path(server[name]).is_file():
+            yield Problem(f"server.{name}", f"there is no file {server[name]}")
+
+
+def _in_provider(name: str, table: Tree) -> Iterator[Problem]:
+    known = KNOWN_PROVIDERS.get(name)
+    if "base_url" not in table:
+        yield _no_address(name, known)
+    headers = table.get("headers")
+    sent = {header.lower() for header in headers} if isinstance(headers, dict) else set()
+    key_header = table.get("key_header", "authorization")
+    if "key" in table and isinstance(key_header, str) and key_header.lower() in sent:
+        at = show(("providers", name, "key"))
+        yield Problem(at, f"its header {key_header.lower()} is set in `headers` as well")
+    needs_key = known is not None and known.key_variables and not _is_redirected(known, table)
+    if known is not None and needs_key and "key" not in table and not sent:
+        variables = " or ".join(known.key_variables)
+        at = show(("providers", name, "key"))
+        yield Problem(at, f'missing: set {variables}, or write "env:NAME" or "file:PATH"')
+
+
+def _no_address(name: str, known: KnownProvider | None) -> Problem:
+    at = show(("providers", name, "base_url"))
+    if known is not None:
+        return Problem(at, f"missing: every customer of {name} has an address of his own")
+    near = difflib.get_close_matches(name.lower(), KNOWN_PROVIDERS, n=1)
+    message = "missing: no provider of this name is known"
+    return Problem(at, message, show(("providers", near[0])) if near else None)

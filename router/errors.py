@@ -1,0 +1,351 @@
+"""Every error a client can meet, in one tree with three branches.
+
+`ClientFault`: the request cannot be served as it stands. `UpstreamFault`: a provider failed us.
+`GatewayBug`: our own fault. Each class states its HTTP status, OpenAI's `type` and `code`, and whether
+another attempt may help. Errors of other libraries are translated into this tree once, at
+`router.upstream` and at the adapter.
+
+Rendered as OpenAI's `{"error": {"message", "type", "param", "code"}}`.
+"""
+
+import math
+from typing import ClassVar
+
+import msgspec
+
+from adapters.dialect import BadCall, Failure, FailureKind
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class ErrorBody(msgspec.Struct, frozen=True):
+    """The inside of OpenAI's error object."""
+
+    message: str
+    type: str
+    param: str | None = None
+    code: str | None = None
+
+
+class GatewayError(Exception):
+    """The root of the tree. `retry_after`, in seconds, becomes the Retry-After headers."""
+
+    status: ClassVar[int] = 500
+    type: ClassVar[str] = "server_error"
+    code: ClassVar[str | None] = "internal_error"
+    another_attempt: ClassVar[bool] = False
+
+    def __init__(
+        self, message: str, *, param: str | None = None, retry_after: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.retry_after = retry_after
+
+    def render(self) -> tuple[int, Headers, bytes]:
+        """Return status, headers and JSON body of the answer."""
+        body = msgspec.json.encode({"error": self.to_body()})
+        return self.status, [(b"content-type", b"application/json"), *self._retry_headers()], body
+
+    def to_body(self) -> ErrorBody:
+        """Return the inside of the error object."""
+        return ErrorBody(self.message, self.type, self.param, self.code)
+
+    def _retry_headers(self) -> Headers:
+        if self.retry_after is None:
+            return []
+        milliseconds = max(1, math.ceil(self.retry_after * 1000))
+        seconds = max(1, math.ceil(self.retry_after))
+        return [
+            (b"retry-after", str(seconds).encode()),
+            (b"retry-after-ms", str(milliseconds).encode()),
+        ]
+
+
+# --- the client's fault ---------------------------------------------------------------------------
+
+
+class ClientFault(GatewayError):
+    """The request cannot be served as it stands; trying elsewhere changes nothing."""
+
+    status = 400
+    type = "invalid_request_error"
+    code: ClassVar[str | None] = None
+
+
+class InvalidRequest(ClientFault):
+    """400: the body is not what was expected; says which field, and what was."""
+
+    def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(message, param=param)
+        self._code = code
+
+    @classmethod
+    def from_bad_call(cls, error: BadCall) -> "InvalidRequest":
+        """Translate what the face's decoder found wrong."""
+        return cls(error.message, param=error.param, code=error.code)
+
+    def to_body(self) -> ErrorBody:
+        """Return the inside of the error object."""
+        return ErrorBody(self.message, self.type, self.param, self._code)
+
+
+class MissingKey(ClientFault):
+    """401: no API key came with the request."""
+
+    status = 401
+    code = "missing_api_key"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "You did not provide an API key. Send it in the Authorization header: "
+            "'Authorization: Bearer sk-syze-...'."
+        )
+
+
+class InvalidKey(ClientFault):
+    """401: the API key is unknown or was revoked."""
+
+    status = 401
+    code = "invalid_api_key"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Incorrect API key provided. Send a valid key in the Authorization header: "
+            "'Authorization: Bearer sk-syze-...'."
+        )
+
+
+class CreditEmpty(ClientFault):
+    """402: the account has no credit left."""
+
+    status = 402
+    type = "insufficient_quota"
+    code = "insufficient_credits"
+
+
+class CreditHeld(ClientFault):
+    """402: the account's credit is held by its own running calls, and comes back as they end."""
+
+    status = 402
+    type = "insufficient_quota"
+    code = "credits_held"
+
+
+class ModelNotAllowed(ClientFault):
+    """403: the key's tier does not have the model."""
+
+    status = 403
+    type = "permission_error"
+    code = "model_not_allowed"
+
+
+class ModelNotFound(ClientFault):
+    """404: no such model; names the nearest ids."""
+
+    status = 404
+    code = "model_not_found"
+
+    def __init__(self, model: str, nearest: list[str]) -> None:
+        hint = f" Did you mean {_listed(nearest)}?" if nearest else ""
+        super().__init__(
+            f"The model '{_short(model)}' does not exist.{hint} GET /v1/models lists all.",
+            param="model",
+        )
+
+
+class PathNotFound(ClientFault):
+    """404: no such path."""
+
+    status = 404
+    code = "unknown_url"
+
+    def __init__(self, method: str, path: str) -> None:
+        super().__init__(
+            f"Invalid URL ({method} {_short(path)}). The API lives under /v1, "
+            "for example POST /v1/chat/completions."
+        )
+
+
+class MethodNotAllowed(ClientFault):
+    """405: the path exists, for other methods."""
+
+    status = 405
+    code = "method_not_allowed"
+
+    def __init__(self, method: str, path: str, allowed: list[str]) -> None:
+        super().__init__(
+            f"{_short(path)} does not take {method}; it takes {_listed(sorted(allowed))}."
+        )
+        self.allowed = allowed
+
+    def render(self) -> tuple[int, Headers, bytes]:
+        """Return status, headers (with Allow) and JSON body of the answer."""
+        status, headers, body = super().render()
+        return status, [*headers, (b"allow", ", ".join(sorted(self.allowed)).encode())], body
+
+
+class BodyTooSlow(ClientFault):
+    """408: the request body did not arrive in time."""
+
+    status = 408
+    code = "request_timeout"
+
+
+class BodyTooLarge(ClientFault):
+    """413: the request body exceeds the limit, which the message states."""
+
+    status = 413
+    code = "request_too_large"
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(f"The request body exceeds the limit of {limit_bytes} bytes.")
+
+
+class LimitExceeded(ClientFault):
+    """429: a limit of the key's is used up. `limit` names which: tokens, requests or concurrency."""
+
+    status = 429
+    code = "rate_limit_exceeded"
+
+    def __init__(self, message: str, *, limit: str, retry_after: float) -> None:
+        wait = f" Please try again in {retry_after:.3f}s."
+        super().__init__(message + wait, retry_after=retry_after)
+        self.limit = limit
+
+    def to_body(self) -> ErrorBody:
+        """Return the inside of the error object; its type is the limit, as OpenAI's."""
+        return ErrorBody(self.message, self.limit, self.param, self.code)
+
+
+class UpstreamRefusal(ClientFault):
+    """A provider's own 4xx about the request, passed on with its status, message and code."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message, param=failure.param)
+        self.failure = failure
+
+    def render(self) -> tuple[int, Headers, bytes]:
+        """Return the provider's status, and its error in the gateway's envelope."""
+        _, headers, body = super().render()
+        return self.failure.status, headers, body
+
+    def to_body(self) -> ErrorBody:
+        """Return the inside of the error object."""
+        failure = self.failure
+        return ErrorBody(failure.message, failure.type or self.type, failure.param, failure.code)
+
+
+class ContextLengthExceeded(UpstreamRefusal):
+    """400: the request is longer than the model's context; only a larger model could help."""
+
+
+class ContentRefused(UpstreamRefusal):
+    """400: the provider's content policy refused the request; it is not sent elsewhere."""
+
+
+# --- the upstream's fault -------------------------------------------------------------------------
+
+UNAVAILABLE_RETRY_SECONDS = 15.0
+
+
+class UpstreamFault(GatewayError):
+    """503: a provider failed; another candidate may serve. The client is never told the provider's key."""
+
+    status = 503
+    code: ClassVar[str | None] = "upstream_unavailable"
+    another_attempt = True
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(
+            message,
+            retry_after=UNAVAILABLE_RETRY_SECONDS if retry_after is None else retry_after,
+        )
+
+
+class UpstreamUnreachable(UpstreamFault):
+    """Refused, reset, or a DNS or TLS failure before a response."""
+
+    code = "upstream_unreachable"
+
+
+class UpstreamTimeout(UpstreamFault):
+    """Nothing came within the limit for the first byte, or the whole call took too long."""
+
+    code = "upstream_timeout"
+
+
+class UpstreamRateLimited(UpstreamFault):
+    """The provider answered 429: its key is parked for the Retry-After."""
+
+    code = "upstream_rate_limited"
+
+
+class UpstreamOverloaded(UpstreamFault):
+    """The provider answered 5xx or 529."""
+
+    code = "upstream_overloaded"
+
+
+class UpstreamKeyRejected(UpstreamFault):
+    """The provider refused the operator's key or account (401, 402, 403); the client cannot mend that."""
+
+    code = "upstream_key_rejected"
+
+
+class UpstreamInvalid(UpstreamFault):
+    """The provider's answer could not be understood."""
+
+    code = "upstream_invalid_response"
+
+
+class StreamBroken(UpstreamFault):
+    """The stream was cut, stalled or broken after its first bytes had gone to the client."""
+
+    code = "upstream_stream_broken"
+
+
+# --- our fault ------------------------------------------------------------------------------------
+
+
+class GatewayBug(GatewayError):
+    """500: a fault of the gateway itself; the request id finds it in the log."""
+
+    def __init__(self, request_id: str) -> None:
+        super().__init__(f"The gateway failed on this request (request id {request_id}).")
+
+
+_BY_KIND: dict[FailureKind, type[UpstreamFault]] = {
+    FailureKind.RATE_LIMITED: UpstreamRateLimited,
+    FailureKind.OVERLOADED: UpstreamOverloaded,
+    FailureKind.CREDENTIAL: UpstreamKeyRejected,
+    FailureKind.INVALID: UpstreamInvalid,
+}
+_REFUSALS: dict[FailureKind, type[UpstreamRefusal]] = {
+    FailureKind.CONTEXT_LENGTH: ContextLengthExceeded,
+    FailureKind.CONTENT_POLICY: ContentRefused,
+    FailureKind.REFUSED: UpstreamRefusal,
+}
+
+
+def from_failure(failure: Failure, *, provider: str) -> GatewayError:
+    """Return the error of an upstream failure; what names the operator's account stays inside."""
+    refusal = _REFUSALS.get(failure.kind)
+    if refusal is not None:
+        return refusal(failure)
+    fault = _BY_KIND[failure.kind]
+    if fault is UpstreamKeyRejected:
+        message = f"The provider {provider} is not available to this gateway at present."
+    else:
+        message = f"The provider {provider} failed: {failure.message}"
+    return fault(message, retry_after=failure.retry_after)
+
+
+def _listed(names: list[str]) -> str:
+    quoted = [f"'{name}'" for name in names]
+    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} or {quoted[-1]}"
+
+
+def _short(text: str, limit: int = 200) -> str:
+    return text if len(text) <= limit else text[:limit] + "…"

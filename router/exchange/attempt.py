@@ -1,0 +1,234 @@
+"""One attempt: one request to one upstream, up to the point where its answer is worth having.
+
+A whole answer is worth having when it is read and understood. A stream is *committed* with its first
+meaningful event: text, a tool call, reasoning, or an end. What comes before it (a role, empty deltas) is
+held back, so that an error inside a 200 still becomes an honest status, and can still be retried unseen.
+
+Every way out other than a returned result discards the upstream connection at once, synchronously, so
+cancellation cannot interrupt the clean-up.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+import trio
+
+from adapters.dialect import (
+    Answer,
+    BadAnswer,
+    Call,
+    EventKind,
+    StreamDecoder,
+    StreamEvent,
+)
+from adapters.sse import Signal
+from router.errors import (
+    UpstreamInvalid,
+    UpstreamTimeout,
+    UpstreamUnreachable,
+    from_failure,
+)
+from router.exchange.endpoint import Endpoint
+from router.upstream.client import OutgoingRequest, UpstreamClient, UpstreamResponse
+from router.upstream.errors import (
+    AnswerTooLarge,
+    ConnectFailed,
+    UpstreamProtocolError,
+    UpstreamTransportError,
+)
+
+MAX_ANSWER_BYTES: Final = 256 * 1024 * 1024
+MAX_ERROR_BYTES: Final = 1024 * 1024
+MAX_HELD_BYTES: Final = 1024 * 1024
+MAX_MALFORMED_EVENTS: Final = 8
+
+_COMMITTING: Final = frozenset({EventKind.OUTPUT, EventKind.FINISH, EventKind.DONE})
+
+
+class CommittedStream(msgspec.Struct):
+    """An upstream stream that has begun to answer.
+
+    `held` are the frames to send first; `done` says that they hold the whole stream already. The owner
+    must call `response.discard()` in the end.
+    """
+
+    response: UpstreamResponse
+    decoder: StreamDecoder
+    held: list[bytes]
+    done: bool
+    malformed: int
+
+
+class Attempt:
+    """One call to one endpoint. `wall_clock` gives unix time, for a Retry-After that is a date."""
+
+    def __init__(
+        self,
+        call: Call,
+        endpoint: Endpoint,
+        client: UpstreamClient,
+        *,
+        traceparent: str | None,
+        wall_clock: Callable[[], float],
+    ) -> None:
+        self._call = call
+        self._endpoint = endpoint
+        self._client = client
+        self._traceparent = traceparent
+        self._wall_clock = wall_clock
+
+    async def answer(self) -> Answer:
+        """Return the whole answer. Raises `GatewayError`."""
+        response = await self._send()
+        try:
+            body = await self._read_whole(response)
+            return self._endpoint.dialect.decode_answer(self._call, self._endpoint.target, body)
+        except BadAnswer as error:
+            raise from_failure(error.failure, provider=self._endpoint.provider) from error
+        finally:
+            response.discard()
+
+    async def open_stream(self) -> CommittedStream:
+        """Return the stream once it is committed. Raises `GatewayError`."""
+        limit = self._endpoint.timeouts.first_byte
+        response = await self._send()
+        try:
+            with trio.fail_after(limit):
+                return await self._commit(response)
+        except trio.TooSlowError:
+            response.discard()
+            raise self._timeout("sent no token", limit) from None
+        except BaseException:
+            response.discard()
+            raise
+
+    async def _send(self) -> UpstreamResponse:
+        """Send the request; return the response if it is a 200, else raise what its error means."""
+        endpoint = self._endpoint
+        encoded = endpoint.dialect.encode_request(self._call, endpoint.target)
+        headers = list(encoded.headers)
+        if self._traceparent is not None:
+            headers.append((b"traceparent", self._traceparent.encode()))
+        request = OutgoingRequest(b"POST", encoded.target, headers, encoded.body)
+        response = await self._send_in_time(request)
+        if 200 <= response.status < 300:
+            return response
+        try:
+            raise await self._error_of(response)
+        finally:
+            response.discard()
+
+    async def _send_in_time(self, request: OutgoingRequest) -> UpstreamResponse:
+        """Send under the limit for connecting, which becomes the one for the first byte once connected."""
+        limits = self._endpoint.timeouts
+        connected = False
+        with trio.CancelScope(deadline=trio.current_time() + limits.connect) as scope:
+
+            def on_connected() -> None:
+                nonlocal connected
+                connected = True
+                scope.deadline = trio.current_time() + limits.first_byte
+
+            try:
+                return await self._client.send(
+                    self._endpoint.origin, request, on_connected=on_connected
+                )
+            except UpstreamTransportError as error:
+                raise self._translate(error) from error
+        if connected:
+            raise self._timeout("did not begin to answer", limits.first_byte)
+        raise self._timeout("could not be connected", limits.connect)
+
+    async def _error_of(self, response: UpstreamResponse) -> Exception:
+        try:
+            with trio.fail_after(self._endpoint.timeouts.idle):
+                body = await response.read(MAX_ERROR_BYTES)
+        except (UpstreamTransportError, trio.TooSlowError):
+            body = b""  # the status alone says enough
+        failure = self._endpoint.dialect.classify_error(
+            response.status, response.headers, body, now_at=self._wall_clock()
+        )
+        return from_failure(failure, provider=self._endpoint.provider)
+
+    async def _read_whole(self, response: UpstreamResponse) -> bytes:
+        limit = self._endpoint.timeouts.first_byte
+        try:
+            with trio.fail_after(limit):
+                return await response.read(MAX_ANSWER_BYTES)
+        except UpstreamTransportError as error:
+            raise self._translate(error) from error
+        except trio.TooSlowError:
+            raise self._timeout("did not finish its answer", limit) from None
+
+    async def _commit(self, response: UpstreamResponse) -> CommittedStream:
+        """Read up to the first meaningful event."""
+        if not _is_event_stream(response):
+            raise await self._not_a_stream(response)
+        decoder = self._endpoint.dialect.stream_decoder(self._call, self._endpoint.target)
+        stream = CommittedStream(response, decoder, [], done=False, malformed=0)
+        committed = False
+        while not committed:
+            try:
+                data = await response.receive_body()
+            except UpstreamTransportError as error:
+                raise self._translate(error) from error
+            decoder.receive_data(data)
+            while not isinstance(event := decoder.next_event(), Signal):
+                committed = self._hold(stream, event) or committed
+            if event is Signal.END and not stream.done:
+                if not decoder.complete:
+                    raise UpstreamInvalid(f"{self._name} ended its stream without an answer.")
+                stream.held.append(decoder.closing_frames())
+                stream.done = committed = True
+        return stream
+
+    def _hold(self, stream: CommittedStream, event: StreamEvent) -> bool:
+        """Take one event in; return whether it commits the stream."""
+        if stream.done:
+            return True
+        if event.kind is EventKind.ERROR and event.failure is not None:
+            if any(stream.held) and stream.decoder.complete:
+                return True
+            raise from_failure(event.failure, provider=self._endpoint.provider)
+        if event.kind is EventKind.MALFORMED:
+            stream.malformed += 1
+        if event.frame:
+            stream.held.append(event.frame)
+        if event.kind is EventKind.DONE:
+            stream.done = True
+        too_much = sum(map(len, stream.held)) > MAX_HELD_BYTES
+        return event.kind in _COMMITTING or too_much or stream.malformed > MAX_MALFORMED_EVENTS
+
+    async def _not_a_stream(self, response: UpstreamResponse) -> Exception:
+        """Explain a 200 that is no event stream: an error in plain JSON, or an answer all at once."""
+        body = await self._read_whole(response)
+        try:
+            self._endpoint.dialect.decode_answer(self._call, self._endpoint.target, body)
+        except BadAnswer as error:
+            return from_failure(error.failure, provider=self._endpoint.provider)
+        return UpstreamInvalid(f"{self._name} ignored the wish for a stream.")
+
+    def _translate(self, error: UpstreamTransportError) -> Exception:
+        """Translate a transport's error, once, into the tree of the gateway's own."""
+        if isinstance(error, ConnectFailed):
+            return UpstreamUnreachable(f"{self._name} could not be reached ({error.kind}).")
+        if isinstance(error, UpstreamProtocolError | AnswerTooLarge):
+            return UpstreamInvalid(f"{self._name} sent an answer that is not usable.")
+        return UpstreamUnreachable(
+            f"{self._name} closed the connection before its answer was whole."
+        )
+
+    def _timeout(self, what: str, seconds: float) -> UpstreamTimeout:
+        return UpstreamTimeout(f"{self._name} {what} within {seconds:g} seconds.")
+
+    @property
+    def _name(self) -> str:
+        return f"The provider {self._endpoint.provider}"
+
+
+def _is_event_stream(response: UpstreamResponse) -> bool:
+    for name, value in response.headers:
+        if name == b"content-type":
+            return value.lower().startswith(b"text/event-stream")
+    return False

@@ -1,0 +1,88 @@
+"""Endpoints: candidates made ready to be asked.
+
+A candidate is what the catalog says; an endpoint is the same with everything computed that does not
+change from request to request: the origin, the request targets with their query, the headers with the
+credential. It is made once per candidate and kept, because the live picture of its health belongs to it.
+"""
+
+from typing import Final
+from urllib.parse import urlencode
+
+import msgspec
+
+from adapters.dialect import Dialect, Target
+from adapters.dialect import Endpoint as CallKind
+from adapters.registry import DIALECTS
+from router.catalog.candidate import Candidate, ProviderWire
+from router.catalog.routes import Route
+from router.config import TimeoutConfig
+from router.upstream.origin import Origin, parse_base_url
+
+_Headers = list[tuple[bytes, bytes]]
+_CALL_KINDS: Final[tuple[CallKind, ...]] = ("chat", "completions", "embeddings")
+
+
+class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """One upstream model behind one key, ready to be asked. `timeouts` are seconds."""
+
+    provider: str
+    origin: Origin
+    dialect: Dialect
+    target: Target
+    timeouts: TimeoutConfig
+
+
+class Endpoints:
+    """The endpoints made so far, by route and candidate."""
+
+    def __init__(self, user_agent: str) -> None:
+        self._user_agent = user_agent
+        self._made: dict[tuple[str, Candidate], Endpoint] = {}
+
+    def of(self, route: Route, candidate: Candidate) -> Endpoint:
+        """Return the endpoint of a candidate under a route's id, made at its first use."""
+        made = self._made.get((route.id, candidate))
+        if made is None:
+            made = self._make(route, candidate)
+            self._made[route.id, candidate] = made
+        return made
+
+    def _make(self, route: Route, candidate: Candidate) -> Endpoint:
+        origin, prefix = parse_base_url(candidate.base_url)
+        target = Target(
+            upstream_model=candidate.upstream_model,
+            served_model=route.id,
+            paths={
+                kind: target_of(candidate, prefix, getattr(candidate.paths, kind))
+                for kind in _CALL_KINDS
+            },
+            headers=[
+                (b"content-type", b"application/json"),
+                *headers_of(candidate, self._user_agent),
+            ],
+            stream_usage=candidate.stream_usage,
+        )
+        return Endpoint(
+            provider=candidate.provider,
+            origin=origin,
+            dialect=DIALECTS[candidate.dialect],
+            target=target,
+            timeouts=candidate.timeouts,
+        )
+
+
+def target_of(wire: ProviderWire, prefix: str, path: str) -> bytes:
+    """Return the request target for one path of a provider: prefix, path, query."""
+    query = f"?{urlencode(wire.query)}" if wire.query else ""
+    return f"{prefix}{path}{query}".encode("ascii")
+
+
+def headers_of(wire: ProviderWire, user_agent: str) -> _Headers:
+    """Return the headers that every request to a provider carries, the credential among them."""
+    headers: _Headers = [(b"user-agent", user_agent.encode())]
+    if wire.key is not None:
+        secret = wire.key.reveal()
+        value = f"Bearer {secret}" if wire.key_header == "authorization" else secret
+        headers.append((wire.key_header.encode(), value.encode("latin-1")))
+    headers += [(name.encode(), value.reveal().encode("latin-1")) for name, value in wire.headers]
+    return headers

@@ -1,0 +1,34 @@
+"""How an exchange speaks to its client, without knowing which server carries it."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+
+class Reply(Protocol):
+    """One HTTP answer in the making.
+
+    A reply that was started and never finished is *aborted* by the front: the client sees a broken
+    connection, never a clean end. Every method may be cancelled; the reply is then aborted.
+    """
+
+    @property
+    def started(self) -> bool:
+        """Whether the status line has gone out, so that no other status can be told."""
+
+    @property
+    def sent_bytes(self) -> int:
+        """Bytes of body handed to the server so far."""
+
+    async def start(self, status: int, headers: Headers) -> None:
+        """Send the head of a streamed answer."""
+
+    async def send(self, data: bytes) -> None:
+        """Send a piece of the body; waits while the client does not take it."""
+
+    async def finish(self) -> None:
+        """End the body cleanly."""
+
+    async def answer(self, status: int, headers: Headers, body: bytes) -> None:
+        """Send a whole answer, with its content-length."""

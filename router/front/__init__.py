@@ -1,0 +1,1 @@
+"""HTTP in: connections, request bodies, routes, and answers to the client."""

@@ -1,0 +1,98 @@
+"""The front: one Quart application, with the data plane beside it.
+
+Quart routes and serves what is rare (models, health, metrics, errors, preflights). The three paths that
+carry the load skip Quart's request and response objects through its own extension point,
+`asgi_http_class`, and run on bare ASGI (`docs/decisions/0005`).
+"""
+
+from typing import Final
+
+import trio
+from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope
+from quart_trio import QuartTrio
+from quart_trio.asgi import TrioASGIHTTPConnection
+
+from adapters.dialect import Endpoint
+from router.config import ServerConfig
+from router.front.asgi import AsgiReply, abort_connection, watch_client
+from router.front.body import BodyReader
+from router.front.control import Control
+from router.front.endpoints import Endpoints
+from router.front.headers import CommonHeaders, new_request_id
+
+DATA_PLANE: Final[dict[str, Endpoint]] = {
+    "/v1/chat/completions": "chat",
+    "/v1/completions": "completions",
+    "/v1/embeddings": "embeddings",
+    # Users forget the /v1 of the base URL; serving them is kinder than a 404.
+    "/chat/completions": "chat",
+    "/completions": "completions",
+    "/embeddings": "embeddings",
+}
+
+
+class DataPlane:
+    """Serves the hot paths over ASGI: body limits, the watcher of the client, the request's nursery."""
+
+    def __init__(self, endpoints: Endpoints, config: ServerConfig, common: CommonHeaders) -> None:
+        self._endpoints = endpoints
+        self._config = config
+        self._common = common
+
+    async def __call__(
+        self,
+        endpoint: Endpoint,
+        scope: HTTPScope,
+        receive: ASGIReceiveCallable,
+        send: ASGISendCallable,
+    ) -> None:
+        """Serve one request. An answer that was begun and cannot be finished breaks the connection."""
+        request_id = new_request_id()
+        headers = list(scope["headers"])
+        reply = AsgiReply(send, self._common.of_answer(request_id, dict(headers).get(b"origin")))
+        client = scope.get("client")
+        async with trio.open_nursery() as nursery:
+            body = BodyReader(
+                receive,
+                max_bytes=self._config.max_body_bytes,
+                seconds=self._config.body_seconds,
+                on_whole=lambda: nursery.start_soon(watch_client, receive, nursery.cancel_scope),
+            )
+            await self._endpoints.serve(
+                endpoint,
+                headers,
+                body,
+                reply,
+                request_id=request_id,
+                client_host=client[0] if client else None,
+            )
+            nursery.cancel_scope.cancel()
+        if reply.started and not reply.finished and scope["http_version"] not in {"1.0", "1.1"}:
+            abort_connection(scope)
+
+
+class FrontConnection(TrioASGIHTTPConnection):
+    """Chooses between the data plane and Quart, per request."""
+
+    app: "Front"
+
+    async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        """Serve one HTTP request."""
+        endpoint = DATA_PLANE.get(self.scope["path"].rstrip("/"))
+        if endpoint is not None and self.scope["method"] == "POST":
+            await self.app.data_plane(endpoint, self.scope, receive, send)
+        else:
+            await super().__call__(receive, send)
+
+
+class Front(QuartTrio):
+    """The Quart application with its data plane."""
+
+    asgi_http_class = FrontConnection
+
+    def __init__(self, endpoints: Endpoints, control: Control, config: ServerConfig) -> None:
+        super().__init__("router.front", static_folder=None)
+        common = CommonHeaders(config.cors_origins)
+        self.data_plane = DataPlane(endpoints, config, common)
+        self.config["RESPONSE_TIMEOUT"] = None
+        control.install(self, common)

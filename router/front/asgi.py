@@ -1,0 +1,89 @@
+"""The data plane as a bare ASGI application: no request or response objects of a framework.
+
+Quart serves everything else; its `asgi_http_class` hands the few hot paths to this module (see
+`router.front.app`). One nursery per request holds the handler and a watcher of the client: when the
+client leaves, the watcher cancels the handler and with it every upstream attempt.
+"""
+
+from collections.abc import Sequence
+from typing import cast
+
+import trio
+from hypercorn.typing import (
+    ASGIReceiveCallable,
+    ASGISendCallable,
+    HTTPResponseBodyEvent,
+    HTTPResponseStartEvent,
+    HTTPScope,
+)
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+
+class ClientGone(Exception):
+    """The client left before its request was whole; there is nobody to answer."""
+
+
+class AsgiReply:
+    """`router.exchange.reply.Reply` over an ASGI send callable.
+
+    `common_headers` go out with every answer (request id, CORS).
+    """
+
+    def __init__(self, send: ASGISendCallable, common_headers: Headers) -> None:
+        self._send = send
+        self._common_headers = list(common_headers)
+        self.started = False
+        self.finished = False
+        self.sent_bytes = 0
+
+    async def start(self, status: int, headers: Headers) -> None:
+        """Send the head of a streamed answer."""
+        self.started = True
+        event: HTTPResponseStartEvent = {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [*headers, *self._common_headers],
+        }
+        await self._send(event)
+
+    async def send(self, data: bytes) -> None:
+        """Send a piece of the body; waits while the client does not take it."""
+        self.sent_bytes += len(data)
+        await self._send(_body(data, more=True))
+
+    async def finish(self) -> None:
+        """End the body cleanly."""
+        await self._send(_body(b"", more=False))
+        self.finished = True
+
+    async def answer(self, status: int, headers: Headers, body: bytes) -> None:
+        """Send a whole answer, with its content-length."""
+        await self.start(status, [*headers, (b"content-length", str(len(body)).encode())])
+        self.sent_bytes += len(body)
+        await self._send(_body(body, more=False))
+        self.finished = True
+
+
+def _body(data: bytes, *, more: bool) -> HTTPResponseBodyEvent:
+    return {"type": "http.response.body", "body": data, "more_body": more}
+
+
+async def watch_client(receive: ASGIReceiveCallable, on_gone: trio.CancelScope) -> None:
+    """Cancel `on_gone` when the client leaves. Runs until then, or until it is cancelled."""
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            on_gone.cancel()
+            return
+
+
+def abort_connection(scope: HTTPScope) -> None:
+    """Close the client's connection at once, where the server offers that (`router.front.server`).
+
+    Over HTTP/1.1 an unfinished answer already ends in a visible break; HTTP/2 has no such sign in the
+    server library, so the connection itself must break.
+    """
+    abort = cast("dict[str, object]", scope.get("state", {})).get("abort_connection")
+    if callable(abort):
+        abort()

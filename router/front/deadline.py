@@ -1,0 +1,61 @@
+"""A stream that drops a peer which stops reading.
+
+Every piece written has its own deadline, so a slow client may take as long as it likes for a large answer,
+while one that takes nothing for `seconds` is dropped. The deadline lies inside `send_all`, where a caller's
+shield cannot keep it out. Pieces are small enough that the progress of a slow reader counts.
+"""
+
+import socket
+import struct
+from typing import Final
+
+import trio
+
+_PIECE_BYTES: Final = 64 * 1024
+_LINGER_OFF: Final = struct.pack("ii", 1, 0)
+
+
+class WriteDeadlineStream(trio.abc.HalfCloseableStream):
+    """A socket stream whose writes must make progress within `seconds`.
+
+    A write that does not raises `trio.BrokenResourceError`, after the connection has been reset.
+    """
+
+    def __init__(self, stream: trio.SocketStream, *, seconds: float) -> None:
+        self._stream = stream
+        self._seconds = seconds
+        self.socket = stream.socket
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Send all, piece by piece. Cancellation leaves an unknown part sent, as for any stream."""
+        with memoryview(data) as whole:
+            for start in range(0, len(whole), _PIECE_BYTES):
+                try:
+                    with trio.fail_after(self._seconds):
+                        await self._stream.send_all(whole[start : start + _PIECE_BYTES])
+                except trio.TooSlowError:
+                    self.abort()
+                    raise trio.BrokenResourceError("the client stopped reading") from None
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """Wait until a write may go through at once."""
+        await self._stream.wait_send_all_might_not_block()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        """Return the next bytes, empty at the end."""
+        return await self._stream.receive_some(max_bytes)
+
+    async def send_eof(self) -> None:
+        """Say that nothing more will be written."""
+        await self._stream.send_eof()
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        await self._stream.aclose()
+
+    def abort(self) -> None:
+        """Reset the connection at once, synchronously. What was not sent yet is lost. Idempotent."""
+        if self.socket.fileno() < 0:
+            return
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_OFF)
+        self.socket.close()

@@ -1,0 +1,126 @@
+"""The data plane's handlers: authenticate, read, hand to the exchange, and answer for every outcome.
+
+They know no web framework: any front that can give headers, a body and a reply may call them. Each request
+has one record, opened first and ended last, whatever happens between.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import trio
+
+from adapters.dialect import BadCall, Endpoint
+from adapters.openai.request import decode_call
+from router.accounts.keyring import KeyRing
+from router.errors import ClientFault, GatewayBug, GatewayError, InvalidRequest
+from router.exchange.exchange import Exchange
+from router.exchange.reply import Reply
+from router.front.asgi import ClientGone
+from router.front.credentials import authenticate
+from router.observe.observer import Observer
+from router.observe.record import Outcome, RequestRecord
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+
+class RequestBody(Protocol):
+    """A request's body, not yet read."""
+
+    async def read(self) -> bytes:
+        """Return the whole body. Raises `GatewayError` beyond its limits, `ClientGone`."""
+
+    async def drain(self) -> None:
+        """Throw the rest away, within bounds, so that an early answer reaches the client."""
+
+
+class Endpoints:
+    """The handlers of the data plane, for one key ring, exchange and observer."""
+
+    def __init__(self, *, ring: KeyRing, exchange: Exchange, observer: Observer) -> None:
+        self._ring = ring
+        self._exchange = exchange
+        self._observer = observer
+        self.stopping = False
+
+    async def serve(
+        self,
+        endpoint: Endpoint,
+        headers: Headers,
+        body: RequestBody,
+        reply: Reply,
+        *,
+        request_id: str,
+        client_host: str | None,
+    ) -> None:
+        """Serve one request to its end. Every outcome but cancellation is answered here, none is raised."""
+        record = self._observer.begin(
+            request_id,
+            endpoint,
+            client_host=client_host,
+            traceparent=_text_header(headers, b"traceparent"),
+        )
+        try:
+            await self._serve(endpoint, headers, body, reply, record)
+            record.status, record.outcome = 200, "ok"
+        except ClientGone:
+            record.outcome = "client_gone"
+        except trio.Cancelled:
+            record.outcome = "shutdown" if self.stopping else "client_gone"
+            raise
+        except GatewayError as error:
+            await self._refuse(error, body, reply, record)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer and we a log line
+            record.exception = error
+            await self._refuse(GatewayBug(request_id), body, reply, record)
+        finally:
+            record.sent_bytes = reply.sent_bytes
+            self._observer.end(record)
+
+    async def _serve(
+        self,
+        endpoint: Endpoint,
+        headers: Headers,
+        body: RequestBody,
+        reply: Reply,
+        record: RequestRecord,
+    ) -> None:
+        key = authenticate(headers, self._ring)
+        record.key_id = key.id
+        try:
+            call = decode_call(endpoint, await body.read())
+        except BadCall as error:
+            raise InvalidRequest.from_bad_call(error) from error
+        record.model = call.model
+        record.stream = call.stream
+        await self._exchange.serve(call, reply, record)
+
+    async def _refuse(
+        self, error: GatewayError, body: RequestBody, reply: Reply, record: RequestRecord
+    ) -> None:
+        status, headers, content = error.render()
+        record.error_code = error.to_body().code
+        record.outcome = _outcome(error, started=reply.started)
+        if reply.started:
+            record.status = 200
+            return  # unfinished, so the front breaks the connection
+        record.status = status
+        try:
+            await body.drain()
+            await reply.answer(status, headers, content)
+        except ClientGone:
+            record.outcome = "client_gone"
+
+
+def _outcome(error: GatewayError, *, started: bool) -> Outcome:
+    if isinstance(error, GatewayBug):
+        return "bug"
+    if started:
+        return "cut"
+    return "client_error" if isinstance(error, ClientFault) else "upstream_error"
+
+
+def _text_header(headers: Headers, name: bytes) -> str | None:
+    for found, value in headers:
+        if found == name:
+            return value.decode("latin-1")
+    return None

@@ -1,0 +1,56 @@
+"""Headers that every answer carries: the request id, and CORS for clients in a browser.
+
+CORS follows the Fetch standard. Credentials in the cookie sense play no part: the key travels in a
+header that the page sets itself, so a wildcard origin is sound.
+"""
+
+import secrets
+from collections.abc import Sequence
+from typing import Final
+
+Headers = list[tuple[bytes, bytes]]
+
+_EXPOSED: Final = (
+    b"x-request-id, retry-after, retry-after-ms, x-ratelimit-limit-requests, "
+    b"x-ratelimit-remaining-requests, x-ratelimit-reset-requests, x-ratelimit-limit-tokens, "
+    b"x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens"
+)
+_PREFLIGHT_SECONDS: Final = b"86400"
+
+
+def new_request_id() -> str:
+    """Return a fresh id: `req_` and 32 hexadecimal digits."""
+    return f"req_{secrets.token_hex(16)}"
+
+
+class CommonHeaders:
+    """Makes the headers that go with every answer, for the configured CORS origins."""
+
+    def __init__(self, cors_origins: Sequence[str]) -> None:
+        self._any_origin = "*" in cors_origins
+        self._origins = frozenset(origin.encode() for origin in cors_origins)
+
+    def of_answer(self, request_id: str, origin: bytes | None) -> Headers:
+        """Return the headers for an answer to a request that came with this `Origin`."""
+        headers = [(b"x-request-id", request_id.encode())]
+        if origin is not None and (allowed := self._allowed(origin)) is not None:
+            headers += [
+                (b"access-control-allow-origin", allowed),
+                (b"access-control-expose-headers", _EXPOSED),
+            ]
+        if not self._any_origin:
+            headers.append((b"vary", b"origin"))
+        return headers
+
+    def of_preflight(self, asked_headers: bytes) -> Headers:
+        """Return what a preflight is told besides: methods, headers, how long it holds."""
+        return [
+            (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
+            (b"access-control-allow-headers", asked_headers or b"authorization, content-type"),
+            (b"access-control-max-age", _PREFLIGHT_SECONDS),
+        ]
+
+    def _allowed(self, origin: bytes) -> bytes | None:
+        if self._any_origin:
+            return b"*"
+        return origin if origin in self._origins else None

@@ -1,0 +1,92 @@
+"""What is known of one request.
+
+Every request has exactly one record. It is opened when the request arrives, filled in by whoever
+learns something, and closed once; the log line, the metrics and the span are three renderings of
+it, so they can never tell different stories. It has no field for a prompt, an answer or a secret:
+what is not in the record cannot leak from it.
+"""
+
+from typing import Final, Literal
+
+import msgspec
+from opentelemetry.trace import Span
+
+Endpoint = Literal["chat", "completions", "embeddings"]
+
+Outcome = Literal[
+    "ok",
+    "client_error",
+    "upstream_error",
+    "cut",  # broken after the first byte had gone out
+    "client_gone",
+    "shutdown",
+    "bug",
+]
+
+# Beyond this a float, which is what a Prometheus counter is, no longer counts by ones.
+MOST_TOKENS: Final = 1 << 53
+
+
+class RequestRecord(msgspec.Struct, kw_only=True):
+    """One request, from arrival to end. Mutable; belongs to the request's own task.
+
+    `started` is on the observer's monotonic clock and `started_at` is unix time; every other time
+    is a length in seconds. None means not known, or that it never came to that.
+    """
+
+    request_id: str
+    endpoint: Endpoint
+    started: float
+    started_at: float
+
+    model: str | None = None
+    """As the client asked for it: untrusted text."""
+    provider: str | None = None
+    upstream_model: str | None = None
+    upstream_host: str | None = None
+    upstream_port: int | None = None
+    key_id: str | None = None
+    stream: bool = False
+    client_host: str | None = None
+    traceparent: str | None = None
+    """As the client sent it: untrusted text."""
+
+    status: int | None = None
+    """The HTTP status the client was told; None if it was told nothing."""
+    outcome: Outcome = "bug"
+    """Until somebody says how a request ended, the fault is ours: silence is not success."""
+    error_code: str | None = None
+    exception: BaseException | None = None
+    attempts: int = 0
+
+    first_token_seconds: float | None = None
+    """From arrival to the first meaningful event."""
+    duration_seconds: float = 0.0
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_tokens: int | None = None
+    """Part of `input_tokens`."""
+    reasoning_tokens: int | None = None
+    """Part of `output_tokens`."""
+    usage_estimated: bool = False
+    events: int = 0
+    """Streamed events relayed to the client."""
+    sent_bytes: int = 0
+
+    span: Span | None = None
+    ended: bool = False
+
+    def drop_impossible_usage(self) -> None:
+        """Forget token counts that no model can have used.
+
+        Usage is an upstream's word. A negative or absurd count would raise inside a counter while
+        the request is being cleaned up, where nothing may raise.
+        """
+        self.input_tokens = _possible(self.input_tokens)
+        self.output_tokens = _possible(self.output_tokens)
+        self.cached_tokens = _possible(self.cached_tokens)
+        self.reasoning_tokens = _possible(self.reasoning_tokens)
+
+
+def _possible(tokens: int | None) -> int | None:
+    return tokens if tokens is not None and 0 <= tokens <= MOST_TOKENS else None

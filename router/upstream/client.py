@@ -1,0 +1,67 @@
+"""Sending requests to origins over pooled connections.
+
+The origin may close an idle connection at any moment, also while the next request is on its way to
+it. Such a request failed through nobody's fault and was most likely never looked at; so, on a
+connection that served before, and only when not one byte of an answer came back, it is sent once
+more on a fresh connection. Everything else is reported: about further attempts the caller decides.
+"""
+
+import trio
+
+from router.upstream.dial import Dial
+from router.upstream.errors import UpstreamCut
+from router.upstream.lending import Lease, Lender
+from router.upstream.message import OutgoingRequest, ResponseHead
+from router.upstream.origin import Origin
+from router.upstream.pool import PoolLimits, PoolSnapshot
+from router.upstream.response import UpstreamResponse
+
+__all__ = ["OutgoingRequest", "PoolLimits", "PoolSnapshot", "UpstreamClient", "UpstreamResponse"]
+
+
+class UpstreamClient:
+    """One pool of connections for all origins. No call sets a deadline; that is the caller's."""
+
+    def __init__(self, *, dial: Dial, limits: PoolLimits = PoolLimits()) -> None:  # noqa: B008 - frozen
+        self._lender = Lender(dial, limits)
+
+    async def send(self, origin: Origin, request: OutgoingRequest) -> UpstreamResponse:
+        """Send the request; returns once the head of the response is there, 1xx passed over.
+
+        Raises ConnectFailed, UpstreamCut, UpstreamProtocolError; ValueError when the request's own
+        head is not valid HTTP; trio.ClosedResourceError after `aclose`. After an exception, or when
+        cancelled, nothing is held. The caller must `discard` the response in the end.
+        """
+        lease = await self._lender.borrow(origin)
+        try:
+            head = await _send_on(lease, request)
+        except BaseException:
+            lease.end()
+            raise
+        return UpstreamResponse(lease, head)
+
+    def snapshot(self) -> PoolSnapshot:
+        """Count connections and waiting requests over all origins."""
+        return self._lender.snapshot()
+
+    def close_idle(self, now: float) -> None:
+        """Close connections idle for too long; `now` is trio time. To be called now and then."""
+        self._lender.close_idle(now)
+
+    async def aclose(self) -> None:
+        """Close all idle connections and accept no more requests.
+
+        Responses still being read are not disturbed; their connections close when discarded.
+        """
+        self._lender.close()
+        await trio.lowlevel.checkpoint()
+
+
+async def _send_on(lease: Lease, request: OutgoingRequest) -> ResponseHead:
+    try:
+        return await lease.connection.send(request)
+    except UpstreamCut as cut:
+        if cut.response_started or not lease.reused:
+            raise
+    await lease.renew()
+    return await lease.connection.send(request)

@@ -1,0 +1,164 @@
+"""One HTTP/1.1 connection: moves bytes between a trio stream and the parser.
+
+A small request goes out in a single write. A large one is written while the connection listens,
+because an origin may refuse it half-way (413, 401) and stop reading. An answer of 400 or above ends
+the upload, once what it says has been read as well: a TLS stream whose write was interrupted cannot
+be read any more. A broken write by itself is no error: what is left to read decides. Only a refusal
+is believed then, since a success would speak of a request the origin never saw whole.
+
+Body bytes are read only when asked for, at most 64 KiB at a time, so an origin that sends faster
+than the caller reads is held back by TCP.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+import trio
+
+from router.upstream.closing import close_now, has_unread_input
+from router.upstream.errors import UpstreamCut, UpstreamTransportError
+from router.upstream.http1 import Http1Client
+from router.upstream.message import OutgoingRequest, ResponseHead
+from router.upstream.origin import Origin
+
+_READ_BYTES = 64 * 1024
+_SINGLE_WRITE_BYTES = 64 * 1024
+# TLS encrypts a whole write into memory before sending any of it.
+_SLICE_BYTES = 256 * 1024
+_REFUSAL_BYTES = 64 * 1024
+
+
+class HttpConnection:
+    """A connection to one origin, used by one request at a time.
+
+    After any exception, cancellation included, only `close` may follow.
+    """
+
+    def __init__(self, stream: trio.abc.Stream, origin: Origin) -> None:
+        self.origin = origin
+        self._stream = stream
+        self._http = Http1Client(origin)
+        self._response_started = False
+        self._is_writing = False
+        self._write_was_cut = False
+        # The body of a refusal that was read before its head was handed out.
+        self._read_ahead: deque[bytes | UpstreamTransportError] = deque()
+
+    async def send(self, request: OutgoingRequest) -> ResponseHead:
+        """Send the request and wait for the head of its response.
+
+        Raises UpstreamCut, UpstreamProtocolError, or ValueError for a head that is not HTTP.
+        """
+        self._response_started = False
+        pieces = self._http.encode_request(request)
+        if sum(map(len, pieces)) > _SINGLE_WRITE_BYTES:
+            head = await self._send_while_listening(pieces)
+        else:
+            await self._write([b"".join(pieces)])
+            head = await self._receive_head()
+        if self._write_was_cut and not _is_refusal(head):
+            raise UpstreamCut(self.origin, response_started=True)
+        return head
+
+    async def receive_body(self) -> bytes:
+        """The next bytes of the body, b"" once it has ended. Raises like `send`."""
+        if self._read_ahead:
+            await trio.lowlevel.checkpoint_if_cancelled()
+            ahead = self._read_ahead.popleft()
+            if isinstance(ahead, UpstreamTransportError):
+                raise ahead
+            return ahead
+        piece = self._http.next_body()
+        if piece is not None:
+            await trio.lowlevel.checkpoint_if_cancelled()
+        while piece is None:
+            self._http.receive_data(await self._read())
+            piece = self._http.next_body()
+        return piece
+
+    @property
+    def is_reusable(self) -> bool:
+        """Whether the response was read to its end and another request may follow."""
+        return self._http.is_reusable
+
+    def start_next_cycle(self) -> None:
+        """Make ready for another request; only when reusable."""
+        self._http.start_next_cycle()
+
+    def has_gone_stale(self) -> bool:
+        """Tell whether an idle connection was closed, or spoken on unasked, by the origin."""
+        return has_unread_input(self._stream)
+
+    def close(self) -> None:
+        """Close at once; again is harmless."""
+        close_now(self._stream)
+
+    async def _send_while_listening(self, pieces: list[bytes]) -> ResponseHead:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._write, _slices(pieces))
+            # Carried out of the nursery by hand: raised inside, it would come out in a group.
+            outcome = await self._receive_answer_to_upload()
+            if isinstance(outcome, UpstreamTransportError) or _is_refusal(outcome):
+                nursery.cancel_scope.cancel()
+        if isinstance(outcome, UpstreamTransportError):
+            raise outcome
+        return outcome
+
+    async def _receive_answer_to_upload(self) -> ResponseHead | UpstreamTransportError:
+        try:
+            head = await self._receive_head()
+        except UpstreamTransportError as error:
+            return error
+        if _is_refusal(head) and self._is_writing:
+            await self._receive_refusal()
+        return head
+
+    async def _receive_refusal(self) -> None:
+        ahead: list[bytes] = []
+        try:
+            while sum(map(len, ahead)) < _REFUSAL_BYTES and (piece := await self.receive_body()):
+                ahead.append(piece)
+        except UpstreamTransportError as error:
+            self._read_ahead.extend([*ahead, error])
+        else:
+            self._read_ahead.extend(ahead)
+
+    async def _write(self, pieces: Iterable[bytes | memoryview]) -> None:
+        self._is_writing = True
+        self._write_was_cut = True
+        try:
+            for piece in pieces:
+                await self._stream.send_all(piece)
+            self._write_was_cut = False
+        except trio.BrokenResourceError:
+            return
+        finally:
+            self._is_writing = False
+            if self._write_was_cut:
+                self._http.abandon_request()
+
+    async def _receive_head(self) -> ResponseHead:
+        while (head := self._http.next_head()) is None:
+            data = await self._read()
+            if not data:
+                raise UpstreamCut(self.origin, response_started=self._response_started)
+            self._response_started = True
+            self._http.receive_data(data)
+        return head
+
+    async def _read(self) -> bytes | bytearray:
+        try:
+            return await self._stream.receive_some(_READ_BYTES)
+        except trio.BrokenResourceError as error:
+            raise UpstreamCut(self.origin, response_started=self._response_started) from error
+
+
+def _is_refusal(head: ResponseHead) -> bool:
+    return head.status >= 400
+
+
+def _slices(pieces: Iterable[bytes]) -> Iterator[memoryview]:
+    for piece in pieces:
+        view = memoryview(piece)
+        for start in range(0, len(view), _SLICE_BYTES):
+            yield view[start : start + _SLICE_BYTES]

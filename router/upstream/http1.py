@@ -1,0 +1,124 @@
+"""The client side of HTTP/1.1 on one connection, as bytes in and bytes out.
+
+This class is the seam: it alone knows h11, and `connection` uses nothing but its public methods. A
+faster parser takes h11's place by offering the same ones.
+
+A cut has to be told from nonsense, because the first is the origin's bad luck and the second its
+fault. Everything received is parsed before more is read, so a complaint of the parser right after
+the end of the stream is about that end, and any other is about the bytes.
+"""
+
+import h11
+
+from router.upstream.errors import UpstreamCut, UpstreamProtocolError, UpstreamTransportError
+from router.upstream.message import OutgoingRequest, ResponseHead, complete_headers
+from router.upstream.origin import Origin
+
+_MAX_HEAD_BYTES = 64 * 1024
+
+
+class Http1Client:
+    """Requests and responses of one connection, one after another."""
+
+    def __init__(self, origin: Origin) -> None:
+        self._origin = origin
+        self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEAD_BYTES)
+        self._failure: UpstreamTransportError | None = None
+        self._at_eof = False
+
+    def encode_request(self, request: OutgoingRequest) -> list[bytes]:
+        """The bytes to send, head first; body parts are the caller's own objects, not copies.
+
+        Raises ValueError when the head is not valid HTTP. The message does not show the offending
+        value, which may be a key with a stray newline.
+        """
+        try:
+            headers = complete_headers(request, self._origin.authority)
+            event = h11.Request(method=request.method, target=request.target, headers=headers)
+            pieces = [self._h11.send(event)]
+            for part in request.body_parts():
+                pieces += self._h11.send_with_data_passthrough(h11.Data(data=part)) or []
+            self._h11.send(h11.EndOfMessage())
+        except h11.LocalProtocolError:
+            raise ValueError(
+                "method, target or headers of the request are not valid HTTP"
+            ) from None
+        return pieces
+
+    def abandon_request(self) -> None:
+        """Take note that not all of the request was sent, so no other can follow."""
+        self._h11.send_failed()
+
+    def receive_data(self, data: bytes | bytearray) -> None:
+        """Take in what was read; empty means the end of the stream."""
+        self._at_eof = not data
+        self._h11.receive_data(bytes(data))
+
+    def next_head(self) -> ResponseHead | None:
+        """The final response's head, or None when more data is needed; 1xx are passed over.
+
+        Raises UpstreamProtocolError, or UpstreamCut after the end of the stream.
+        """
+        while True:
+            event = self._next_event()
+            if event is h11.NEED_DATA:
+                return None
+            if isinstance(event, h11.Response):
+                return ResponseHead(event.status_code, list(event.headers))
+            if not isinstance(event, h11.InformationalResponse):
+                raise self._unexpected()
+
+    def next_body(self) -> bytes | None:
+        """All body bytes at hand in one piece; b"" at the end, None when more data is needed.
+
+        Raises UpstreamProtocolError, or UpstreamCut after the end of the stream.
+        """
+        pieces: list[bytes] = []
+        while not self.response_ended:
+            try:
+                event = self._next_event()
+            except UpstreamTransportError:
+                if pieces:
+                    break  # these came in good order; the next call raises the same error
+                raise
+            if event is h11.NEED_DATA:
+                break
+            if isinstance(event, h11.Data):
+                pieces.append(event.data)
+            elif not isinstance(event, h11.EndOfMessage):
+                raise self._unexpected()
+        if pieces:
+            return b"".join(pieces)
+        return b"" if self.response_ended else None
+
+    @property
+    def response_ended(self) -> bool:
+        """Whether the response was parsed to its end."""
+        return self._h11.their_state in {h11.DONE, h11.MUST_CLOSE, h11.CLOSED}
+
+    @property
+    def is_reusable(self) -> bool:
+        """Whether both sides finished, neither wants to close, and nothing unasked has arrived."""
+        finished = self._h11.our_state is h11.DONE and self._h11.their_state is h11.DONE
+        return finished and self._h11.trailing_data == (b"", False)
+
+    def start_next_cycle(self) -> None:
+        """Make ready for another request on the same connection; only when it is reusable."""
+        self._h11.start_next_cycle()
+
+    def _next_event(self) -> object:
+        if self._failure is not None:
+            raise self._failure
+        try:
+            return self._h11.next_event()
+        except h11.RemoteProtocolError as error:
+            if self._at_eof:
+                self._failure = UpstreamCut(self._origin, response_started=True)
+            else:
+                # What follows the colon in h11's messages quotes the bytes received.
+                reason = str(error).partition(":")[0]
+                self._failure = UpstreamProtocolError(self._origin, f"not valid HTTP ({reason})")
+        raise self._failure
+
+    def _unexpected(self) -> UpstreamProtocolError:
+        return UpstreamProtocolError(self._origin, "switched protocols without being asked")

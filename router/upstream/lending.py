@@ -1,0 +1,143 @@
+"""Lending connections: the part of the pool that waits.
+
+The core (`pool`) says who gets what; here its answers are carried out: dial, close, wake the next
+in the queue. A `Lease` is a request's hold on one place in the pool and the only thing that can end
+it. Ending is synchronous and happens once, so cancellation can strike anywhere and the place still
+comes back.
+"""
+
+import trio
+
+from router.upstream.connection import HttpConnection
+from router.upstream.dial import Dial
+from router.upstream.origin import Origin
+from router.upstream.pool import OpenNew, Pool, PoolLimits, PoolSnapshot, Ticket, UseIdle
+
+_Assignment = UseIdle[HttpConnection] | OpenNew
+
+
+class Lender:
+    """Owns all connections: those lent out by its leases and those lying idle."""
+
+    def __init__(self, dial: Dial, limits: PoolLimits) -> None:
+        self._dial = dial
+        self._pool: Pool[HttpConnection] = Pool(limits)
+        self._bells: dict[Ticket[HttpConnection], trio.Event] = {}
+        self._is_closed = False
+
+    async def borrow(self, origin: Origin) -> "Lease":
+        """Get a connection, waiting in line or dialling as need be.
+
+        Raises ConnectFailed. When cancelled, the place goes to the next in line.
+        """
+        if self._is_closed:
+            raise trio.ClosedResourceError("this client has been closed")
+        _close_all(self._pool.expire_origin(origin, trio.current_time()))
+        assignment = self._pool.acquire(origin)
+        if isinstance(assignment, Ticket):
+            assignment = await self._wait_in_line(assignment)
+        while isinstance(assignment, UseIdle):
+            connection = assignment.connection
+            if not connection.has_gone_stale():
+                return Lease(self, connection, reused=True)
+            connection.close()
+            assignment = self._pool.replace(origin)
+        return Lease(self, await self._open(origin), reused=False)
+
+    async def exchange_for_new(self, connection: HttpConnection) -> HttpConnection:
+        """Close a lent connection and open another in its place. Raises like `borrow`.
+
+        When it fails or is cancelled, the place has gone to the next in line.
+        """
+        connection.close()
+        self._pool.reopen(connection.origin)
+        return await self._open(connection.origin)
+
+    def take_back(self, connection: HttpConnection) -> None:
+        """Keep the connection if it may serve again, else close it; wake who waits for it."""
+        if self._is_closed or not connection.is_reusable:
+            connection.close()
+            self._wake(self._pool.closed(connection.origin))
+            return
+        connection.start_next_cycle()
+        self._keep(connection)
+
+    def close_idle(self, now: float) -> None:
+        """Close what has been idle for too long."""
+        _close_all(self._pool.expire(now))
+
+    def close(self) -> None:
+        """Close what is idle and keep nothing from now on; leases run to their end."""
+        self._is_closed = True
+        _close_all(self._pool.drain_idle())
+
+    def snapshot(self) -> PoolSnapshot:
+        """Count what is held now."""
+        return self._pool.snapshot()
+
+    async def _open(self, origin: Origin) -> HttpConnection:
+        try:
+            stream = await self._dial(origin)
+        except BaseException:
+            self._wake(self._pool.connect_failed(origin))
+            raise
+        self._pool.connected(origin)
+        return HttpConnection(stream, origin)
+
+    async def _wait_in_line(self, ticket: Ticket[HttpConnection]) -> _Assignment:
+        bell = self._bells[ticket] = trio.Event()
+        try:
+            await bell.wait()
+        except BaseException:
+            self._bells.pop(ticket, None)
+            given_back = self._pool.cancel(ticket, trio.current_time())
+            self._settle(given_back.evicted, given_back.woken)
+            raise
+        assert ticket.assignment is not None  # noqa: S101 - the bell rings only for an assignment
+        return ticket.assignment
+
+    def _keep(self, connection: HttpConnection) -> None:
+        back = self._pool.release(connection.origin, connection, trio.current_time())
+        self._settle(back.evicted, back.woken)
+
+    def _settle(self, evicted: HttpConnection | None, woken: Ticket[HttpConnection] | None) -> None:
+        if evicted is not None:
+            evicted.close()
+        self._wake(woken)
+
+    def _wake(self, ticket: Ticket[HttpConnection] | None) -> None:
+        if ticket is not None:
+            self._bells.pop(ticket).set()
+
+
+class Lease:
+    """A connection on loan to one request. `reused` tells whether it served another before."""
+
+    def __init__(self, lender: Lender, connection: HttpConnection, *, reused: bool) -> None:
+        self._lender = lender
+        self._has_ended = False
+        self.connection = connection
+        self.reused = reused
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the connection was given back."""
+        return self._has_ended
+
+    async def renew(self) -> None:
+        """Exchange the connection for a fresh one; if that fails or is cancelled, it has ended."""
+        self._has_ended = True
+        self.connection = await self._lender.exchange_for_new(self.connection)
+        self._has_ended = False
+        self.reused = False
+
+    def end(self) -> None:
+        """Give the connection back, to be kept or closed; again is harmless."""
+        if not self._has_ended:
+            self._has_ended = True
+            self._lender.take_back(self.connection)
+
+
+def _close_all(connections: list[HttpConnection]) -> None:
+    for connection in connections:
+        connection.close()

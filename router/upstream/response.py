@@ -1,0 +1,76 @@
+"""A response whose head has arrived and whose body is read as the caller wants it."""
+
+import zlib
+
+import trio
+
+from router.upstream.decoding import Inflater, choose_decoder
+from router.upstream.errors import AnswerTooLarge, UpstreamCut, UpstreamProtocolError
+from router.upstream.lending import Lease
+from router.upstream.message import ResponseHead
+
+
+class UpstreamResponse:
+    """Holds a connection until `discard`, which every receiver of a response must call.
+
+    Header names are lower-case; when the body is decoded here, the headers that described its
+    encoded form are gone. `reused` tells whether the connection had served another request before.
+    """
+
+    def __init__(self, lease: Lease, head: ResponseHead) -> None:
+        self.status = head.status
+        self.reused = lease.reused
+        self._lease = lease
+        self._decoder, self.headers = choose_decoder(head)
+
+    async def receive_body(self) -> bytes:
+        """The next piece of the decoded body, as soon as there is one; b"" at its clean end.
+
+        Raises UpstreamCut, UpstreamProtocolError, or trio.ClosedResourceError after `discard`.
+        Whatever it raises, cancellation included, the response has been discarded.
+        """
+        if self._lease.has_ended:
+            raise trio.ClosedResourceError("this response has been discarded")
+        try:
+            if self._decoder is None:
+                return await self._lease.connection.receive_body()
+            return await self._receive_decoded(self._decoder)
+        except BaseException:
+            self.discard()
+            raise
+
+    async def read(self, max_bytes: int) -> bytes:
+        """The rest of the body in one piece; raises AnswerTooLarge, or like `receive_body`."""
+        pieces: list[bytes] = []
+        room = max_bytes
+        while piece := await self.receive_body():
+            room -= len(piece)
+            if room < 0:
+                self.discard()
+                raise AnswerTooLarge(self._lease.connection.origin, max_bytes=max_bytes)
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    def discard(self) -> None:
+        """Let go of the connection: kept when the response was read to its end, else closed.
+
+        Synchronous, and harmless when called again.
+        """
+        self._lease.end()
+
+    async def _receive_decoded(self, decoder: Inflater) -> bytes:
+        origin = self._lease.connection.origin
+        # Decoding what is at hand can go on for long without waiting for anything.
+        await trio.lowlevel.checkpoint()
+        try:
+            while not (piece := decoder.next_piece()):
+                encoded = await self._lease.connection.receive_body()
+                if not encoded:
+                    decoder.finish()
+                    return b""
+                decoder.receive_data(encoded)
+        except EOFError:
+            raise UpstreamCut(origin, response_started=True) from None
+        except zlib.error:
+            raise UpstreamProtocolError(origin, "body is not in its announced encoding") from None
+        return piece

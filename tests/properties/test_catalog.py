@@ -1,0 +1,95 @@
+"""What holds for every catalog, whatever providers list."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from router.catalog.catalog import Catalog
+from router.catalog.nearest import NearestIndex
+from router.config import AliasConfig, Config, ModelEntry, ProviderConfig
+
+PROVIDERS = ["openai", "azure", "mine", "together"]
+NAMES = st.sampled_from(["gpt-4o", "a", "openai/gpt-4o", "b/c", "mine/a", "gpt-4o:free"])
+ENTRIES = st.one_of(NAMES, st.builds(ModelEntry, upstream=NAMES, id=st.none() | NAMES))
+
+
+@st.composite
+def configs(draw: st.DrawFn) -> Config:
+    names = draw(st.lists(st.sampled_from(PROVIDERS), unique=True))
+    providers = {
+        name: ProviderConfig(
+            base_url=f"http://{name}/v1",
+            models=draw(st.none() | st.lists(ENTRIES, max_size=4)),
+            discover=draw(st.booleans()),
+        )
+        for name in names
+    }
+    aliases = draw(st.dictionaries(NAMES, NAMES, max_size=2))
+    return Config(
+        providers=providers,
+        models={alias: AliasConfig(target=target) for alias, target in aliases.items()},
+    )
+
+
+def check(catalog: Catalog, config: Config) -> None:
+    listed = catalog.listing()
+    ids = [route.id for route in listed]
+    assert ids == sorted(set(ids))
+    for route in listed:
+        assert catalog.resolve(route.id) == route
+        assert route.candidates
+        assert len(set(route.candidates)) == len(route.candidates)
+        assert route.owned_by == route.candidates[0].provider
+        assert {candidate.provider for candidate in route.candidates} <= set(config.providers)
+    assert set(catalog.unresolved_aliases()) == set(config.models) - set(ids)
+
+
+@given(config=configs(), after=configs(), found=st.lists(NAMES))
+def test_every_listed_id_resolves_to_configured_providers_through_every_change(
+    config: Config, after: Config, found: list[str]
+) -> None:
+    catalog = Catalog(config, ())
+    check(catalog, config)
+    for wire in catalog.discoverable():
+        catalog.learn(wire, found)
+        check(catalog, config)
+        assert all(catalog.resolve(f"{wire.provider}/{name}") for name in found)
+    catalog.reload(after)
+    check(catalog, after)
+
+
+@given(config=configs(), found=st.lists(NAMES))
+def test_a_route_in_hand_is_untouched_by_changes(config: Config, found: list[str]) -> None:
+    catalog = Catalog(config, ())
+    held = catalog.listing()
+    shown = repr(held)
+    for wire in catalog.discoverable():
+        catalog.learn(wire, found)
+    catalog.reload(Config())
+    assert catalog.listing() == ()
+    assert repr(held) == shown
+
+
+@given(config=configs())
+def test_two_loads_of_one_configuration_have_equal_candidates(config: Config) -> None:
+    first, second = Catalog(config, ()), Catalog(config, ())
+    assert first.listing() == second.listing()
+    for one, other in zip(first.listing(), second.listing(), strict=True):
+        assert hash(one.candidates) == hash(other.candidates)
+
+
+@given(ids=st.sets(st.text(min_size=1, max_size=30)), query=st.text(), n=st.integers(0, 5))
+def test_nearest_names_only_ids_that_exist_and_none_twice(
+    ids: set[str], query: str, n: int
+) -> None:
+    near = NearestIndex(sorted(ids)).nearest(query, n)
+    assert len(near) == len(set(near)) <= n
+    assert set(near) <= ids
+
+
+@given(ids=st.sets(st.text(min_size=1, max_size=30), min_size=1), data=st.data())
+def test_an_id_is_nearest_to_itself(ids: set[str], data: st.DataObject) -> None:
+    query = data.draw(st.sampled_from(sorted(ids)))
+    near = NearestIndex(sorted(ids)).nearest(query, 1)
+    assert [id_.lower().partition("/")[2] or id_.lower() for id_ in near] == [
+        query.lower().partition("/")[2] or query.lower()
+    ]

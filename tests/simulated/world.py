@@ -1,0 +1,247 @@
+"""The whole gateway on in-memory streams: real front, exchange, upstream client and simulator; no sockets.
+
+Requests go in through the ASGI application, as a server would hand them over; upstream connections are
+memory streams that end in a `Simulator`. Under trio's MockClock everything timed is exact. `leak_check` is
+how every scenario ends.
+"""
+
+import io
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any, cast
+
+import msgspec
+import trio
+import trio.testing
+
+from router.accounts.keys import ApiKey, generate_key, hash_key, key_hint
+from router.app import Gateway
+from router.config import Config, ProviderConfig, ServerConfig, TimeoutConfig
+from router.observe.log import make_log
+from router.observe.trace import Tracer
+from router.simulator import Profile, Simulator
+from router.upstream.origin import Origin
+
+MODEL = "openai/gpt-4o-mini"
+
+
+class ClientAnswer:
+    """What one client has received so far."""
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        self.pieces: list[tuple[float, bytes]] = []
+        self.finished = False
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(piece for _, piece in self.pieces)
+
+    def json(self) -> Any:
+        return msgspec.json.decode(self.body)
+
+    def events(self) -> list[bytes]:
+        """The data of each event, comments left out."""
+        return [
+            block.removeprefix(b"data: ")
+            for block in self.body.split(b"\n\n")
+            if block and not block.startswith(b":")
+        ]
+
+    def text(self) -> str:
+        """The answer's text, put together from the deltas of choice 0."""
+        deltas = [msgspec.json.decode(event) for event in self.events() if event != b"[DONE]"]
+        return "".join(
+            choice["delta"].get("content") or ""
+            for delta in deltas
+            for choice in delta.get("choices", [])
+            if choice["index"] == 0
+        )
+
+
+class Client:
+    """One client connection, seen from the ASGI side.
+
+    `leave` disconnects; while `reading` is not set, the gateway's sends wait as for a slow client.
+    """
+
+    def __init__(self, body: bytes, *, pieces: int = 1) -> None:
+        step = max(1, math.ceil(len(body) / pieces))
+        parts = [body[start : start + step] for start in range(0, len(body), step)] or [b""]
+        self._parts = list(reversed(parts))
+        self._left = trio.Event()
+        self.reading = trio.Event()
+        self.reading.set()
+        self.answer = ClientAnswer()
+
+    def leave(self) -> None:
+        self._left.set()
+
+    async def receive(self) -> dict[str, Any]:
+        if self._parts and not self._left.is_set():
+            await trio.lowlevel.checkpoint()
+            part = self._parts.pop()
+            return {"type": "http.request", "body": part, "more_body": bool(self._parts)}
+        await self._left.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Mapping[str, Any]) -> None:
+        await self.reading.wait()
+        await trio.lowlevel.checkpoint()
+        if message["type"] == "http.response.start":
+            self.answer.status = message["status"]
+            self.answer.headers = {n.decode(): v.decode() for n, v in message["headers"]}
+            return
+        if message["body"]:
+            self.answer.pieces.append((trio.current_time(), bytes(message["body"])))
+        self.answer.finished = not message["more_body"]
+
+
+class World:
+    """A running gateway, its simulated provider, a key that works, and the log it wrote."""
+
+    def __init__(self, gateway: Gateway, simulator: Simulator, secret: str, log: io.BytesIO) -> None:
+        self.gateway = gateway
+        self.simulator = simulator
+        self.secret = secret
+        self.log = log
+        self.refuse_connections = False
+
+    async def run(
+        self,
+        client: Client,
+        path: str,
+        *,
+        method: str = "POST",
+        headers: Mapping[str, str] | None = None,
+    ) -> ClientAnswer:
+        """Serve one request to its end, as a server does for one connection."""
+        given = {"authorization": f"Bearer {self.secret}"} if headers is None else dict(headers)
+        raw, _, query = path.partition("?")
+        scope = {
+            "type": "http",
+            "http_version": "1.1",
+            "asgi": {"spec_version": "2.1", "version": "3.0"},
+            "method": method,
+            "scheme": "http",
+            "path": raw,
+            "raw_path": raw.encode(),
+            "query_string": query.encode(),
+            "root_path": "",
+            "headers": [(n.lower().encode(), v.encode("latin-1")) for n, v in given.items()],
+            "client": ("203.0.113.9", 50000),
+            "server": ("127.0.0.1", 8080),
+            "state": {},
+            "extensions": {},
+        }
+        application = cast("Callable[..., Awaitable[None]]", self.gateway.front)
+        await application(scope, client.receive, client.send)
+        return client.answer
+
+    async def post(
+        self, path: str, fields: Mapping[str, Any], *, headers: Mapping[str, str] | None = None
+    ) -> ClientAnswer:
+        """Send one JSON request and wait for the whole answer."""
+        return await self.run(Client(msgspec.json.encode(fields)), path, headers=headers)
+
+    async def get(self, path: str, *, headers: Mapping[str, str] | None = None) -> ClientAnswer:
+        """Send one GET and wait for the whole answer."""
+        return await self.run(Client(b""), path, method="GET", headers=headers)
+
+    async def chat(self, **fields: Any) -> ClientAnswer:
+        """Send one chat completion with a small prompt."""
+        return await self.post("/v1/chat/completions", chat_fields(**fields))
+
+    def log_lines(self) -> list[dict[str, Any]]:
+        """The request lines logged so far."""
+        lines = [msgspec.json.decode(line) for line in self.log.getvalue().splitlines()]
+        return [line for line in lines if line["event"] == "request"]
+
+    async def leak_check(self) -> None:
+        """Nothing in flight, no upstream connection in use, no exchange open at the provider."""
+        await trio.testing.wait_all_tasks_blocked()
+        assert self.gateway.observer.in_flight == 0
+        snapshot = self.gateway.client.snapshot()
+        assert (snapshot.leased, snapshot.connecting, snapshot.waiting) == (0, 0, 0), snapshot
+        assert self.simulator.open_exchanges == 0
+        assert self.simulator.open_connections == snapshot.idle
+
+
+def chat_fields(**fields: Any) -> dict[str, Any]:
+    """A chat request with a small prompt; `None` leaves a field out."""
+    body: dict[str, Any] = {"model": MODEL, "messages": [{"role": "user", "content": "Hello"}]}
+    body.update(fields)
+    return {name: value for name, value in body.items() if value is not None}
+
+
+def world_config(**provider: Any) -> Config:
+    """One provider named openai at the simulator, with short limits."""
+    return Config(
+        server=ServerConfig(keepalive_comment_seconds=15.0),
+        providers={
+            "openai": ProviderConfig(
+                base_url="http://simulator/v1",
+                discover=False,
+                timeouts=TimeoutConfig(connect=5, first_byte=30, idle=20, total=600),
+                **provider,
+            )
+        },
+    )
+
+
+@asynccontextmanager
+async def open_world(
+    profile: Profile = Profile(), *, config: Config | None = None
+) -> AsyncIterator[World]:
+    """Run a gateway and its simulator for the length of the block."""
+    simulator = Simulator(profile)
+    log_file = io.BytesIO()
+    secret = generate_key()
+    async with trio.open_nursery() as nursery:
+        world: World
+
+        async def dial(_origin: Origin) -> trio.abc.Stream:
+            await trio.lowlevel.checkpoint()
+            if world.refuse_connections:
+                raise refused(_origin)
+            ours, theirs = trio.testing.memory_stream_pair()
+            nursery.start_soon(simulator.serve_stream, theirs)
+            return ours
+
+        gateway = Gateway(
+            config or world_config(),
+            log=make_log(log_file),
+            dial=dial,
+            tracer=Tracer(),
+        )
+        gateway.ring.replace([_key(secret)])
+        world = World(gateway, simulator, secret, log_file)
+        yield world
+        await gateway.client.aclose()
+        nursery.cancel_scope.cancel()
+
+
+def refused(origin: Origin) -> Exception:
+    """What the real dialer raises when nobody listens."""
+    from router.upstream.errors import ConnectFailed
+
+    return ConnectFailed(origin, kind="refused", detail="nobody listens here")
+
+
+def in_virtual_time(scenario: Callable[[], Awaitable[None]]) -> None:
+    """Run one scenario on a fresh clock that jumps to the next deadline when all tasks wait."""
+    clock = trio.testing.MockClock(autojump_threshold=0)
+    trio.run(partial(scenario), clock=clock)
+
+
+def _key(secret: str) -> ApiKey:
+    return ApiKey(
+        id="key_test",
+        name="test",
+        hint=key_hint(secret),
+        digest=hash_key(secret),
+        created_at=0.0,
+    )

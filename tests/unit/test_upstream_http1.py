@@ -1,0 +1,204 @@
+"""The HTTP/1.1 client without I/O: what it sends, and how it takes what comes back."""
+
+import pytest
+
+from router.upstream.errors import UpstreamCut, UpstreamProtocolError
+from router.upstream.http1 import Http1Client
+from router.upstream.message import Headers, OutgoingRequest
+from router.upstream.origin import Origin
+
+ORIGIN = Origin("http", "a.test", 8080)
+
+
+def post(headers: Headers = (), body: bytes | list[bytes] = b"{}") -> OutgoingRequest:
+    return OutgoingRequest(b"POST", b"/v1/x", headers, body)
+
+
+def asked(request: OutgoingRequest | None = None) -> Http1Client:
+    client = Http1Client(ORIGIN)
+    client.encode_request(request or post())
+    return client
+
+
+def encoded(request: OutgoingRequest) -> bytes:
+    return b"".join(Http1Client(ORIGIN).encode_request(request))
+
+
+def test_a_request_starts_with_host_and_ends_with_its_length() -> None:
+    assert encoded(post([(b"authorization", b"Bearer k"), (b"x-a", b"1")])) == (
+        b"POST /v1/x HTTP/1.1\r\nhost: a.test:8080\r\nauthorization: Bearer k\r\nx-a: 1\r\n"
+        b"accept-encoding: identity\r\ncontent-length: 2\r\n\r\n{}"
+    )
+
+
+def test_framing_headers_of_the_caller_are_replaced_by_our_own() -> None:
+    theirs = [(b"host", b"evil"), (b"content-length", b"9"), (b"transfer-encoding", b"chunked")]
+    assert encoded(post(theirs)) == encoded(post())
+
+
+def test_the_callers_accept_encoding_is_kept() -> None:
+    sent = encoded(post([(b"accept-encoding", b"gzip")]))
+    assert b"accept-encoding: gzip\r\n" in sent
+    assert b"identity" not in sent
+
+
+@pytest.mark.parametrize(
+    ("method", "has_length"), [(b"GET", False), (b"DELETE", False), (b"POST", True), (b"PUT", True)]
+)
+def test_an_empty_body_has_a_length_only_where_one_is_expected(
+    method: bytes, has_length: bool
+) -> None:
+    sent = encoded(OutgoingRequest(method, b"/", []))
+    assert (b"content-length: 0\r\n" in sent) == has_length
+
+
+def test_body_parts_are_passed_on_as_the_same_objects() -> None:
+    parts = [b"first" * 1000, b"second" * 1000]
+    _, *pieces = Http1Client(ORIGIN).encode_request(post(body=parts))
+    assert all(piece is part for piece, part in zip(pieces, parts, strict=True))
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        post([(b"authorization", b"Bearer geheim\n")]),
+        post([(b"geheim header", b"x")]),
+        OutgoingRequest(b"POST", b"/geheim path", []),
+        OutgoingRequest(b"ge heim", b"/", []),
+    ],
+)
+def test_a_head_that_is_not_http_is_refused_without_showing_it(request_: OutgoingRequest) -> None:
+    with pytest.raises(ValueError, match="not valid HTTP") as refused:
+        encoded(request_)
+    assert "geheim" not in str(refused.value)
+    assert refused.value.__suppress_context__
+
+
+def test_informational_responses_are_passed_over() -> None:
+    client = asked()
+    client.receive_data(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n")
+    assert client.next_head() is None
+    client.receive_data(b"HTTP/1.1 200 OK\r\nX-Name: v\r\nContent-Length: 0\r\n\r\n")
+    head = client.next_head()
+    assert head is not None
+    assert (head.status, head.headers) == (200, [(b"x-name", b"v"), (b"content-length", b"0")])
+    assert client.next_body() == b""
+
+
+def test_all_body_bytes_at_hand_come_in_one_piece() -> None:
+    client = asked()
+    client.receive_data(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    assert client.next_head() is not None
+    client.receive_data(b"2\r\nab\r\n3\r\ncde\r\n2\r\nf")
+    assert client.next_body() == b"abcdef"
+    assert client.next_body() is None
+    client.receive_data(b"g\r\n0\r\n\r\n")
+    assert client.next_body() == b"g"
+    assert client.response_ended
+    assert client.next_body() == b""
+
+
+KEPT = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+@pytest.mark.parametrize(
+    ("received", "reusable"),
+    [
+        (KEPT, True),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", True),
+        (KEPT + b"HTTP/1.1 408 Request Timeout\r\n\r\n", False),
+        (KEPT[:-1], False),
+        (b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok", False),
+        (b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", False),
+    ],
+)
+def test_reuse_needs_a_complete_answer_and_nothing_behind_it(
+    received: bytes, reusable: bool
+) -> None:
+    client = asked()
+    client.receive_data(received)
+    assert client.next_head() is not None
+    client.next_body()
+    assert client.is_reusable == reusable
+
+
+def test_two_requests_follow_each_other() -> None:
+    client = asked()
+    for _ in range(2):
+        client.receive_data(KEPT)
+        assert client.next_head() is not None
+        assert client.next_body() == b"ok"
+        client.start_next_cycle()
+        client.encode_request(post())
+
+
+def test_a_request_not_sent_to_its_end_rules_out_reuse() -> None:
+    client = asked()
+    client.abandon_request()
+    client.receive_data(KEPT)
+    assert client.next_head() is not None
+    assert client.next_body() == b"ok"
+    assert not client.is_reusable
+
+
+@pytest.mark.parametrize(
+    "received",
+    [
+        b"SSH-2.0-geheim\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nbad header geheim\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nx: " + b"y" * 100_000,
+        b"\x16\x03\x01\x00\xa5",
+    ],
+)
+def test_a_head_that_is_not_http_is_a_protocol_error_that_does_not_quote_it(
+    received: bytes,
+) -> None:
+    client = asked()
+    client.receive_data(received)
+    with pytest.raises(UpstreamProtocolError, match=r"^http://a\.test:8080: ") as refused:
+        client.next_head()
+    assert "geheim" not in str(refused.value)
+    assert refused.value.__context__ is None
+
+
+def test_an_unasked_switch_of_protocols_is_refused_though_it_was_offered() -> None:
+    client = asked(post([(b"upgrade", b"websocket"), (b"connection", b"upgrade")]))
+    client.receive_data(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n")
+    with pytest.raises(UpstreamProtocolError):
+        client.next_head()
+
+
+def test_bytes_before_a_broken_chunk_are_delivered_and_the_error_stays() -> None:
+    client = asked()
+    client.receive_data(
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\nZZ\r\nxx\r\n"
+    )
+    assert client.next_head() is not None
+    assert client.next_body() == b"ab"
+    for _ in range(2):
+        with pytest.raises(UpstreamProtocolError, match=r"\(illegal chunk header\)$"):
+            client.next_body()
+
+
+@pytest.mark.parametrize("framing", [b"Content-Length: 9", b"Transfer-Encoding: chunked"])
+def test_the_end_of_the_stream_within_a_framed_body_is_a_cut(framing: bytes) -> None:
+    client = asked()
+    client.receive_data(b"HTTP/1.1 200 OK\r\n" + framing + b"\r\n\r\n5\r\nab")
+    assert client.next_head() is not None
+    client.next_body()
+    client.receive_data(b"")
+    with pytest.raises(UpstreamCut) as cut:
+        client.next_body()
+    assert cut.value.response_started
+
+
+def test_the_end_of_the_stream_ends_a_body_without_length() -> None:
+    client = asked()
+    client.receive_data(b"HTTP/1.1 200 OK\r\n\r\nall")
+    assert client.next_head() is not None
+    assert client.next_body() == b"all"
+    client.receive_data(b"")
+    assert client.next_body() == b""
+    assert not client.is_reusable
