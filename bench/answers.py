@@ -72,7 +72,7 @@ def check_whole(body: bytes, work: Work) -> None:
 class StreamCheck:
     """Follows one event stream.
 
-    `events` counts the events so far, `[DONE]` included; `content_bytes` the text, as UTF-8.
+    `events` counts the events so far, `[DONE]` included.
     """
 
     __slots__ = ("_at", "_buffer", "_done", "_finished", "_id", "_usage", "_work", "events")

@@ -49,10 +49,7 @@ class ResponseReader:
         self._buffer = self._buffer + data if self._buffer else data
         if self.status == 0 and not self._read_head():
             return b""
-        body = self._read_chunks() if self._chunked else self._read_sized()
-        if self.complete and self._buffer:
-            raise BadResponse("bytes after the end of the response")
-        return body
+        return self._read_body()
 
     def receive_eof(self) -> None:
         """The connection closed. Raises BadResponse if the response was not complete."""
@@ -83,6 +80,12 @@ class ResponseReader:
             self._left = int(length)
         else:
             raise BadResponse(f"a body framed by {coding=} and {length=}")
+
+    def _read_body(self) -> bytes:
+        body = self._read_chunks() if self._chunked else self._read_sized()
+        if self.complete and self._buffer:
+            raise BadResponse("bytes after the end of the response")
+        return body
 
     def _read_sized(self) -> bytes:
         body = self._buffer[: self._left]

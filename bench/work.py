@@ -74,7 +74,10 @@ def _fields(number: int, *, tokens: int, gap: float) -> dict[str, Any]:
         "model": MODEL,
         "messages": [
             {"role": "system", "content": "You are a helpful assistant. Answer in plain words."},
-            {"role": "user", "content": f"Question {number}: which trees grow by the river, and why there?"},
+            {
+                "role": "user",
+                "content": f"Question {number}: which trees grow by the river, and why there?",
+            },
         ],
         "temperature": 0.7,
         "simulate": {"ttft": 0.0, "gap": gap, "tokens": tokens},

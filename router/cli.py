@@ -27,9 +27,10 @@ from router.catalog.routes import Route
 from router.config import Config, ConfigError, find_config, load_config
 from router.demo import run_demo
 from router.observe.bridge import configure_logging
-from router.observe.trace import TracingUnavailable
+from router.observe.trace import TracingUnavailableError
 from router.quickstart import quickstart_model, quickstart_text
-from router.simulator import Latency, Profile
+from router.simulator import REALISTIC, Latency, Profile
+from router.simulator.__main__ import LatencyParameter
 from router.upstream.dial import TcpDialer
 
 _CONFIG_OPTION = click.option(
@@ -69,7 +70,7 @@ def serve(
         secret = _quickstart_key(config) if quickstart else None
         _run(partial(_serve, config, secret))
     elif quickstart:
-        _run(partial(_serve_demo, config, Profile()))
+        _run(partial(_serve_demo, config, REALISTIC))
     else:
         raise click.ClickException(
             "no provider is configured: set a variable such as OPENAI_API_KEY, write a syze.toml, "
@@ -81,21 +82,19 @@ def serve(
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True)
 @click.option(
     "--ttft",
-    type=click.FloatRange(min=0),
-    default=0.3,
-    show_default=True,
-    help="Seconds to the first token of the simulated providers.",
+    type=LatencyParameter(),
+    default=REALISTIC.ttft,
+    help="Seconds to the first token of the simulated providers: median[:sigma].",
 )
 @click.option(
     "--gap",
-    type=click.FloatRange(min=0),
-    default=0.02,
-    show_default=True,
-    help="Seconds between their tokens.",
+    type=LatencyParameter(),
+    default=REALISTIC.gap,
+    help="Seconds between their tokens: median[:sigma].",
 )
-def demo(port: int, ttft: float, gap: float) -> None:
+def demo(port: int, ttft: Latency, gap: Latency) -> None:
     """Serve the gateway over simulated providers, with a fresh key: nothing to configure or pay."""
-    profile = Profile(ttft=Latency.fixed(ttft), gap=Latency.fixed(gap))
+    profile = Profile(ttft=ttft, gap=gap)
     _run(partial(_serve_demo, _with_bind(Config(), (), port), profile))
 
 
@@ -156,7 +155,7 @@ def keys_revoke(config_path: Path | None, key: str, as_json: bool) -> None:  # n
 @click.option("--provider", help="Only the models of this provider.")
 @_JSON_OPTION
 def models(config_path: Path | None, provider: str | None, as_json: bool) -> None:  # noqa: FBT001 - a click flag
-    """List the models that the configuration routes, tab-separated: id, provider, context, price in, price out."""
+    """List the models that are routed, tab-separated: id, provider, context, input and output price."""
     catalog = Catalog(_load(config_path), load_seed())
     routes = [route for route in catalog.listing() if provider in {None, route.owned_by}]
     if as_json:
@@ -240,7 +239,7 @@ def _run(main_task: Callable[[], Awaitable[None]]) -> None:
     failures: list[BaseException] = []
     try:
         trio.run(main_task)
-    except* (OSError, AccountsError, TracingUnavailable) as group:
+    except* (OSError, AccountsError, TracingUnavailableError) as group:
         failures.extend(group.exceptions)
     if failures:
         raise click.ClickException("; ".join(str(failure) for failure in failures))

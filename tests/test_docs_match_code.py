@@ -118,7 +118,7 @@ def test_every_error_code_is_listed_with_its_status() -> None:
         assert not fault or row.startswith(f"| {kind.status} |"), row
 
 
-@pytest.mark.parametrize(("name", "command"), commands(main, "syze"))
+@pytest.mark.parametrize(("name", "command"), list(commands(main, "syze")))
 def test_every_command_is_described_with_its_options(name: str, command: click.Command) -> None:
     page_name = "reference/command-line.md"
     told = section(page_name, name) + section(page_name, "Options of most commands")

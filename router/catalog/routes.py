@@ -3,7 +3,8 @@
 A route is what a model id leads to. Every model has the id `provider/model`; the provider's part of
 it may hold slashes of its own. What else leads to a route, in this order:
 
-1. an alias from the configuration, which thereby can redirect any id;
+1. an alias from the configuration, which thereby can redirect any id; while its target does not
+   exist it leads nowhere, rather than to what it was meant to replace;
 2. the full id, or the id a model entry gives; where several providers give one id, all of them are
    candidates, in the order of the configuration;
 3. the bare name of a model, if only one configured provider has it, or if one of them made it. A
@@ -12,7 +13,7 @@ it may hold slashes of its own. What else leads to a route, in this order:
 The table is built anew for every change and swapped whole, so that no request sees half of one.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -86,13 +87,17 @@ def build_table(
         for alias, entry in config.models.items()
         if entry.target in by_name
     }
-    routes |= aliases
+    routes, by_name = (_without(names, config.models) | aliases for names in (routes, by_name))
     return RouteTable(
         routes=tuple(routes[id_] for id_ in sorted(routes)),
-        by_name=by_name | aliases,
+        by_name=by_name,
         wires=wires,
         unresolved=tuple(alias for alias in config.models if alias not in aliases),
     )
+
+
+def _without(routes: Mapping[str, Route], names: Container[str]) -> dict[str, Route]:
+    return {id_: route for id_, route in routes.items() if id_ not in names}
 
 
 def _candidates(table: RouteTable) -> dict[Candidate, Candidate]:

@@ -56,7 +56,9 @@ class DataPlane:
                 receive,
                 max_bytes=self._config.max_body_bytes,
                 seconds=self._config.body_seconds,
-                on_whole=lambda: nursery.start_soon(watch_client, receive, nursery.cancel_scope),
+                on_whole=lambda: nursery.start_soon(
+                    watch_client, receive, reply, nursery.cancel_scope
+                ),
             )
             await self._endpoints.serve(
                 endpoint,

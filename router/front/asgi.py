@@ -27,7 +27,8 @@ class ClientGone(Exception):
 class AsgiReply:
     """`router.exchange.reply.Reply` over an ASGI send callable.
 
-    `common_headers` go out with every answer (request id, CORS).
+    `common_headers` go out with every answer (request id, CORS). `finished` turns true as the last piece
+    is handed over: from then on the server reports the client as gone, as it does after every answer.
     """
 
     def __init__(self, send: ASGISendCallable, common_headers: Headers) -> None:
@@ -54,28 +55,29 @@ class AsgiReply:
 
     async def finish(self) -> None:
         """End the body cleanly."""
-        await self._send(_body(b"", more=False))
         self.finished = True
+        await self._send(_body(b"", more=False))
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
         """Send a whole answer, with its content-length."""
         await self.start(status, [*headers, (b"content-length", str(len(body)).encode())])
         self.sent_bytes += len(body)
-        await self._send(_body(body, more=False))
         self.finished = True
+        await self._send(_body(body, more=False))
 
 
 def _body(data: bytes, *, more: bool) -> HTTPResponseBodyEvent:
     return {"type": "http.response.body", "body": data, "more_body": more}
 
 
-async def watch_client(receive: ASGIReceiveCallable, on_gone: trio.CancelScope) -> None:
-    """Cancel `on_gone` when the client leaves. Runs until then, or until it is cancelled."""
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            on_gone.cancel()
-            return
+async def watch_client(
+    receive: ASGIReceiveCallable, reply: AsgiReply, request_scope: trio.CancelScope
+) -> None:
+    """Cancel `request_scope` when the client leaves before its answer is whole."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    if not reply.finished:
+        request_scope.cancel()
 
 
 def abort_connection(scope: HTTPScope) -> None:

@@ -42,10 +42,10 @@ def clean_text(text: str) -> str:
     The result has no line break, no control character and no lone surrogate, so it can be encoded
     and written to a terminal as it is. Escapes may make it longer than 200 characters again.
     """
-    if len(text) > LONGEST_TEXT:
-        text = redact(text[: LONGEST_TEXT - 1], cut=True) + ELLIPSIS
-    else:
-        text = redact(text)
+    too_long = len(text) > LONGEST_TEXT
+    text = redact(text[: LONGEST_TEXT - 1] if too_long else text, cut=too_long)
+    if too_long:
+        text += ELLIPSIS
     return text if text.isprintable() else "".join(map(_visible, text))
 
 

@@ -6,6 +6,8 @@ connection that served before, and only when not one byte of an answer came back
 more on a fresh connection. Everything else is reported: about further attempts the caller decides.
 """
 
+from collections.abc import Callable
+
 import trio
 
 from router.upstream.dial import Dial
@@ -25,8 +27,17 @@ class UpstreamClient:
     def __init__(self, *, dial: Dial, limits: PoolLimits = PoolLimits()) -> None:  # noqa: B008 - frozen
         self._lender = Lender(dial, limits)
 
-    async def send(self, origin: Origin, request: OutgoingRequest) -> UpstreamResponse:
+    async def send(
+        self,
+        origin: Origin,
+        request: OutgoingRequest,
+        *,
+        on_connected: Callable[[], None] = lambda: None,
+    ) -> UpstreamResponse:
         """Send the request; returns once the head of the response is there, 1xx passed over.
+
+        `on_connected` is called when a connection is there and the request is about to go out, so
+        that a caller can turn its patience for connecting into that for an answer.
 
         Raises ConnectFailed, UpstreamCut, UpstreamProtocolError; ValueError when the request's own
         head is not valid HTTP; trio.ClosedResourceError after `aclose`. After an exception, or when
@@ -34,6 +45,7 @@ class UpstreamClient:
         """
         lease = await self._lender.borrow(origin)
         try:
+            on_connected()
             head = await _send_on(lease, request)
         except BaseException:
             lease.end()

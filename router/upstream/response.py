@@ -27,7 +27,8 @@ class UpstreamResponse:
         """The next piece of the decoded body, as soon as there is one; b"" at its clean end.
 
         Raises UpstreamCut, UpstreamProtocolError, or trio.ClosedResourceError after `discard`.
-        Whatever it raises, cancellation included, the response has been discarded.
+        After an error the response has been discarded. Cancelled, it has lost nothing and can be
+        read on: that is how a caller gives up waiting for a while.
         """
         if self._lease.has_ended:
             raise trio.ClosedResourceError("this response has been discarded")
@@ -35,7 +36,7 @@ class UpstreamResponse:
             if self._decoder is None:
                 return await self._lease.connection.receive_body()
             return await self._receive_decoded(self._decoder)
-        except BaseException:
+        except Exception:
             self.discard()
             raise
 

@@ -106,11 +106,12 @@ def test_observe_the_quick_look_for_secrets_never_misses_one(text: str) -> None:
         st.one_of(st.text(), st.integers(), st.booleans(), st.none(), heads),
     )
 )
-def test_observe_cleaning_all_at_once_equals_cleaning_one_by_one(fields: dict[str, object]) -> None:
-    singly = [clean_fields({name: value}) for name, value in fields.items()]
-    assert list(clean_fields(fields).items()) == [
-        item for single in singly for item in single.items()
-    ] or len(set().union(*singly)) < len(fields)
+def test_observe_the_quick_way_of_cleaning_gives_what_the_thorough_one_gives(
+    fields: dict[str, object],
+) -> None:
+    thorough = clean_fields(fields | {"a list is thorough": []})
+    del thorough["a list is thorough"]
+    assert clean_fields(fields) == thorough
 
 
 @given(

@@ -110,7 +110,7 @@ class WireClient:
 
     async def _event(self) -> h11.Event | type[h11.PAUSED] | type[h11.NEED_DATA]:
         while (event := self._http.next_event()) is h11.NEED_DATA:
-            self._http.receive_data(await self.stream.receive_some(65_536))
+            self._http.receive_data(bytes(await self.stream.receive_some(65_536)))
         return event
 
 

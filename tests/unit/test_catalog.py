@@ -252,6 +252,12 @@ def test_an_alias_without_its_target_is_told_until_the_target_appears() -> None:
     assert found.unresolved_aliases() == ()
 
 
+def test_an_alias_without_its_target_does_not_lead_to_what_it_replaces() -> None:
+    found = catalog(mine=provider("a"), models={"mine/a": "mine/absent"})
+    assert leads_to(found, "mine/a") is None
+    assert ids(found) == []
+
+
 # The wire.
 
 

@@ -26,7 +26,7 @@ RANDOM = "q7Wm2ZxK9pLr4TnV8cYb3HgD6sJf1AeU"
         ("Authorization: Basic dXNlcjpwYXNz", "Authorization: Basic …"),
         (f"x-api-key: {RANDOM}", "x-api-key: …"),
         (f'{{"api_key": "{RANDOM}"}}', '{"api_key": "…"}'),
-        (rf"{{\"apikey\":\"{RANDOM}\"}}", r"{\"apikey\":\"…\"}"),
+        (rf"{{\"apikey\":\"{RANDOM}\"}}", r"{\"apikey\":\"…" + '"}'),
         (f"GET /v1?api-key={RANDOM}&v=1 200", "GET /v1?api-key=… 200"),
         ("password = 'hunter22'", "password = '…'"),
         (f"access_token={RANDOM}", "access_token=…"),

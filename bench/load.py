@@ -1,0 +1,156 @@
+"""The load: clients that ask, read the answer as it comes, and check it.
+
+Requests run in a closed loop: each connection asks again when it has its answer, so that so many are
+always under way and the server is as busy as it can be. That measures the cost of a request well and
+latency badly (a slow server is asked less), so no latency is taken from it. Streams set their
+own pace, as the provider's do.
+
+A wrong answer to a plain request ends the run with an exception: no figure is worth having from a
+server that answers wrongly. A stream's fault is written down and the others go on, because which
+and how many broke is the finding. Neither function knows whether it talks to sockets.
+"""
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+
+import msgspec
+import trio
+
+from bench.answers import StreamCheck, WrongAnswer, check_whole
+from bench.http1 import BadResponse, ResponseReader
+from bench.work import Target, Work
+
+READ_BYTES = 65_536
+UNFINISHED = "did not end in time"
+
+Dial = Callable[[], Awaitable[trio.abc.Stream]]
+
+
+class Tally(msgspec.Struct):
+    """Running counts of one load. Setting `stopping` lets each connection end after its answer.
+
+    `completed` counts answers, `events` streamed events. `open` counts streams which have had their first
+    event and are not over, `peak_open` the most there were at once.
+    """
+
+    completed: int = 0
+    events: int = 0
+    open: int = 0
+    peak_open: int = 0
+    stopping: bool = False
+
+
+class StreamOutcome(msgspec.Struct):
+    """How one stream went: seconds from its request to its end, events, and what was wrong if anything."""
+
+    number: int
+    seconds: float = 0.0
+    events: int = 0
+    problem: str | None = UNFINISHED
+
+
+def dialer(target: Target) -> Dial:
+    """Return a way to open TCP connections to a target."""
+
+    async def dial() -> trio.abc.Stream:
+        socket = trio.socket.socket()
+        try:
+            await socket.connect((target.host, target.port))
+        except BaseException:
+            socket.close()
+            raise
+        return trio.SocketStream(socket)
+
+    return dial
+
+
+async def ask_repeatedly(dial: Dial, works: Sequence[Work], tally: Tally) -> None:
+    """Keep one connection busy for each work, until `tally.stopping`.
+
+    Raises (in an exception group) WrongAnswer, BadResponse, OSError or trio.BrokenResourceError at the
+    first failure. Cancellation drops the connections.
+    """
+    async with trio.open_nursery() as nursery:
+        for work in works:
+            nursery.start_soon(_ask_repeatedly, dial, work, tally)
+
+
+async def run_streams(
+    dial: Dial, works: Sequence[Work], tally: Tally, *, spread: float, limit: float
+) -> list[StreamOutcome]:
+    """Run one stream for each work and report on every one of them.
+
+    They start evenly over `spread` seconds: clients do not arrive in one instant, and bursts of events would
+    measure something else. After `limit` seconds in all, what is still open is dropped.
+    """
+    outcomes = [StreamOutcome(number) for number in range(len(works))]
+    start = trio.current_time()
+    with trio.move_on_after(limit):
+        async with trio.open_nursery() as nursery:
+            for work, outcome in zip(works, outcomes, strict=True):
+                at = start + spread * outcome.number / len(works)
+                nursery.start_soon(_stream_at, at, dial, work, tally, outcome)
+    return outcomes
+
+
+async def _ask_repeatedly(dial: Dial, work: Work, tally: Tally) -> None:
+    async with await dial() as stream:
+        while not tally.stopping:
+            await stream.send_all(work.request)
+            pieces: list[bytes] = []
+            await _receive(stream, pieces.append)
+            check_whole(b"".join(pieces), work)
+            tally.completed += 1
+
+
+async def _stream_at(
+    at: float, dial: Dial, work: Work, tally: Tally, outcome: StreamOutcome
+) -> None:
+    await trio.sleep_until(at)
+    begun = time.monotonic()
+    try:
+        await _stream(dial, work, tally, outcome)
+    except (WrongAnswer, BadResponse) as error:
+        outcome.problem = str(error)
+    except (OSError, trio.BrokenResourceError) as error:
+        outcome.problem = f"the connection failed: {error!r}"
+    else:
+        outcome.problem = None
+    finally:
+        outcome.seconds = time.monotonic() - begun
+
+
+async def _stream(dial: Dial, work: Work, tally: Tally, outcome: StreamOutcome) -> None:
+    check = StreamCheck(work)
+
+    def receive(body: bytes) -> None:
+        check.receive_data(body)
+        if not outcome.events and check.events:
+            tally.open += 1
+            tally.peak_open = max(tally.peak_open, tally.open)
+        tally.events += check.events - outcome.events
+        outcome.events = check.events
+
+    try:
+        async with await dial() as stream:
+            await stream.send_all(work.request)
+            await _receive(stream, receive)
+            check.finish()
+            tally.completed += 1
+    finally:
+        if outcome.events:
+            tally.open -= 1
+
+
+async def _receive(stream: trio.abc.Stream, take: Callable[[bytes], object]) -> None:
+    """Read one response to its end and give its body, piece by piece, to `take`."""
+    reader = ResponseReader()
+    while not reader.complete:
+        data = await stream.receive_some(READ_BYTES)
+        if not data:
+            reader.receive_eof()
+        body = reader.receive_data(bytes(data))
+        if reader.status not in {0, 200}:
+            raise WrongAnswer(f"status {reader.status}: {body[:200]!r}")
+        if body:
+            take(body)

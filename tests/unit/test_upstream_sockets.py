@@ -1,0 +1,166 @@
+"""The whole client over real sockets and TLS, where memory streams would be too kind."""
+
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+import trio
+
+from router.upstream.client import OutgoingRequest, PoolSnapshot, UpstreamClient
+from router.upstream.dial import TcpDialer
+from router.upstream.origin import Origin
+
+TLS = Path(__file__).parent.parent / "fixtures" / "tls"
+OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+SMALL = OutgoingRequest(b"POST", b"/", [], b"{}")
+LARGE = OutgoingRequest(b"POST", b"/", [], bytes(20_000_000))
+
+Handler = Callable[[trio.abc.Stream], Awaitable[None]]
+
+
+class Server:
+    """Serves one handler on a free loopback port, plain or over TLS, and counts connections."""
+
+    def __init__(self, scheme: str, nursery: trio.Nursery) -> None:
+        self._scheme = scheme
+        self._nursery = nursery
+        self.connections = 0
+        self.client = UpstreamClient(
+            dial=TcpDialer(ssl.create_default_context(cafile=TLS / "ca.pem"))
+        )
+
+    async def start(self, handler: Handler) -> Origin:
+        listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+
+        async def serve_one(stream: trio.SocketStream) -> None:
+            self.connections += 1
+            try:
+                await handler(self._wrap(stream))
+            except trio.BrokenResourceError:
+                return  # resets are what these tests are about
+
+        self._nursery.start_soon(trio.serve_listeners, serve_one, listeners)
+        return Origin(self._scheme, "127.0.0.1", listeners[0].socket.getsockname()[1])
+
+    def _wrap(self, stream: trio.SocketStream) -> trio.abc.Stream:
+        if self._scheme == "http":
+            return stream
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(TLS / "server.pem", TLS / "server-key.pem")
+        return trio.SSLStream(stream, context, server_side=True, https_compatible=True)
+
+
+@pytest.fixture(params=["http", "https"])
+async def server(request: pytest.FixtureRequest, nursery: trio.Nursery) -> AsyncIterator[Server]:
+    server = Server(request.param, nursery)
+    yield server
+    await server.client.aclose()
+    assert server.client.snapshot() == PoolSnapshot()
+    nursery.cancel_scope.cancel()
+
+
+async def serve_ok(stream: trio.abc.Stream) -> None:
+    while await stream.receive_some():
+        await stream.send_all(OK)
+
+
+async def exchange(server: Server, origin: Origin, request: OutgoingRequest) -> tuple[int, bytes]:
+    response = await server.client.send(origin, request)
+    try:
+        return response.status, await response.read(1000)
+    finally:
+        response.discard()
+
+
+async def test_connections_are_kept_alive(server: Server) -> None:
+    origin = await server.start(serve_ok)
+    for _ in range(3):
+        assert await exchange(server, origin, SMALL) == (200, b"ok")
+    assert server.connections == 1
+
+
+async def test_an_idle_connection_closed_by_the_origin_is_noticed_before_use(
+    server: Server,
+) -> None:
+    closed = trio.Event()
+
+    async def serve_one_request(stream: trio.abc.Stream) -> None:
+        await stream.receive_some()
+        await stream.send_all(OK)
+        await stream.aclose()
+        closed.set()
+
+    origin = await server.start(serve_one_request)
+    response = await server.client.send(origin, SMALL)
+    assert await response.read(2) == b"ok"
+    response.discard()
+    await closed.wait()
+    again = await server.client.send(origin, SMALL)
+    assert (again.status, again.reused) == (200, False)
+    again.discard()
+    assert server.connections == 2
+
+
+async def test_a_large_body_arrives_whole(server: Server) -> None:
+    received = 0
+
+    async def swallow(stream: trio.abc.Stream) -> None:
+        nonlocal received
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += await stream.receive_some()
+        received = len(head.partition(b"\r\n\r\n")[2])
+        while received < 20_000_000:
+            received += len(await stream.receive_some(1_000_000))
+        await stream.send_all(OK)
+        await stream.receive_some()
+
+    origin = await server.start(swallow)
+    assert await exchange(server, origin, LARGE) == (200, b"ok")
+    assert received == 20_000_000
+    assert server.client.snapshot() == PoolSnapshot(idle=1)
+
+
+REFUSAL = b"HTTP/1.1 413 Too Large\r\ncontent-length: 5\r\nconnection: close\r\n\r\nlarge"
+
+
+async def test_a_refusal_followed_by_a_reset_is_still_read(server: Server) -> None:
+    async def refuse(stream: trio.abc.Stream) -> None:
+        await stream.receive_some(1000)
+        await stream.send_all(REFUSAL)
+        await stream.aclose()  # with unread data, so the kernel sends a reset
+
+    origin = await server.start(refuse)
+    assert await exchange(server, origin, LARGE) == (413, b"large")
+
+
+async def test_a_refusal_by_an_origin_that_just_stops_reading_is_read(server: Server) -> None:
+    async def refuse(stream: trio.abc.Stream) -> None:
+        await stream.receive_some(1000)
+        await stream.send_all(REFUSAL[:-2])
+        await stream.send_all(REFUSAL[-2:])
+        await trio.sleep_forever()
+
+    origin = await server.start(refuse)
+    assert await exchange(server, origin, LARGE) == (413, b"large")
+
+
+async def test_leaving_a_stream_shows_the_origin_a_closed_connection(server: Server) -> None:
+    left = trio.Event()
+
+    async def stream_on(stream: trio.abc.Stream) -> None:
+        await stream.receive_some()
+        await stream.send_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n")
+        while await stream.receive_some():
+            pass
+        left.set()
+
+    origin = await server.start(stream_on)
+    response = await server.client.send(origin, SMALL)
+    with trio.CancelScope() as scope:
+        assert await response.receive_body() == b"x"
+        scope.cancel()
+        await response.receive_body()
+    assert server.client.snapshot() == PoolSnapshot()
+    await left.wait()
