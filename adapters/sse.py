@@ -4,7 +4,8 @@ The wire format is the WHATWG HTML standard's "event stream": lines end in LF, C
 line ends an event, lines that begin with a colon are comments, several `data` lines are joined.
 Providers differ in all of these and cut their writes anywhere, so the decoder takes any split of the
 bytes and gives the same events. The usual form, one `data: {...}` line ended by two LF, takes a path
-that neither splits lines nor copies twice.
+that never splits lines. What was searched for an event's end once is not searched again, so a large
+event in small pieces costs linear time.
 
 The shape is h11's: feed bytes with `receive_data`, take events with `next_event` until it says
 `NEED_DATA`. Feed `b""` once at the end of the body.
@@ -40,7 +41,7 @@ class EventTooLarge(Exception):
 
 
 class ServerSentEvent(msgspec.Struct, frozen=True):
-    """One event: its joined data, and its name where the sender gave one."""
+    """One event: its joined data, and its name where the sender gave one that is not empty."""
 
     data: bytes
     name: bytes | None = None
@@ -52,7 +53,8 @@ class EventDecoder:
     An unfinished event at the end of the body is still handed out: some providers leave out the last
     blank line. Whether its data is whole is for the reader of the data to tell.
 
-    Raises `EventTooLarge` from `next_event` when one event exceeds `max_event_bytes`.
+    Raises `EventTooLarge` from `next_event` when the lines of one event exceed `max_event_bytes`, and
+    at every later call: there is no way back into such a stream.
     """
 
     def __init__(self, *, max_event_bytes: int = DEFAULT_MAX_EVENT_BYTES) -> None:
@@ -76,10 +78,8 @@ class EventDecoder:
         if self._plain and b"\r" in data:
             self._plain = False
         self._buffer += data
-        if self._at_start and len(self._buffer) >= len(_BYTE_ORDER_MARK):
-            self._at_start = False
-            if self._buffer.startswith(_BYTE_ORDER_MARK):
-                del self._buffer[: len(_BYTE_ORDER_MARK)]
+        if self._at_start:
+            self._drop_byte_order_mark()
 
     def next_event(self) -> ServerSentEvent | Literal[Signal.NEED_DATA, Signal.END]:
         """Return the next event, `NEED_DATA`, or `END` once the body has ended and all is handed out."""
@@ -90,6 +90,7 @@ class EventDecoder:
                     return NEED_DATA
                 if not self._buffer:
                     return END
+                self._check_size(len(self._buffer))
                 block = bytes(self._buffer)
                 self._buffer.clear()
             event = _parse_block(block)
@@ -99,17 +100,28 @@ class EventDecoder:
     def _next_block(self) -> bytes | None:
         start, end = self._find_blank_line()
         if start < 0:
-            if len(self._buffer) > self._max_event_bytes:
-                raise EventTooLarge(f"an event of more than {self._max_event_bytes} bytes")
             # Three bytes back: a blank line of two CRLF may straddle the next piece.
             self._searched = max(0, len(self._buffer) - 3)
+            self._check_size(self._searched)
             return None
+        self._check_size(start)
         block = bytes(self._buffer[:start])
         if self._buffer[end - 1] == 0x0D and end == len(self._buffer):
             self._skip_line_feed = True
         del self._buffer[:end]
         self._searched = 0
         return block
+
+    def _check_size(self, size: int) -> None:
+        if size > self._max_event_bytes:
+            raise EventTooLarge(f"an event of more than {self._max_event_bytes} bytes")
+
+    def _drop_byte_order_mark(self) -> None:
+        if self._buffer.startswith(_BYTE_ORDER_MARK):
+            del self._buffer[: len(_BYTE_ORDER_MARK)]
+            self._at_start = False
+        elif not _BYTE_ORDER_MARK.startswith(self._buffer):
+            self._at_start = False
 
     def _find_blank_line(self) -> tuple[int, int]:
         if self._plain:
@@ -137,7 +149,7 @@ def _parse_lines(block: bytes) -> ServerSentEvent | None:
             name = value
     if not data:
         return None
-    return ServerSentEvent(b"\n".join(data), name)
+    return ServerSentEvent(b"\n".join(data), name or None)
 
 
 def encode_event(event: ServerSentEvent) -> bytes:

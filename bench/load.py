@@ -11,19 +11,18 @@ and how many broke is the finding. Neither function knows whether it talks to so
 """
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import closing
 
 import msgspec
 import trio
 
 from bench.answers import StreamCheck, WrongAnswer, check_whole
 from bench.http1 import BadResponse, ResponseReader
-from bench.work import Target, Work
+from bench.wire import Dial, Wire
+from bench.work import Work
 
-READ_BYTES = 65_536
 UNFINISHED = "did not end in time"
-
-Dial = Callable[[], Awaitable[trio.abc.Stream]]
 
 
 class Tally(msgspec.Struct):
@@ -47,21 +46,6 @@ class StreamOutcome(msgspec.Struct):
     seconds: float = 0.0
     events: int = 0
     problem: str | None = UNFINISHED
-
-
-def dialer(target: Target) -> Dial:
-    """Return a way to open TCP connections to a target."""
-
-    async def dial() -> trio.abc.Stream:
-        socket = trio.socket.socket()
-        try:
-            await socket.connect((target.host, target.port))
-        except BaseException:
-            socket.close()
-            raise
-        return trio.SocketStream(socket)
-
-    return dial
 
 
 async def ask_repeatedly(dial: Dial, works: Sequence[Work], tally: Tally) -> None:
@@ -94,11 +78,10 @@ async def run_streams(
 
 
 async def _ask_repeatedly(dial: Dial, work: Work, tally: Tally) -> None:
-    async with await dial() as stream:
+    with closing(await dial()) as wire:
         while not tally.stopping:
-            await stream.send_all(work.request)
             pieces: list[bytes] = []
-            await _receive(stream, pieces.append)
+            await _exchange(wire, work, pieces.append)
             check_whole(b"".join(pieces), work)
             tally.completed += 1
 
@@ -132,25 +115,28 @@ async def _stream(dial: Dial, work: Work, tally: Tally, outcome: StreamOutcome) 
         outcome.events = check.events
 
     try:
-        async with await dial() as stream:
-            await stream.send_all(work.request)
-            await _receive(stream, receive)
-            check.finish()
-            tally.completed += 1
+        with closing(await dial()) as wire:
+            await _exchange(wire, work, receive)
+        check.finish()
+        tally.completed += 1
     finally:
         if outcome.events:
             tally.open -= 1
 
 
-async def _receive(stream: trio.abc.Stream, take: Callable[[bytes], object]) -> None:
-    """Read one response to its end and give its body, piece by piece, to `take`."""
+async def _exchange(wire: Wire, work: Work, use: Callable[[bytes], object]) -> None:
+    """Send a request, and give the body of its answer to `use`, piece by piece, until it ends."""
     reader = ResponseReader()
-    while not reader.complete:
-        data = await stream.receive_some(READ_BYTES)
+
+    def take(data: bytes) -> bool:
         if not data:
             reader.receive_eof()
-        body = reader.receive_data(bytes(data))
+        body = reader.receive_data(data)
         if reader.status not in {0, 200}:
             raise WrongAnswer(f"status {reader.status}: {body[:200]!r}")
         if body:
-            take(body)
+            use(body)
+        return reader.complete
+
+    await wire.send(work.request)
+    await wire.receive(take)

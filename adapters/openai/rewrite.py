@@ -1,8 +1,10 @@
 """Small exact changes to a JSON object's bytes, without writing the whole object anew.
 
-Inside a JSON string every quote is escaped, so bytes such as `"model":"gpt-4o"` with bare quotes can
-only be a real key and its value. When such a needle occurs exactly once it can be cut or replaced in
-place; any doubt (another spacing, a nested twin) takes the slow path, which keeps each field's own bytes.
+The bytes of a member, such as `"model":"gpt-4o"`, may be replaced in place where they are certain to be
+a member of the top level. They are certain when no bracket stands between them and the object's one end
+or the other, for then nothing has been opened, or all is closed; and when no backslash stands before
+them, for then their first quote does open a string. Any doubt (a nested twin, another spacing) takes the
+slow path, which keeps each field's own bytes too.
 """
 
 from typing import Final
@@ -27,15 +29,30 @@ class ModelName:
             return data
         if reported != self._reported:
             self._learn(reported)
-        for needle, replacement in self._needles:
-            if data.count(needle) == 1:
-                return data.replace(needle, replacement)
+        for member, replacement in self._needles:
+            changed = replace_member(data, member, replacement)
+            if changed is not None:
+                return changed
         return with_fields(data, {"model": msgspec.Raw(self._name)})
 
     def _learn(self, reported: str) -> None:
         self._reported = reported
         value = _encode(reported)
         self._needles = tuple((key + value, key + self._name) for key in (b'"model":', b'"model": '))
+
+
+def replace_member(data: bytes, member: bytes, replacement: bytes) -> bytes | None:
+    """Replace the bytes of one member of the top level; `None` where in doubt, or not found.
+
+    `data` is one JSON object; `member` begins with a quote, or with a comma and a quote.
+    """
+    start = data.find(member)
+    if start < 1 or data[start - 1] == 0x5C:
+        return None
+    end = start + len(member)
+    if not (_without_bracket(data, 1, start) or _without_bracket(data, end, len(data) - 1)):
+        return None
+    return data[:start] + replacement + data[end:]
 
 
 def with_fields(data: bytes, changes: dict[str, msgspec.Raw]) -> bytes:
@@ -48,3 +65,7 @@ def without_field(data: bytes, name: str) -> bytes:
     fields = _decode_fields(data)
     fields.pop(name, None)
     return _encode(fields)
+
+
+def _without_bracket(data: bytes, start: int, end: int) -> bool:
+    return all(data.find(bracket, start, end) < 0 for bracket in (b"{", b"[", b"}", b"]"))

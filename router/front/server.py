@@ -7,6 +7,7 @@ reading could never be dropped, and a shutdown would wait for it for ever (`docs
 Graceful end: stop accepting, let idle connections close, wait for the busy ones up to a limit.
 """
 
+import logging
 import ssl
 from collections.abc import Sequence
 from typing import Any
@@ -98,6 +99,7 @@ def _hypercorn_config(config: ServerConfig) -> HypercornConfig:
     settings = HypercornConfig()
     settings.alpn_protocols = ["http/1.1"]
     settings.accesslog = None
+    settings.errorlog = logging.getLogger("hypercorn.error")
     settings.include_server_header = False
     settings.keep_alive_timeout = config.keep_alive_seconds
     settings.keep_alive_max_requests = _UNLIMITED_REQUESTS

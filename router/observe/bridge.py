@@ -61,5 +61,5 @@ def configure_logging(
     )
     root = logging.getLogger()
     root.handlers = [StandardLibraryBridge(log.logger)]
-    root.setLevel(max(logging.WARNING, logging.getLevelNamesMapping()[level.upper()]))
+    root.setLevel(logging.WARNING)
     return log

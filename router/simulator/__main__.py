@@ -61,10 +61,13 @@ def main(  # noqa: PLR0913 - one parameter an option
     """
     profile = Profile(ttft=ttft, gap=gap, whole=whole, tokens=tokens, models=models or None)
     simulator = Simulator(profile, seed=seed, keep_requests=0, required_keys=keys)
+    failures: list[BaseException] = []
     try:
         trio.run(partial(_serve, simulator, host=host, port=port))
-    except OSError as error:
-        raise click.ClickException(f"cannot listen on {host}:{port}: {error}") from error
+    except* OSError as group:
+        failures.extend(group.exceptions)
+    for failure in failures:
+        raise click.ClickException(f"cannot listen on {host}:{port}: {failure}")
 
 
 async def _serve(simulator: Simulator, *, host: str, port: int) -> None:

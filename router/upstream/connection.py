@@ -31,7 +31,7 @@ _REFUSAL_BYTES = 64 * 1024
 class HttpConnection:
     """A connection to one origin, used by one request at a time.
 
-    After any exception, cancellation included, only `close` may follow.
+    After an exception, or when `send` was cancelled, only `close` may follow.
     """
 
     def __init__(self, stream: trio.abc.Stream, origin: Origin) -> None:
@@ -61,19 +61,19 @@ class HttpConnection:
         return head
 
     async def receive_body(self) -> bytes:
-        """The next bytes of the body, b"" once it has ended. Raises like `send`."""
+        """The next bytes of the body, b"" once it has ended. Raises like `send`.
+
+        Cancelled, it has lost nothing and may be called again.
+        """
+        # Before anything is taken from the parser: what was taken, a cancellation would lose.
+        await trio.lowlevel.checkpoint_if_cancelled()
         if self._read_ahead:
-            await trio.lowlevel.checkpoint_if_cancelled()
             ahead = self._read_ahead.popleft()
             if isinstance(ahead, UpstreamTransportError):
                 raise ahead
             return ahead
-        piece = self._http.next_body()
-        if piece is not None:
-            await trio.lowlevel.checkpoint_if_cancelled()
-        while piece is None:
+        while (piece := self._http.next_body()) is None:
             self._http.receive_data(await self._read())
-            piece = self._http.next_body()
         return piece
 
     @property

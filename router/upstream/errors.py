@@ -20,7 +20,7 @@ class UpstreamTransportError(Exception):
         self.origin = origin
 
 
-class ConnectFailed(UpstreamTransportError):  # noqa: N818 - the name says what happened
+class ConnectFailed(UpstreamTransportError):
     """No connection came about, so the origin has seen nothing of the request."""
 
     def __init__(self, origin: Origin, *, kind: ConnectFailureKind, detail: str = "") -> None:
@@ -28,7 +28,7 @@ class ConnectFailed(UpstreamTransportError):  # noqa: N818 - the name says what 
         self.kind: ConnectFailureKind = kind
 
 
-class UpstreamCut(UpstreamTransportError):  # noqa: N818 - the name says what happened
+class UpstreamCut(UpstreamTransportError):
     """The connection was closed or reset before the answer was complete.
 
     `response_started` tells whether any byte of the answer had arrived.
@@ -44,7 +44,7 @@ class UpstreamProtocolError(UpstreamTransportError):
     """What the origin sent is not valid HTTP, or not the encoding it announced."""
 
 
-class AnswerTooLarge(UpstreamTransportError):  # noqa: N818 - the name says what happened
+class AnswerTooLarge(UpstreamTransportError):
     """The whole answer was asked for, and it is longer than the caller's limit."""
 
     def __init__(self, origin: Origin, *, max_bytes: int) -> None:

@@ -41,16 +41,15 @@ class UpstreamResponse:
             raise
 
     async def read(self, max_bytes: int) -> bytes:
-        """The rest of the body in one piece; raises AnswerTooLarge, or like `receive_body`."""
-        pieces: list[bytes] = []
-        room = max_bytes
-        while piece := await self.receive_body():
-            room -= len(piece)
-            if room < 0:
-                self.discard()
-                raise AnswerTooLarge(self._lease.connection.origin, max_bytes=max_bytes)
-            pieces.append(piece)
-        return b"".join(pieces)
+        """The rest of the body in one piece; raises AnswerTooLarge, or like `receive_body`.
+
+        After an error, or when cancelled, the response has been discarded.
+        """
+        try:
+            return await self._collect(max_bytes)
+        except BaseException:
+            self.discard()
+            raise
 
     def discard(self) -> None:
         """Let go of the connection: kept when the response was read to its end, else closed.
@@ -58,6 +57,16 @@ class UpstreamResponse:
         Synchronous, and harmless when called again.
         """
         self._lease.end()
+
+    async def _collect(self, max_bytes: int) -> bytes:
+        pieces: list[bytes] = []
+        room = max_bytes
+        while piece := await self.receive_body():
+            room -= len(piece)
+            if room < 0:
+                raise AnswerTooLarge(self._lease.connection.origin, max_bytes=max_bytes)
+            pieces.append(piece)
+        return b"".join(pieces)
 
     async def _receive_decoded(self, decoder: Inflater) -> bytes:
         origin = self._lease.connection.origin

@@ -5,6 +5,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
+import msgspec
 import trio
 import trio.testing
 from hypothesis import example, given, settings
@@ -48,23 +49,14 @@ def split(data: bytes, cuts: Sequence[int]) -> list[bytes]:
     return [data[i:j] for i, j in pairwise(edges) if i < j]
 
 
-class Outcome:
+class Outcome(msgspec.Struct):
     """What the caller saw of one answer: head, body, and how it ended."""
 
-    def __init__(self) -> None:
-        self.status = 0
-        self.headers: list[tuple[bytes, bytes]] = []
-        self.body = b""
-        self.error: type[Exception] | None = None
-        self.idle = 0
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Outcome) and vars(self) == vars(other)
-
-    __hash__ = None  # type: ignore[assignment] - compared, never looked up
-
-    def __repr__(self) -> str:
-        return repr(vars(self))
+    status: int = 0
+    headers: list[tuple[bytes, bytes]] = []
+    body: bytes = b""
+    error: type[Exception] | None = None
+    idle: int = 0
 
 
 def receive(pieces: Sequence[bytes], *, then_close: bool) -> Outcome:

@@ -4,6 +4,7 @@ import gzip
 import zlib
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 from trio.testing import MockClock
@@ -236,7 +237,7 @@ async def test_without_usage(autojump_clock: MockClock) -> None:
 
 @pytest.mark.parametrize("asked", [True, False])
 async def test_usage_on_the_last_chunk(asked: bool, autojump_clock: MockClock) -> None:
-    options = {"stream_options": {"include_usage": True}} if asked else {}
+    options: dict[str, Any] = {"stream_options": {"include_usage": True}} if asked else {}
     answer = await streamed(Behaviour(usage_on_last_chunk=True), n=2, **options)
     *events, _ = answer.events()
     with_usage = [event for event in events if event.get("usage")]
@@ -271,7 +272,7 @@ async def test_extra_fields_are_in_every_chunk_and_in_the_answer(
 
 @pytest.mark.parametrize(
     "order",
-    [{"extra": {"choices": []}}, {"extra": {"a": eval("[" * 200 + "]" * 200)}}],
+    [{"extra": {"choices": []}}, {"extra": {"a": msgspec.json.decode(b"[" * 200 + b"]" * 200)}}],
     ids=["choices", "deep"],
 )
 async def test_extra_fields_that_would_break_the_answer_are_refused(order: dict[str, Any]) -> None:

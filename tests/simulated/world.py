@@ -24,6 +24,7 @@ from router.observe.trace import Tracer
 from router.simulator import Profile, Simulator
 from router.upstream.origin import Origin
 
+INSTANT = Profile()
 MODEL = "openai/gpt-4o-mini"
 
 
@@ -194,7 +195,7 @@ def world_config(**provider: Any) -> Config:
 
 @asynccontextmanager
 async def open_world(
-    profile: Profile = Profile(), *, config: Config | None = None
+    profile: Profile = INSTANT, *, config: Config | None = None
 ) -> AsyncIterator[World]:
     """Run a gateway and its simulator for the length of the block."""
     simulator = Simulator(profile)

@@ -300,37 +300,6 @@ def test_a_provider_without_an_address_is_refused() -> None:
         catalog(mine=ProviderConfig(models=["a"]))
 
 
-# Nearest.
-
-
-@pytest.mark.parametrize(
-    ("wrong", "right"),
-    [
-        ("anthropic/claude-haiku-4.5", "anthropic/claude-haiku-4-5"),
-        ("claude-opus-4_7", "anthropic/claude-opus-4-7"),
-        ("GPT-4O", "openai/gpt-4o"),
-        ("openai/gpt-4o-minni", "openai/gpt-4o-mini"),
-        ("text-embeding-3-small", "openai/text-embedding-3-small"),
-        ("openai/claude-opus-4-7", "anthropic/claude-opus-4-7"),
-    ],
-)
-def test_the_id_that_was_meant_is_nearest(wrong: str, right: str) -> None:
-    found = Catalog(everyone(), load_seed())
-    assert found.nearest(wrong)[0] == right
-
-
-def test_nothing_is_near_to_nonsense() -> None:
-    found = Catalog(everyone(), load_seed())
-    assert found.nearest("%%%%") == []
-    assert found.nearest("") == []
-
-
-def test_no_more_are_named_than_asked_for() -> None:
-    found = Catalog(everyone(), load_seed())
-    assert len(found.nearest("claude-opus")) == 3
-    assert len(found.nearest("claude-opus", n=1)) == 1
-
-
 # Changes.
 
 

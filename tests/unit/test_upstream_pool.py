@@ -1,5 +1,6 @@
 """The assignment core by example; `tests/properties/test_pool.py` tries everything else."""
 
+import msgspec
 import pytest
 
 from router.upstream.origin import Origin
@@ -111,5 +112,5 @@ def test_draining_takes_every_idle_connection() -> None:
     ],
 )
 def test_limits_that_could_never_serve_are_refused(limits: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="must"):
-        PoolLimits(**limits)  # type: ignore[arg-type] - the values are wrong on purpose
+    with pytest.raises(msgspec.ValidationError, match="must"):
+        msgspec.convert(limits, PoolLimits)

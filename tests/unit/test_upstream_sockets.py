@@ -162,5 +162,6 @@ async def test_leaving_a_stream_shows_the_origin_a_closed_connection(server: Ser
         assert await response.receive_body() == b"x"
         scope.cancel()
         await response.receive_body()
+    response.discard()
     assert server.client.snapshot() == PoolSnapshot()
     await left.wait()
