@@ -21,7 +21,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """One client request: the few fields the gateway reads, and every field's own bytes.
 
     `fields` keeps the JSON of each top-level field as the client wrote it, so that what the gateway
-    does not understand passes through untouched.
+    does not understand passes through untouched. `choices` is how many choices the answer will have in
+    all: `n`, for every prompt of a legacy completion.
     """
 
     endpoint: Endpoint
@@ -75,7 +76,7 @@ class Answer(msgspec.Struct, frozen=True):
 class EventKind(Enum):
     """What a stream event means to the gateway."""
 
-    START = auto()  # nothing the client could miss: a role, an empty delta, a comment of the provider
+    START = auto()  # nothing a client could miss: a role, an empty delta, a preamble
     OUTPUT = auto()  # text, a tool call, reasoning: the first of these commits the answer
     FINISH = auto()  # a choice came to its end
     USAGE = auto()

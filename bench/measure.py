@@ -115,11 +115,13 @@ def cpu_of(pids: Iterable[int], *, proc: Path = PROC) -> Cpu:
 
 
 def memory_of(pids: Iterable[int], *, proc: Path = PROC) -> Memory:
-    """Sum the memory of some processes. Raises FileNotFoundError if one is gone."""
+    """Sum the memory of some processes. Raises ProcessLookupError or FileNotFoundError if one is gone."""
     rss = pss = 0
     for pid in pids:
         lines = (proc / str(pid) / "smaps_rollup").read_text().splitlines()
         sizes = {name: value for name, _, value in (line.partition(":") for line in lines)}
+        if "Rss" not in sizes:
+            raise ProcessLookupError(f"process {pid} has ended")
         rss += _bytes(sizes["Rss"])
         pss += _bytes(sizes["Pss"])
     return Memory(rss, pss)

@@ -9,6 +9,7 @@ All of this is synchronous, because it happens before and after the load, never 
 
 import http.client
 import json
+import os
 import resource
 import socket
 import subprocess
@@ -24,6 +25,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from bench.cores import Layout, running_on
+from bench.measure import Probe, process_tree
 from bench.work import MODEL, Target
 
 START_SECONDS: Final = 30.0
@@ -111,6 +113,17 @@ def stand(layout: Layout) -> Iterator[Stand]:
                 gateway.wait_until(lambda: _answers(port))
                 through = Target(LOOPBACK, port, "/v1", key, f"{_PROVIDER}/{MODEL}")
                 yield Stand(provider, gateway, through, direct)
+
+
+def probe_of(standing: Stand) -> Probe:
+    """Measure the gateway, the provider and this process, under these names (`load` is this one)."""
+    return Probe(
+        {
+            "gateway": process_tree(standing.gateway.pid),
+            "provider": process_tree(standing.provider.pid),
+            "load": [os.getpid()],
+        }
+    )
 
 
 @contextmanager

@@ -1,10 +1,13 @@
 """The clients' sockets, all read by one task.
 
-With a task for each stream, every event costs two task switches, a change of the poll set and a read: four times what
-checking the event costs. Here one task, the pump, waits on an epoll set that holds every socket with
-an answer under way. When it wakes, it reads whichever are ready and gives the bytes to their
-takers; the client's task sleeps until its taker has seen the end. The client stays an ordinary task,
-with its own nursery, errors and cancellation.
+With a task for each stream, every event costs two task switches, a change of the poll set and a
+read in vain: many times what checking the event costs. Here one task, the pump, waits on an epoll
+set that holds every socket with an answer under way. When it wakes, it reads whichever are ready and
+gives the bytes to their takers; the client's task sleeps until its taker has seen the end. The
+client stays an ordinary task, with its own nursery, errors and cancellation.
+
+Waking is most of what is left, so a pump can rest a moment after each pass and find more ready the
+next time. That delays the readings, and is for loads from which no latency is taken.
 
 `Wire` is what the load needs of a connection, so that it also runs without sockets.
 """
@@ -22,6 +25,8 @@ import trio
 from bench.work import Target
 
 READ_BYTES: Final = 65_536
+STREAM_REST_SECONDS: Final = 0.005
+"""A pump's rest under many streams."""
 
 Take = Callable[[bytes], bool]
 """Receives bytes as they come, `b""` when the peer has closed; answers whether that was all."""
@@ -50,9 +55,10 @@ class _Reader(msgspec.Struct, frozen=True):
 
 
 class Pump:
-    """Reads many sockets in one task; made by `open_pump`."""
+    """Reads many sockets in one task and rests `rest` seconds after each pass; made by `open_pump`."""
 
-    def __init__(self) -> None:
+    def __init__(self, rest: float) -> None:
+        self._rest = rest
         self._epoll = select.epoll()
         self._readers: dict[int, _Reader] = {}
 
@@ -64,7 +70,7 @@ class Pump:
                 await connecting.connect((target.host, target.port))
                 connecting.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 connected = socket.socket(fileno=connecting.detach())
-            connected.setblocking(False)
+            connected.settimeout(0)
             return SocketWire(connected, self)
 
         return dial
@@ -88,6 +94,8 @@ class Pump:
                 await trio.lowlevel.wait_readable(self._epoll.fileno())
                 for number, _ in self._epoll.poll(0):
                     self._read(number)
+                if self._rest:
+                    await trio.sleep(self._rest)
         finally:
             trio.lowlevel.notify_closing(self._epoll.fileno())
             self._epoll.close()
@@ -141,9 +149,9 @@ class SocketWire:
 
 
 @asynccontextmanager
-async def open_pump() -> AsyncIterator[Pump]:
+async def open_pump(*, rest: float = 0.0) -> AsyncIterator[Pump]:
     """Run a pump for as long as the block lasts."""
-    pump = Pump()
+    pump = Pump(rest)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(pump.run)
         yield pump

@@ -7,6 +7,7 @@ flight finish, exit (invariant I10).
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.metadata import version
@@ -36,7 +37,7 @@ from router.observe.observer import Observer
 from router.observe.trace import Tracer, tracer_from_environment
 from router.upstream.client import OutgoingRequest, PoolLimits, UpstreamClient
 from router.upstream.dial import Dial
-from router.upstream.origin import parse_base_url
+from router.upstream.origin import Origin, parse_base_url
 
 VERSION: Final = version("syzeai")
 USER_AGENT: Final = f"syzeai/{VERSION}"
@@ -153,8 +154,12 @@ class Gateway:
 
 
 def _pool_limits(config: Config) -> PoolLimits:
-    widest = max((p.max_connections for p in config.providers.values()), default=1000)
-    return PoolLimits(max_connections_per_origin=widest)
+    """Allow each origin what the providers that live there are allowed together."""
+    allowed: Counter[Origin] = Counter()
+    for provider in config.providers.values():
+        if provider.base_url is not None:
+            allowed[parse_base_url(provider.base_url)[0]] += provider.max_connections
+    return PoolLimits(by_origin=allowed)
 
 
 async def serve_gateway(
@@ -205,6 +210,7 @@ async def _serve_until_stopped(
             on_listening(_base_urls(listeners, tls=context is not None))
             await stop.wait()
             gateway.stop_being_ready()
+            await trio.sleep(server_config.lame_duck_seconds)
             await server.stop(drain_seconds=server_config.drain_seconds)
         nursery.cancel_scope.cancel()
 

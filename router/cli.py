@@ -5,7 +5,6 @@ JSON with `--json`, on standard output; everything said to a person goes to stan
 """
 
 import os
-import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -28,9 +27,10 @@ from router.config import Config, ConfigError, find_config, load_config
 from router.demo import run_demo
 from router.observe.bridge import configure_logging
 from router.observe.trace import TracingUnavailableError
+from router.process import allow_many_open_files, stop_on_signal
 from router.quickstart import quickstart_model, quickstart_text
 from router.simulator import REALISTIC, Latency, Profile
-from router.simulator.__main__ import LatencyParameter
+from router.simulator.option import LatencyParameter
 from router.upstream.dial import TcpDialer
 
 _CONFIG_OPTION = click.option(
@@ -206,6 +206,7 @@ def config_check(config_path: Path | None, as_json: bool) -> None:  # noqa: FBT0
 
 async def _serve(config: Config, secret: str | None) -> None:
     """Serve until a signal; print the quickstart lines for `secret` once it listens."""
+    allow_many_open_files()
     log = configure_logging(config.log.level, config.log.format)
     stop = trio.Event()
 
@@ -216,7 +217,7 @@ async def _serve(config: Config, secret: str | None) -> None:
             click.echo(quickstart_text(urls[0], secret, model))
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(_stop_on_signal, stop)
+        nursery.start_soon(stop_on_signal, stop)
         await serve_gateway(config, log=log, dial=TcpDialer(), stop=stop, on_listening=announce)
         nursery.cancel_scope.cancel()
 
@@ -224,14 +225,6 @@ async def _serve(config: Config, secret: str | None) -> None:
 async def _serve_demo(config: Config, profile: Profile) -> None:
     click.echo("No provider is asked: this is the demo, over simulated ones.", err=True)
     await run_demo(config, profile, _serve)
-
-
-async def _stop_on_signal(stop: trio.Event) -> None:
-    """Set `stop` at the first SIGTERM or SIGINT; a second one ends the process the usual way."""
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async for _ in signals:
-            stop.set()
-            return
 
 
 def _run(main_task: Callable[[], Awaitable[None]]) -> None:

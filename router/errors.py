@@ -9,7 +9,8 @@ Rendered as OpenAI's `{"error": {"message", "type", "param", "code"}}`.
 """
 
 import math
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import ClassVar, Final
 
 import msgspec
 
@@ -237,17 +238,32 @@ class UpstreamRefusal(ClientFault):
         return ErrorBody(failure.message, failure.type or self.type, failure.param, failure.code)
 
 
-class ContextLengthExceeded(UpstreamRefusal):
+class KnownRefusal(UpstreamRefusal):
+    """A refusal whose code agents branch on: where a provider gives none but a number, ours stands in."""
+
+    def to_body(self) -> ErrorBody:
+        """Return the inside of the error object."""
+        code = self.failure.code
+        body = super().to_body()
+        named = code is not None and not code.isdecimal()
+        return body if named else msgspec.structs.replace(body, code=self.code)
+
+
+class ContextLengthExceeded(KnownRefusal):
     """400: the request is longer than the model's context; only a larger model could help."""
 
+    code = "context_length_exceeded"
 
-class ContentRefused(UpstreamRefusal):
+
+class ContentRefused(KnownRefusal):
     """400: the provider's content policy refused the request; it is not sent elsewhere."""
+
+    code = "content_policy_violation"
 
 
 # --- the upstream's fault -------------------------------------------------------------------------
 
-UNAVAILABLE_RETRY_SECONDS = 15.0
+UNAVAILABLE_RETRY_SECONDS: Final = 15.0
 
 
 class UpstreamFault(GatewayError):
@@ -316,13 +332,13 @@ class GatewayBug(GatewayError):
         super().__init__(f"The gateway failed on this request (request id {request_id}).")
 
 
-_BY_KIND: dict[FailureKind, type[UpstreamFault]] = {
+_BY_KIND: Final[Mapping[FailureKind, type[UpstreamFault]]] = {
     FailureKind.RATE_LIMITED: UpstreamRateLimited,
     FailureKind.OVERLOADED: UpstreamOverloaded,
     FailureKind.CREDENTIAL: UpstreamKeyRejected,
     FailureKind.INVALID: UpstreamInvalid,
 }
-_REFUSALS: dict[FailureKind, type[UpstreamRefusal]] = {
+_REFUSALS: Final[Mapping[FailureKind, type[UpstreamRefusal]]] = {
     FailureKind.CONTEXT_LENGTH: ContextLengthExceeded,
     FailureKind.CONTENT_POLICY: ContentRefused,
     FailureKind.REFUSED: UpstreamRefusal,
@@ -337,6 +353,8 @@ def from_failure(failure: Failure, *, provider: str) -> GatewayError:
     fault = _BY_KIND[failure.kind]
     if fault is UpstreamKeyRejected:
         message = f"The provider {provider} is not available to this gateway at present."
+    elif fault is UpstreamRateLimited:  # its own words name the operator's organisation and limits
+        message = f"The provider {provider} limits the rate of this gateway's requests at present."
     else:
         message = f"The provider {provider} failed: {failure.message}"
     return fault(message, retry_after=failure.retry_after)

@@ -1,64 +1,90 @@
-"""Error answers of OpenAI-style upstreams, read leniently and put into classes.
+"""Error answers of OpenAI-style upstreams, put into classes.
 
-The book's form is `{"error": {"message", "type", "param", "code"}}`. In the wild `error` is a plain
-string, the object stands bare (vLLM), is called `detail` (FastAPI), or lies in a list (Google).
+The HTTP status decides, except where an error's own words know better: a quota that is used up comes as
+429, a wrong key as 400. An error inside a 200 has no status of its own, so one is found in its words.
 """
 
-from email.utils import parsedate_to_datetime
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from adapters.dialect import Failure, FailureKind, Headers
+from adapters.openai.error_body import ErrorView, read_body, read_value
+from adapters.openai.retry_after import read_retry_after
 
-_MAX_MESSAGE_CHARACTERS: Final = 2000
-
-_CONTEXT_CODES: Final = frozenset({"context_length_exceeded", "string_above_max_length"})
+_CONTEXT_CODES: Final = frozenset(
+    {"context_length_exceeded", "string_above_max_length", "exceed_context_size_error"}
+)
 _CONTEXT_WORDS: Final = (
     "maximum context length",
+    "maximum prompt length",
     "context length exceeded",
+    "context size",
     "context window",
+    "exceeds the maximum number of tokens",
     "prompt is too long",
     "too many tokens",
 )
-_POLICY_CODES: Final = frozenset({"content_filter", "content_policy_violation", "moderation_blocked"})
+_POLICY_CODES: Final = frozenset(
+    {"content_filter", "content_policy_violation", "moderation_blocked"}
+)
 _RATE_CODES: Final = frozenset({"rate_limit_exceeded", "rate_limit_error", "too_many_requests"})
 _OVERLOAD_CODES: Final = frozenset(
-    {"server_error", "overloaded_error", "server_is_overloaded", "slow_down", "internal_error", "api_error"}
+    {
+        "api_error",
+        "internal_error",
+        "overloaded_error",
+        "server_error",
+        "server_is_overloaded",
+        "slow_down",
+    }
 )
 _QUOTA_CODES: Final = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
 _KEY_CODES: Final = frozenset({"invalid_api_key", "authentication_error", "permission_error"})
+_KEY_WORDS: Final = ("incorrect api key", "invalid api key", "api key not valid")
+
+_STATUS_OF_CODES: Final = (
+    (_RATE_CODES, 429),
+    (_KEY_CODES | _QUOTA_CODES, 401),
+    (_OVERLOAD_CODES, 503),
+    (_CONTEXT_CODES | _POLICY_CODES | {"invalid_request_error"}, 400),
+)
 
 
 def classify(status: int, headers: Headers, body: bytes, *, now_at: float) -> Failure:
     """Put an error answer into its class. `now_at`: unix seconds, for a Retry-After given as a date."""
-    error = _find_error(body)
-    return _failure(status, error, retry_after=_retry_after(headers, now_at))
+    return _failure(status, read_body(body), retry_after=read_retry_after(headers, now_at))
 
 
-def classify_object(error: Any) -> Failure:  # noqa: ANN401 - whatever JSON the upstream sent
-    """Put an `error` value found inside a 200 answer or a stream event into its class."""
-    fields = error if isinstance(error, dict) else {"message": str(error)}
-    return _failure(_status_of(fields), fields, retry_after=None)
+def classify_object(error: msgspec.Raw) -> Failure:
+    """Put the value of an `error` field of a 200 answer or a stream event into its class."""
+    return _failure_inside(read_value(error))
 
 
-def _failure(status: int, error: dict[str, Any], *, retry_after: float | None) -> Failure:
-    message = _text(error.get("message")) or f"The provider answered with status {status}."
-    code = _text(error.get("code"))
-    kind = _kind(status, message=message, names={code, _text(error.get("type"))})
+def classify_event(data: bytes) -> Failure:
+    """Put the data of a stream event that is an error as a whole into its class."""
+    return _failure_inside(read_body(data))
+
+
+def _failure_inside(error: ErrorView) -> Failure:
+    return _failure(_status_of(error), error, retry_after=None)
+
+
+def _failure(status: int, error: ErrorView, *, retry_after: float | None) -> Failure:
+    message = error.message_text() or f"The provider answered with status {status}."
     return Failure(
-        kind=kind,
+        kind=_kind(status, names=error.names(), message=message.lower()),
         status=status,
-        message=message[:_MAX_MESSAGE_CHARACTERS],
-        type=_text(error.get("type")),
-        code=code,
-        param=_text(error.get("param")),
+        message=message,
+        type=error.text("type"),
+        code=error.text("code"),
+        param=error.text("param"),
         retry_after=retry_after,
     )
 
 
-def _kind(status: int, *, message: str, names: set[str | None]) -> FailureKind:
-    if names & _QUOTA_CODES or status in {401, 402, 403}:
+def _kind(status: int, *, names: set[str], message: str) -> FailureKind:
+    if status in {401, 402, 403} or names & _QUOTA_CODES:
         return FailureKind.CREDENTIAL
     if status == 429:
         return FailureKind.RATE_LIMITED
@@ -66,80 +92,27 @@ def _kind(status: int, *, message: str, names: set[str | None]) -> FailureKind:
         return FailureKind.OVERLOADED
     if status < 400:
         return FailureKind.INVALID
+    return _kind_of_refusal(status, names=names, message=message)
+
+
+def _kind_of_refusal(status: int, *, names: set[str], message: str) -> FailureKind:
+    if names & _KEY_CODES or any(words in message for words in _KEY_WORDS):
+        return FailureKind.CREDENTIAL
     if names & _POLICY_CODES:
         return FailureKind.CONTENT_POLICY
-    if names & _CONTEXT_CODES or (
-        status in {400, 413, 422} and any(words in message.lower() for words in _CONTEXT_WORDS)
-    ):
+    too_long = status in {400, 413, 422} and any(words in message for words in _CONTEXT_WORDS)
+    if too_long or names & _CONTEXT_CODES:
         return FailureKind.CONTEXT_LENGTH
     return FailureKind.REFUSED
 
 
-def _status_of(error: dict[str, Any]) -> int:
-    """Find the HTTP status that an error inside a 200 stands for; unclear ones count as overload."""
+def _status_of(error: ErrorView) -> int:
+    """Find the HTTP status that an error inside a 200 stands for; unclear ones count as a 500."""
     for name in ("status_code", "status", "code"):
-        value = error.get(name)
-        if isinstance(value, str) and value.isdecimal():
-            value = int(value)
-        if isinstance(value, int) and 400 <= value <= 599:
-            return value
-    names = {_text(error.get("code")), _text(error.get("type"))}
-    for known, status in ((_RATE_CODES, 429), (_KEY_CODES, 401), (_OVERLOAD_CODES, 503)):
-        if names & known:
+        text = error.text(name) or ""
+        if len(text) == 3 and text.isascii() and text.isdecimal() and "400" <= text <= "599":
+            return int(text)
+    for known, status in _STATUS_OF_CODES:
+        if error.names() & known:
             return status
-    return 400 if names & (_CONTEXT_CODES | _POLICY_CODES | {"invalid_request_error"}) else 500
-
-
-def _find_error(body: bytes) -> dict[str, Any]:
-    try:
-        found = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return {"message": body.decode("utf-8", "replace").strip()[:_MAX_MESSAGE_CHARACTERS]}
-    if isinstance(found, list) and found:
-        found = found[0]
-    if not isinstance(found, dict):
-        return {}
-    for name in ("error", "detail"):
-        inner = found.get(name)
-        if isinstance(inner, dict):
-            return inner
-        if isinstance(inner, str):
-            return {"message": inner}
-    return found
-
-
-def _text(value: Any) -> str | None:  # noqa: ANN401 - whatever JSON the upstream sent
-    if isinstance(value, str):
-        return value or None
-    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def _retry_after(headers: Headers, now_at: float) -> float | None:
-    """Read `retry-after-ms`, else `retry-after` in seconds or as an HTTP date (RFC 9110, 10.2.3)."""
-    found = dict(headers)
-    for name, scale in ((b"retry-after-ms", 0.001), (b"retry-after", 1.0)):
-        text = found.get(name, b"").decode("latin-1").strip()
-        if not text:
-            continue
-        seconds = _number(text)
-        if seconds is not None:
-            return max(0.0, seconds * scale)
-        date = _date(text)
-        if date is not None:
-            return max(0.0, date - now_at)
-    return None
-
-
-def _number(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if 0 <= value < float("inf") else None
-
-
-def _date(text: str) -> float | None:
-    try:
-        return parsedate_to_datetime(text).timestamp()
-    except ValueError:
-        return None
+    return 500

@@ -12,6 +12,7 @@ import msgspec
 
 UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
+ABSENT: Final = msgspec.Raw(b"")  # what no JSON can be
 NULL: Final = msgspec.Raw(b"null")
 EMPTY: Final = (NULL, msgspec.Raw(b'""'), msgspec.Raw(b"[]"), msgspec.Raw(b"{}"))
 FALSY: Final = (*EMPTY, msgspec.Raw(b"false"), msgspec.Raw(b"0"))

@@ -11,8 +11,9 @@ from typing import Any, Final
 import msgspec
 
 from adapters.dialect import BadCall, Call, EncodedRequest, Endpoint, Target
+from adapters.openai.foreign import NULL, UNREADABLE, check_utf8, starts_with
 
-_NULL: Final = b"null"
+_TRUE: Final = msgspec.Raw(b"true")
 _INCLUDE_USAGE: Final = msgspec.Raw(b'{"include_usage":true}')
 
 _decode_fields: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -39,6 +40,7 @@ _FORMS: Final[dict[Endpoint, dict[str, tuple[str, Any]]]] = {
         "tool_choice": ("a string or an object", str | dict[str, msgspec.Raw]),
     },
     "completions": {
+        "prompt": ("a string or an array", str | list[msgspec.Raw]),
         "temperature": ("a number", float),
         "top_p": ("a number", float),
         "max_tokens": ("an integer", int),
@@ -76,7 +78,7 @@ def decode_call(endpoint: Endpoint, body: bytes) -> Call:
         fields=fields,
         stream=values.get("stream", False),
         include_usage=_reads_true(values.get("stream_options"), "include_usage"),
-        choices=max(1, values.get("n", 1)),
+        choices=max(1, values.get("n", 1)) * _count_prompts(values.get("prompt")),
         base64_embeddings=values.get("encoding_format") == "base64",
     )
 
@@ -96,9 +98,12 @@ def _read_object(body: bytes) -> dict[str, msgspec.Raw]:
     if not body.strip():
         raise BadCall("The request body is empty; a JSON object was expected.", code="invalid_json")
     try:
+        check_utf8(body)
         return _decode_fields(body)
     except msgspec.ValidationError:
         raise BadCall("The request body must be a JSON object.", code="invalid_json") from None
+    except RecursionError:
+        raise BadCall("The request body is nested too deeply.", code="invalid_json") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadCall(f"The request body is not valid JSON: {error}", code="invalid_json") from None
 
@@ -123,22 +128,29 @@ def _read_values(endpoint: Endpoint, fields: dict[str, msgspec.Raw]) -> dict[str
 def _read(name: str, words: str, raw: msgspec.Raw, reader: Any) -> Any:  # noqa: ANN401 - any JSON value
     try:
         return reader(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         raise BadCall(
             f"Invalid type for '{name}': {words} was expected.", param=name, code="invalid_type"
         ) from None
 
 
 def _is_absent(fields: dict[str, msgspec.Raw], name: str) -> bool:
-    raw = fields.get(name)
-    return raw is None or bytes(raw) == _NULL
+    return fields.get(name, NULL) == NULL
+
+
+def _count_prompts(prompt: str | list[msgspec.Raw] | None) -> int:
+    """Return for how many prompts a legacy completion is: a list of numbers is one prompt of tokens."""
+    if not isinstance(prompt, list) or not prompt:
+        return 1
+    is_tokens = not starts_with(prompt[0], b'"') and not starts_with(prompt[0], b"[")
+    return 1 if is_tokens else len(prompt)
 
 
 def _reads_true(options: dict[str, msgspec.Raw] | None, name: str) -> bool:
-    return options is not None and name in options and bytes(options[name]) == b"true"
+    return options is not None and options.get(name) == _TRUE
 
 
 def _with_usage(options: msgspec.Raw | None) -> msgspec.Raw:
-    if options is None or bytes(options) == _NULL:
+    if options is None or options == NULL:
         return _INCLUDE_USAGE
     return msgspec.Raw(_encode({**_decode_fields(options), "include_usage": True}))

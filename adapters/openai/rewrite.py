@@ -1,10 +1,10 @@
 """Small exact changes to a JSON object's bytes, without writing the whole object anew.
 
 The bytes of a member, such as `"model":"gpt-4o"`, may be replaced in place where they are certain to be
-a member of the top level. They are certain when no bracket stands between them and the object's one end
-or the other, for then nothing has been opened, or all is closed; and when no backslash stands before
-them, for then their first quote does open a string. Any doubt (a nested twin, another spacing) takes the
-slow path, which keeps each field's own bytes too.
+a member of the top level. They are when nothing was opened before them but the object itself, or nothing
+is closed after them but the object itself, and when no backslash stands before them, for then their first
+quote does open a string. Any doubt (a nested twin, another spacing) takes the slow path, which keeps each
+field's own bytes too.
 """
 
 from typing import Final
@@ -38,7 +38,9 @@ class ModelName:
     def _learn(self, reported: str) -> None:
         self._reported = reported
         value = _encode(reported)
-        self._needles = tuple((key + value, key + self._name) for key in (b'"model":', b'"model": '))
+        self._needles = tuple(
+            (key + value, key + self._name) for key in (b'"model":', b'"model": ')
+        )
 
 
 def replace_member(data: bytes, member: bytes, replacement: bytes) -> bytes | None:
@@ -50,9 +52,11 @@ def replace_member(data: bytes, member: bytes, replacement: bytes) -> bytes | No
     if start < 1 or data[start - 1] == 0x5C:
         return None
     end = start + len(member)
-    if not (_without_bracket(data, 1, start) or _without_bracket(data, end, len(data) - 1)):
-        return None
-    return data[:start] + replacement + data[end:]
+    last = len(data) - 1
+    nothing_opened = data.find(b"{", 1, start) < 0 and data.find(b"[", 1, start) < 0
+    if nothing_opened or (data.find(b"}", end, last) < 0 and data.find(b"]", end, last) < 0):
+        return data[:start] + replacement + data[end:]
+    return None
 
 
 def with_fields(data: bytes, changes: dict[str, msgspec.Raw]) -> bytes:
@@ -65,7 +69,3 @@ def without_field(data: bytes, name: str) -> bytes:
     fields = _decode_fields(data)
     fields.pop(name, None)
     return _encode(fields)
-
-
-def _without_bracket(data: bytes, start: int, end: int) -> bool:
-    return all(data.find(bracket, start, end) < 0 for bracket in (b"{", b"[", b"}", b"]"))

@@ -1,33 +1,53 @@
-"""The `usage` object of OpenAI's answers, as the many who imitate it write it."""
+"""Token usage as it stands in OpenAI's answers, as the many who imitate it write it."""
+
+from typing import Annotated, Final
 
 import msgspec
 
 from adapters.dialect import Usage
+from adapters.openai.foreign import ABSENT, EMPTY, UNREADABLE
+
+_Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class _InputDetails(msgspec.Struct):
-    cached_tokens: int | None = None
+    cached_tokens: _Count | None = None
 
 
 class _OutputDetails(msgspec.Struct):
-    reasoning_tokens: int | None = None
+    reasoning_tokens: _Count | None = None
 
 
-class UsageView(msgspec.Struct):
-    """The parts of `usage` that are read; the names are OpenAI's."""
-
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
+class _UsageView(msgspec.Struct):
+    prompt_tokens: _Count | None = None
+    completion_tokens: _Count | None = None
     prompt_tokens_details: _InputDetails | None = None
     completion_tokens_details: _OutputDetails | None = None
 
-    def to_usage(self) -> Usage:
-        """Return the same figures in the gateway's terms; what was not told is zero."""
-        cached = self.prompt_tokens_details
-        reasoning = self.completion_tokens_details
-        return Usage(
-            input_tokens=self.prompt_tokens or 0,
-            output_tokens=self.completion_tokens or 0,
-            cached_tokens=(cached.cached_tokens or 0) if cached else 0,
-            reasoning_tokens=(reasoning.reasoning_tokens or 0) if reasoning else 0,
-        )
+
+_UNTOLD: Final = (ABSENT, *EMPTY)
+
+_decode_view: Final = msgspec.json.Decoder(_UsageView).decode
+
+
+def read_usage(usage: msgspec.Raw) -> Usage | None:
+    """Read the JSON of a `usage` field; `None` where it tells no count, or tells it in no known form.
+
+    An answer is worth having without its usage, so a strange one is no error.
+    """
+    if usage in _UNTOLD:
+        return None
+    try:
+        view = _decode_view(usage)
+    except UNREADABLE:
+        return None
+    if view.prompt_tokens is None and view.completion_tokens is None:
+        return None
+    cached = view.prompt_tokens_details
+    reasoning = view.completion_tokens_details
+    return Usage(
+        input_tokens=view.prompt_tokens or 0,
+        output_tokens=view.completion_tokens or 0,
+        cached_tokens=(cached.cached_tokens or 0) if cached else 0,
+        reasoning_tokens=(reasoning.reasoning_tokens or 0) if reasoning else 0,
+    )

@@ -11,25 +11,9 @@ import click
 import trio
 
 from router.simulator.latency import Latency
+from router.simulator.option import LatencyParameter
 from router.simulator.profile import Profile
 from router.simulator.simulator import Simulator
-
-
-class LatencyParameter(click.ParamType[Latency]):
-    """A latency on the command line, `median[:sigma[:share[:factor]]]` in seconds."""
-
-    name = "seconds[:sigma[:share[:factor]]]"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Latency:
-        """Read the text; fails with a usage error."""
-        if isinstance(value, Latency):
-            return value
-        try:
-            return Latency.parse(str(value))
-        except ValueError as error:
-            self.fail(f"{value!r}: {error}", param, ctx)
 
 
 @click.command()

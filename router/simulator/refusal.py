@@ -27,7 +27,7 @@ _WHERE: Final = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<path>.*)`)?$", re.
 _FIELD: Final = re.compile(r"(?P<kind>missing required|unknown) field `(?P<name>.*)`$")
 
 
-class Refusal(Exception):  # noqa: N818 - an answer to the client, not a failure of ours
+class Refusal(Exception):
     """A request that gets an error object instead of an answer."""
 
     def __init__(

@@ -125,7 +125,6 @@ class Simulator:
         self._received += 1
         name = f"{self._received:08x}"
         headers = ((b"server", b"simulator"), (b"x-request-id", b"req_" + name.encode()))
-        behaviour = _ORDINARY
         try:
             self._check_key(request)
             behaviour = self._behaviour(request)

@@ -1,8 +1,8 @@
 """How answers are said in a dialect: what chat and legacy completions share.
 
-A stream repeats everything but one token in each of its events. So its JSON is encoded once, with
-a hole, and each event is made of the part before, the token, and the part after: a third of a
-microsecond where encoding a dict takes several.
+A stream repeats everything but one token in each of its events. So its JSON is encoded once, with a hole,
+and each event is made of the part before, the token, and the part after: measured at a fifth of the time
+that encoding the whole chunk takes.
 """
 
 from collections.abc import Iterator, Sequence

@@ -16,6 +16,7 @@ left is forgotten.
 """
 
 from collections import OrderedDict, deque
+from collections.abc import Mapping
 from typing import Generic, TypeVar
 
 import msgspec
@@ -26,17 +27,25 @@ C = TypeVar("C")
 
 
 class PoolLimits(msgspec.Struct, frozen=True):
-    """How much one origin may hold. Raises ValueError on limits that could never serve."""
+    """How much one origin may hold. Raises ValueError on limits that could never serve.
+
+    `by_origin` has the origins that may hold another number of connections than the rest.
+    """
 
     max_connections_per_origin: int = 1000
-    max_idle_per_origin: int = 200
+    max_idle_per_origin: int = 1000
     idle_seconds: float = 60.0
+    by_origin: Mapping[Origin, int] = {}
 
     def __post_init__(self) -> None:
-        if self.max_connections_per_origin < 1:
-            raise ValueError("max_connections_per_origin must be at least 1")
+        if min(self.max_connections_per_origin, *self.by_origin.values(), 1) < 1:
+            raise ValueError("every origin must be allowed at least 1 connection")
         if self.max_idle_per_origin < 0 or not self.idle_seconds >= 0:
             raise ValueError("max_idle_per_origin and idle_seconds must not be negative")
+
+    def max_connections(self, origin: Origin) -> int:
+        """Return how many connections an origin may hold at a time."""
+        return self.by_origin.get(origin, self.max_connections_per_origin)
 
 
 class PoolSnapshot(msgspec.Struct, frozen=True):
@@ -109,7 +118,7 @@ class Pool(Generic[C]):
         if line.idle:
             line.leased += 1
             return UseIdle(line.idle.pop()[0])
-        if line.leased + line.connecting < self._limits.max_connections_per_origin:
+        if line.leased + line.connecting < self._limits.max_connections(origin):
             line.connecting += 1
             return OpenNew()
         ticket = Ticket[C](origin)

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.config import Config, Secret
-from router.config_decode import Problem, convert, find_problems, show
-from router.config_defaults import find_contradictions, with_defaults, with_timeouts
-from router.config_schema import Section
-from router.config_secret import SecretReader
+from router.config.decode import Problem, convert, find_problems, show
+from router.config.defaults import find_contradictions, with_defaults, with_timeouts
+from router.config.schema import Section
+from router.config.secret import SecretReader
 
 VALID = """
 [server]

@@ -315,6 +315,28 @@ async def test_an_answer_cut_in_its_body_is_an_error(set_scene: SetScene, answer
     assert scene.client.snapshot() == PoolSnapshot()
 
 
+async def test_a_cut_noticed_while_reading_gives_the_connection_up_at_once(
+    set_scene: SetScene,
+) -> None:
+    scene = set_scene(answering(OK[:-1]))
+    response = await scene.client.send(ORIGIN, SMALL)
+    assert await response.receive_body() == b"o"
+    with pytest.raises(UpstreamCut):
+        await response.receive_body()
+    assert scene.client.snapshot() == PoolSnapshot()
+
+
+async def test_a_cancelled_read_of_what_is_at_hand_takes_nothing(set_scene: SetScene) -> None:
+    scene = set_scene()
+    response = await scene.client.send(ORIGIN, SMALL)
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await response.receive_body()
+    assert scope.cancelled_caught
+    assert await response.receive_body() == b"ok"
+    response.discard()
+
+
 async def test_what_is_no_http_is_an_error(set_scene: SetScene) -> None:
     scene = set_scene(answering(b"220 mail.test ESMTP\r\n\r\n"))
     with pytest.raises(UpstreamProtocolError):
@@ -596,6 +618,9 @@ def test_reading_a_body_can_be_interrupted_at_any_step_and_goes_on_where_it_stop
         await peer.receive_request()
         await peer.send(CHUNKED[:-2] + extra + b"\r\n")
         for chunk in chunks:
+            # So that the reader is really waiting: else its own checkpoints hide the moment between
+            # being woken with data and taking it.
+            await trio.testing.wait_all_tasks_blocked()
             await peer.send(b"%x\r\n%s\r\n" % (len(chunk), chunk))
         await peer.send(b"0\r\n\r\n")
         await trio.sleep_forever()

@@ -11,10 +11,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, cast
+from urllib.parse import unquote
 
 import msgspec
 import trio
 import trio.testing
+from trio.testing import memory_stream_pair
 
 from router.accounts.keys import ApiKey, generate_key, hash_key, key_hint
 from router.app import Gateway
@@ -33,9 +35,11 @@ class ClientAnswer:
 
     def __init__(self) -> None:
         self.status = 0
+        self.head_at = 0.0
         self.headers: dict[str, str] = {}
         self.pieces: list[tuple[float, bytes]] = []
         self.finished = False
+        self.after_the_end: list[object] = []
 
     @property
     def body(self) -> bytes:
@@ -92,8 +96,11 @@ class Client:
     async def send(self, message: Mapping[str, Any]) -> None:
         await self.reading.wait()
         await trio.lowlevel.checkpoint()
+        if self.answer.finished:
+            self.answer.after_the_end.append(message)
         if message["type"] == "http.response.start":
             self.answer.status = message["status"]
+            self.answer.head_at = trio.current_time()
             self.answer.headers = {n.decode(): v.decode() for n, v in message["headers"]}
             return
         if message["body"]:
@@ -102,7 +109,11 @@ class Client:
 
 
 class World:
-    """A running gateway, its simulated provider, a key that works, and the log it wrote."""
+    """A running gateway, its simulated provider, a key that works, and the log it wrote.
+
+    What may be replaced while it runs: `pair` makes the two ends of an upstream connection, `dialling`
+    is what a dial waits for, `serve_upstream` what becomes of the provider's end.
+    """
 
     def __init__(self, gateway: Gateway, simulator: Simulator, secret: str, log: io.BytesIO) -> None:
         self.gateway = gateway
@@ -110,6 +121,9 @@ class World:
         self.secret = secret
         self.log = log
         self.refuse_connections = False
+        self.pair: Callable[[], tuple[trio.abc.Stream, trio.abc.Stream]] = memory_stream_pair
+        self.dialling: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
+        self.serve_upstream: Callable[[trio.abc.Stream], Awaitable[None]] = simulator.serve_stream
 
     async def run(
         self,
@@ -128,7 +142,7 @@ class World:
             "asgi": {"spec_version": "2.1", "version": "3.0"},
             "method": method,
             "scheme": "http",
-            "path": raw,
+            "path": unquote(raw),
             "raw_path": raw.encode(),
             "query_string": query.encode(),
             "root_path": "",
@@ -140,6 +154,7 @@ class World:
         }
         application = cast("Callable[..., Awaitable[None]]", self.gateway.front)
         await application(scope, client.receive, client.send)
+        assert not client.answer.after_the_end
         return client.answer
 
     async def post(
@@ -198,18 +213,18 @@ async def open_world(
     profile: Profile = INSTANT, *, config: Config | None = None
 ) -> AsyncIterator[World]:
     """Run a gateway and its simulator for the length of the block."""
-    simulator = Simulator(profile)
+    simulator = Simulator(profile, wall_clock=lambda: 1_800_000_000.0)
     log_file = io.BytesIO()
     secret = generate_key()
     async with trio.open_nursery() as nursery:
         world: World
 
         async def dial(_origin: Origin) -> trio.abc.Stream:
-            await trio.lowlevel.checkpoint()
+            await world.dialling()
             if world.refuse_connections:
                 raise refused(_origin)
-            ours, theirs = trio.testing.memory_stream_pair()
-            nursery.start_soon(simulator.serve_stream, theirs)
+            ours, theirs = world.pair()
+            nursery.start_soon(world.serve_upstream, theirs)
             return ours
 
         gateway = Gateway(

@@ -32,9 +32,9 @@ tls_certificate = "cert.pem"
 tls_key = "key.pem"
 max_body_bytes = 1024
 body_seconds = 1
-header_seconds = 2.5
 write_seconds = 3
 keep_alive_seconds = 4
+lame_duck_seconds = 4
 drain_seconds = 5
 keepalive_comment_seconds = 6
 cors_origins = ["https://app.example.com", "http://localhost:3000"]
@@ -85,9 +85,9 @@ EVERY_VALUE: dict[type[msgspec.Struct], dict[str, Any]] = {
         "bind": ["0.0.0.0:80", "[::1]:8080", "localhost:0"],
         "max_body_bytes": 1024,
         "body_seconds": 1.0,
-        "header_seconds": 2.5,
         "write_seconds": 3.0,
         "keep_alive_seconds": 4.0,
+        "lame_duck_seconds": 4.0,
         "drain_seconds": 5.0,
         "keepalive_comment_seconds": 6.0,
         "cors_origins": ["https://app.example.com", "http://localhost:3000"],

@@ -114,3 +114,11 @@ def test_draining_takes_every_idle_connection() -> None:
 def test_limits_that_could_never_serve_are_refused(limits: dict[str, float]) -> None:
     with pytest.raises(msgspec.ValidationError, match="must"):
         msgspec.convert(limits, PoolLimits)
+
+
+def test_an_origin_of_its_own_limit_keeps_it_whatever_the_others_have() -> None:
+    pool: Pool[str] = Pool(PoolLimits(max_connections_per_origin=2, by_origin={A: 1}))
+    assert pool.acquire(A) == OpenNew()
+    assert isinstance(pool.acquire(A), Ticket)
+    assert [pool.acquire(B), pool.acquire(B)] == [OpenNew(), OpenNew()]
+    assert isinstance(pool.acquire(B), Ticket)

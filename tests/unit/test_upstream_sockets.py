@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 
 from router.upstream.client import OutgoingRequest, PoolSnapshot, UpstreamClient
 from router.upstream.dial import TcpDialer
@@ -100,6 +101,36 @@ async def test_an_idle_connection_closed_by_the_origin_is_noticed_before_use(
     assert (again.status, again.reused) == (200, False)
     again.discard()
     assert server.connections == 2
+
+
+async def test_words_spoken_unasked_are_not_taken_for_the_next_answer(server: Server) -> None:
+    spoken = trio.Event()
+
+    async def time_out_after_one(stream: trio.abc.Stream) -> None:
+        if server.connections > 1:
+            await serve_ok(stream)
+        await stream.receive_some()
+        await stream.send_all(OK)
+        await trio.testing.wait_all_tasks_blocked()
+        await stream.send_all(b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\n\r\n")
+        spoken.set()
+        await trio.sleep_forever()
+
+    origin = await server.start(time_out_after_one)
+    assert await exchange(server, origin, SMALL) == (200, b"ok")
+    await spoken.wait()
+    assert await exchange(server, origin, SMALL) == (200, b"ok")
+    assert server.connections == 2
+
+
+async def test_a_body_without_a_length_ends_with_the_connection(server: Server) -> None:
+    async def answer_and_close(stream: trio.abc.Stream) -> None:
+        await stream.receive_some()
+        await stream.send_all(b"HTTP/1.1 200 OK\r\n\r\nall there is")
+        await stream.aclose()
+
+    origin = await server.start(answer_and_close)
+    assert await exchange(server, origin, SMALL) == (200, b"all there is")
 
 
 async def test_a_large_body_arrives_whole(server: Server) -> None:

@@ -8,9 +8,9 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from router import config_rules as rules
-from router.config_decode import Check
-from router.config_secret import HeaderValue, Secret
+from router.config import rules
+from router.config.decode import Check
+from router.config.secret import HeaderValue, Secret
 
 MIB: Final = 1024 * 1024
 
@@ -30,9 +30,11 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class ServerConfig(Section, frozen=True):
     """Where and how clients are served.
 
-    `body_seconds` and `header_seconds` bound the reading of one request, `write_seconds` drops a
-    client that takes nothing for so long, `drain_seconds` bounds a graceful shutdown, and a stream
-    that is silent for `keepalive_comment_seconds` gets an SSE comment.
+    `keep_alive_seconds` bounds the wait for a whole request head, `body_seconds` the reading of its
+    body. When told to stop, the gateway says so on `/readyz` and goes on accepting connections for
+    `lame_duck_seconds`; then what is in flight has `drain_seconds` to end. A client that takes
+    nothing for `write_seconds` is dropped, and a stream that is silent for
+    `keepalive_comment_seconds` gets an SSE comment.
     """
 
     bind: Annotated[list[Annotated[str, Check(rules.bind_address)]], msgspec.Meta(min_length=1)] = (
@@ -42,9 +44,9 @@ class ServerConfig(Section, frozen=True):
     tls_key: str | None = None
     max_body_bytes: Count = 64 * MIB
     body_seconds: Seconds = 120.0
-    header_seconds: Seconds = 30.0
     write_seconds: Seconds = 30.0
     keep_alive_seconds: Seconds = 75.0
+    lame_duck_seconds: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 0.0
     drain_seconds: Seconds = 60.0
     keepalive_comment_seconds: Seconds = 15.0
     cors_origins: list[Annotated[str, Check(rules.origin)]] = msgspec.field(
@@ -106,7 +108,7 @@ class ProviderConfig(Section, frozen=True):
     discover: bool | None = None
     stream_usage: bool = True
     timeouts: TimeoutConfig | None = None
-    max_connections: Count = 1000
+    max_connections: Count = 10_000
 
 
 class AliasConfig(Section, frozen=True):

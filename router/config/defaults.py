@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from adapters.providers import KNOWN_PROVIDERS, KnownProvider
-from router.config_decode import Problem, show
-from router.config_environment import expand_home, home, key_reference
+from router.config.decode import Problem, show
+from router.config.environment import expand_home, home, key_reference
 
 Tree = dict[str, Any]
 

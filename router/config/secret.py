@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn, Self
 
-from router.config_environment import expand_home
+from router.config.environment import expand_home
 
 HOW_TO_WRITE = 'a secret is written as "env:NAME" or "file:PATH"'
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

@@ -2,8 +2,8 @@
 
 `load_config` looks for a file in the usual places; where there is none, it takes the providers from
 the environment variables people already have. Both ways end in the same tree, and the tree passes
-the same door: what is left out is filled in (`router.config_defaults`), every mistake is collected
-(`router.config_decode`), and only a tree without any becomes a `Config`.
+the same door: what is left out is filled in (`router.config.defaults`), every mistake is collected
+(`router.config.decode`), and only a tree without any becomes a `Config`.
 
 Paths in the file are relative to its folder.
 """
@@ -13,41 +13,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from router.config_decode import ConfigError, Problem, convert, find_problems
-from router.config_defaults import find_contradictions, with_defaults, with_timeouts
-from router.config_environment import home, providers_of
-from router.config_schema import (
-    AliasConfig,
-    Config,
-    LogConfig,
-    MetricsConfig,
-    ModelEntry,
-    PathConfig,
-    ProviderConfig,
-    ServerConfig,
-    StoreConfig,
-    TimeoutConfig,
-)
-from router.config_secret import HeaderValue, Secret, SecretReader
-
-__all__ = [
-    "AliasConfig",
-    "Config",
-    "ConfigError",
-    "HeaderValue",
-    "LogConfig",
-    "MetricsConfig",
-    "ModelEntry",
-    "PathConfig",
-    "Problem",
-    "ProviderConfig",
-    "Secret",
-    "ServerConfig",
-    "StoreConfig",
-    "TimeoutConfig",
-    "find_config",
-    "load_config",
-]
+from router.config.decode import ConfigError, Problem, convert, find_problems
+from router.config.defaults import find_contradictions, with_defaults, with_timeouts
+from router.config.environment import home, providers_of
+from router.config.schema import Config
+from router.config.secret import SecretReader
 
 
 def load_config(path: str | Path | None, environ: Mapping[str, str]) -> Config:

@@ -1,0 +1,122 @@
+"""One chunk of OpenAI's streams: what is read of it, and how its choices are mended.
+
+Only what the gateway must know is decoded; what it merely looks at stays `msgspec.Raw`. Upstreams are
+many and loose, so a field of a strange form must not cost the client the whole chunk.
+"""
+
+from collections.abc import Sequence
+from typing import Final, Literal
+
+import msgspec
+
+from adapters.openai.foreign import ABSENT, EMPTY, FALSY, NULL
+from adapters.openai.rewrite import with_fields
+
+_ASSISTANT: Final = msgspec.Raw(b'"assistant"')
+
+
+class Delta(msgspec.Struct):
+    """What a chunk adds to one choice."""
+
+    role: msgspec.Raw = NULL
+    content: msgspec.Raw = NULL
+    tool_calls: msgspec.Raw = NULL
+    reasoning_content: msgspec.Raw = NULL
+    reasoning: msgspec.Raw = NULL
+    reasoning_details: msgspec.Raw = NULL
+    refusal: msgspec.Raw = NULL
+    audio: msgspec.Raw = NULL
+    function_call: msgspec.Raw = NULL
+
+    def has_output(self) -> bool:
+        """Whether a client would miss this delta."""
+        return (
+            self.content not in EMPTY
+            or self.tool_calls not in EMPTY
+            or self.reasoning_content not in EMPTY
+            or self.reasoning not in EMPTY
+            or self.reasoning_details not in EMPTY
+            or self.refusal not in EMPTY
+            or self.audio not in EMPTY
+            or self.function_call not in EMPTY
+        )
+
+
+class Choice(msgspec.Struct):
+    """One choice of a chunk; `text` is the legacy completions' delta."""
+
+    index: int | None = None
+    delta: Delta | None = None
+    text: msgspec.Raw = NULL
+    finish_reason: msgspec.Raw = NULL
+
+    def has_output(self) -> bool:
+        """Whether a client would miss this choice."""
+        return self.text not in EMPTY or (self.delta is not None and self.delta.has_output())
+
+    def is_finished(self) -> bool:
+        """Whether the choice ends here. Some upstreams write an empty reason until it does."""
+        return self.finish_reason not in FALSY
+
+
+class Chunk(msgspec.Struct):
+    """One chunk. `choices` is `None` where the key is missing: then it may be no chunk at all."""
+
+    choices: list[Choice] | None = None
+    model: str | None = None
+    usage: msgspec.Raw = ABSENT
+    error: msgspec.Raw = NULL
+
+
+class Mend(msgspec.Struct, frozen=True):
+    """What is to be mended in one choice: a missing role or delta, a finish reason that was told before."""
+
+    role: bool
+    delta: bool
+    finish: bool
+
+
+class Shape(msgspec.Struct):
+    """What tells a chunk from another object."""
+
+    object: msgspec.Raw = NULL
+    error: msgspec.Raw = NULL
+
+    def kind(self) -> Literal["chunk", "error", "unnamed", "other"]:
+        """Return what the object calls itself."""
+        return _KINDS.get(bytes(self.object), "other")
+
+
+_KINDS: Final[dict[bytes, Literal["chunk", "error", "unnamed"]]] = {
+    b'"chat.completion.chunk"': "chunk",
+    b'"text_completion"': "chunk",
+    b'"error"': "error",
+    b'""': "unnamed",
+    b"null": "unnamed",
+}
+
+decode_chunk: Final = msgspec.json.Decoder(Chunk).decode
+decode_shape: Final = msgspec.json.Decoder(Shape).decode
+_decode_fields: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode_delta: Final = msgspec.json.Decoder(dict[str, msgspec.Raw] | None).decode
+_decode_choices: Final = msgspec.json.Decoder(list[dict[str, msgspec.Raw]]).decode
+_encode: Final = msgspec.json.encode
+
+
+def with_mended_choices(data: bytes, mends: Sequence[Mend | None]) -> bytes:
+    """Mend the choices of a chunk, one entry a choice; all that needs no mending keeps its own bytes."""
+    choices = _decode_choices(_decode_fields(data)["choices"])
+    for choice, mend in zip(choices, mends, strict=True):
+        if mend is not None:
+            _mend(choice, mend)
+    return with_fields(data, {"choices": msgspec.Raw(_encode(choices))})
+
+
+def _mend(choice: dict[str, msgspec.Raw], mend: Mend) -> None:
+    if mend.finish:
+        choice["finish_reason"] = NULL
+    if mend.role or mend.delta:
+        delta = _decode_delta(choice.get("delta", NULL)) or {}
+        if mend.role:
+            delta["role"] = _ASSISTANT
+        choice["delta"] = msgspec.Raw(_encode(delta))

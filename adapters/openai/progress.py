@@ -1,0 +1,41 @@
+"""How far the choices of one stream have come.
+
+Each choice begins once and ends once, whatever the upstream repeats, and the stream is whole when all
+awaited choices have ended. An upstream may send fewer than were asked for; such a stream is whole only
+by its `[DONE]`, since nothing else tells it from one that was cut.
+"""
+
+from adapters.openai.chunk import Choice, Mend
+from adapters.openai.foreign import EMPTY
+
+
+class Progress:
+    """Which choices have begun and ended. `awaited`: how many the call asked for."""
+
+    def __init__(self, *, is_chat: bool, awaited: int) -> None:
+        self._is_chat = is_chat
+        self._awaited = awaited
+        self._started: set[int] = set()
+        self._finished: set[int] = set()
+
+    @property
+    def complete(self) -> bool:
+        """Whether every choice has given its finish reason."""
+        return len(self._finished) >= self._awaited and self._started <= self._finished
+
+    def note(self, choice: Choice) -> Mend | None:
+        """Note what a chunk says of a choice; return what is to be mended in it, by the book."""
+        index = choice.index or 0
+        first = index not in self._started
+        finished = choice.is_finished()
+        deltaless = self._is_chat and choice.delta is None
+        if not (first or finished or deltaless):
+            return None
+        roleless = self._is_chat and first and (choice.delta is None or choice.delta.role in EMPTY)
+        told_before = finished and index in self._finished
+        self._started.add(index)
+        if finished:
+            self._finished.add(index)
+        if deltaless or roleless or told_before:
+            return Mend(role=roleless, delta=deltaless, finish=told_before)
+        return None

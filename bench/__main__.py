@@ -1,0 +1,175 @@
+"""The command line: `python -m bench figures` and `python -m bench endurance`.
+
+Tables go to standard output, progress to standard error. Exit codes: 0 measured and passed, 1 failed
+or could not be measured, 2 the command line is wrong.
+"""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import trio
+
+from bench.answers import WrongAnswer
+from bench.endurance import measure_endurance
+from bench.figures import measure_figures
+from bench.http1 import BadResponse
+from bench.processes import StandFailed
+from bench.progress import Progress
+from bench.record import EnduranceSettings, FigureSettings, Result, save
+from bench.report import (
+    Row,
+    capacity_rows,
+    check_rows,
+    endurance_rows,
+    figure_rows,
+    plain_table,
+    tab_separated,
+    write_page,
+)
+from bench.windows import LoadFailed
+
+RESULTS: Final = Path(__file__).resolve().parent / "results"
+_EXPECTED: Final = (
+    StandFailed,
+    LoadFailed,
+    WrongAnswer,
+    BadResponse,
+    OSError,
+    trio.BrokenResourceError,
+    trio.TooSlowError,
+)
+Command = Callable[..., None]
+
+
+class Numbers(click.ParamType[tuple[int, ...]]):
+    """Positive whole numbers with commas between."""
+
+    name = "N,N,..."
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        """Read the text; fails with a usage error."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            numbers = tuple(int(part) for part in str(value).split(","))
+        except ValueError:
+            self.fail(f"{value!r} is not a list of whole numbers", param, ctx)
+        if min(numbers) < 1 or len(set(numbers)) != len(numbers):
+            self.fail("the numbers have to be positive and different", param, ctx)
+        return numbers
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+def main() -> None:
+    """Measure the gateway: real processes on loopback, costs as the operating system counts them."""
+
+
+def output_options(default_name: str) -> Callable[[Command], Command]:
+    """Add the options that every measurement has."""
+
+    def add(command: Command) -> Command:
+        for option in (
+            click.option("--tsv", is_flag=True, help="Tab-separated tables, for scripts."),
+            click.option(
+                "--output",
+                type=click.Path(file_okay=False, path_type=Path),
+                default=RESULTS,
+                show_default="bench/results",
+                help="Folder for the JSON file and the page of results.",
+            ),
+            click.option("--note", default="", help="A sentence kept with the result."),
+            click.option("--name", default=default_name, help="Name of the result and its file."),
+        ):
+            command = option(command)
+        return command
+
+    return add
+
+
+SECONDS: Final = click.FloatRange(min=0.1, max=3600)
+REST: Final = click.FloatRange(min=0, max=3600)
+_F: Final = FigureSettings()
+_E: Final = EnduranceSettings()
+
+
+@main.command()
+@click.option("--connections", type=Numbers(), default=_F.connections, show_default="1,16,64,256")
+@click.option("--streams", type=Numbers(), default=_F.streams, show_default="10,100,500")
+@click.option("--runs", type=click.IntRange(1, 100), default=_F.runs)
+@click.option("--seconds", type=SECONDS, default=_F.seconds, help="Length of each window.")
+@click.option("--warm", type=REST, default=_F.warm, help="Seconds of load before a window.")
+@click.option(
+    "--event-rate",
+    type=click.FloatRange(min=1),
+    default=_F.event_rate,
+    help="Events a second, of all streams together.",
+)
+@click.option("--tokens", type=click.IntRange(1, 10_000), default=_F.tokens)
+@output_options("figures")
+def figures(*, name: str, note: str, output: Path, tsv: bool, **chosen: Any) -> None:  # noqa: ANN401 - by option
+    """Measure the CPU time of a request and of a streamed event."""
+    settings = FigureSettings(**chosen)
+    with explained():
+        result = measure_figures(settings, name=name, note=note, progress=Progress(sys.stderr))
+    finish(result, output, [figure_rows(result), capacity_rows(result)], tsv=tsv)
+
+
+@main.command()
+@click.option("--streams", type=click.IntRange(1, 9000), default=_E.streams)
+@click.option("--seconds", type=SECONDS, default=_E.seconds, help="Length of each stream.")
+@click.option("--rate", type=click.FloatRange(0.1, 1000), default=_E.rate, help="Events a second.")
+@click.option("--spread", type=REST, default=_E.spread, help="Seconds over which they start.")
+@click.option("--warm-up", type=SECONDS, default=_E.warm_up, help="Stream length of the warm-up.")
+@click.option("--settle", type=REST, default=_E.settle, help="Rest before memory is compared.")
+@click.option("--tolerance", type=click.FloatRange(0, 10), default=_E.tolerance)
+@output_options("endurance")
+def endurance(*, name: str, note: str, output: Path, tsv: bool, **chosen: Any) -> None:  # noqa: ANN401 - by option
+    """Hold many long streams at once and look at what remains of them."""
+    settings = EnduranceSettings(**chosen)
+    with explained():
+        result = measure_endurance(settings, name=name, note=note, progress=Progress(sys.stderr))
+    for problem in result.streams.problems:
+        click.echo(problem, err=True)
+    finish(result, output, [check_rows(result), endurance_rows(result)], tsv=tsv)
+    click.echo("passed" if result.passed else "FAILED", err=True)
+    sys.exit(0 if result.passed else 1)
+
+
+def finish(result: Result, output: Path, tables: Sequence[Sequence[Row]], *, tsv: bool) -> None:
+    """Keep a result and print its tables."""
+    form = tab_separated if tsv else plain_table
+    click.echo("\n" + "\n\n".join(form(rows) for rows in tables))
+    click.echo(f"\nkept in {save(result, output)} and {write_page(output)}", err=True)
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn what can be expected to go wrong into one line and exit code 1."""
+    try:
+        yield
+    except BaseExceptionGroup as errors:
+        if errors.split(_EXPECTED)[1] is not None:
+            raise
+        raise _said(first_of(errors)) from errors
+    except _EXPECTED as error:
+        raise _said(error) from error
+
+
+def first_of(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the first single exception of a group of groups."""
+    first = errors.exceptions[0]
+    return first_of(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+def _said(error: BaseException) -> click.ClickException:
+    return click.ClickException(f"{type(error).__name__}: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""A configured gateway over the simulated provider, with a key, and the leak check from outside.
+
+The configuration goes through a file and the key through `syze keys create`, the way an operator
+does it.
+"""
+
+import contextlib
+import http.client
+import re
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from router.simulator import Simulator
+from tests.e2e.process import GatewayProcess, run_syze, wait_until
+
+UPSTREAM_KEY = "sk-upstream-secret"
+MODEL = "openai/gpt-4o-mini"
+UNREACHABLE_MODEL = "unreachable/anything"
+IMPATIENT_MODEL = "impatient/anything"
+HELD_STATES = ("leased", "connecting")
+
+
+class Gateway:
+    """A running gateway, a key for it, and the command line that manages its keys."""
+
+    def __init__(self, process: GatewayProcess, provider: Simulator, *, config: Path) -> None:
+        self.process = process
+        self.provider = provider
+        self.base_url = process.base_url
+        self._config = config
+        self.key = self.create_key("test")["key"]
+
+    @property
+    def root_url(self) -> str:
+        """The base URL without `/v1`."""
+        return self.base_url.removesuffix("/v1")
+
+    def create_key(self, name: str) -> dict[str, Any]:
+        """Create a key; it works at once, or as soon as the gateway has heard of it."""
+        created: dict[str, Any] = msgspec.json.decode(self.command("keys", "create", "--name", name))
+        wait_until("the new key works", lambda: self.status_of("/v1/models", created["key"]) == 200)
+        return created
+
+    def command(self, *arguments: str) -> str:
+        """Run a `syze` command against the gateway's own configuration, with `--json`."""
+        named = [*arguments, "--config", str(self._config), "--json"]
+        return run_syze(named, environ_of(self._config.parent))
+
+    def status_of(self, path: str, key: str) -> int:
+        """The status of a GET with this key."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.process.port, timeout=20)
+        with contextlib.closing(connection):
+            connection.request("GET", path, headers={"Authorization": f"Bearer {key}"})
+            return connection.getresponse().status
+
+    def metrics(self) -> dict[str, float]:
+        """The samples of a scrape, by name and labels as they are written."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.process.port, timeout=20)
+        with contextlib.closing(connection):
+            connection.request("GET", "/metrics", headers={"Connection": "close"})
+            text = connection.getresponse().read().decode()
+        samples = re.findall(r"^(\w+(?:\{.*\})?) (\S+)$", text, re.MULTILINE)
+        return {name: float(value) for name, value in samples}
+
+    def leak_check(self) -> None:
+        """Nothing in flight, no upstream connection in use, no exchange open at the provider."""
+        wait_until("nothing is left of the requests", self._is_quiet)
+
+    def settled_files(self) -> int:
+        """Open file descriptors, those of idle upstream connections not counted."""
+        idle = self.metrics()['syze_upstream_connections{state="idle"}']
+        return self.process.open_files() - int(idle)
+
+    def _is_quiet(self) -> bool:
+        found = self.metrics()
+        held = sum(found[f'syze_upstream_connections{{state="{state}"}}'] for state in HELD_STATES)
+        busy = found["syze_requests_in_flight"] + held + found["syze_upstream_waiting"]
+        return busy == 0 and self.provider.open_exchanges == 0
+
+
+@contextmanager
+def running_gateway(
+    folder: Path, provider: Simulator, port: int, server: Mapping[str, Any] | None = None
+) -> Iterator[Gateway]:
+    """Run a gateway over the provider at `port`, with these values in its `[server]` table."""
+    with refusing_port() as refusing:
+        config = folder / "syze.toml"
+        settings = {"bind": ["127.0.0.1:0"], **(server or {})}
+        config.write_text(_toml(settings, port=port, refusing=refusing))
+        arguments = ["serve", "--config", str(config)]
+        with GatewayProcess(arguments, folder=folder, environ=environ_of(folder)) as process:
+            yield Gateway(process, provider, config=config)
+
+
+@contextmanager
+def refusing_port() -> Iterator[int]:
+    """A port of the loopback interface that refuses connections, and that nobody else can take."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
+
+
+def environ_of(folder: Path) -> dict[str, str]:
+    """An environment that holds nothing of the developer's own."""
+    return {"PATH": "/usr/bin:/bin", "HOME": str(folder), "UPSTREAM_KEY": UPSTREAM_KEY}
+
+
+def _toml(server: Mapping[str, Any], *, port: int, refusing: int) -> str:
+    # JSON's strings, numbers and lists of them are TOML's too.
+    settings = "\n".join(f"{name} = {msgspec.json.encode(server[name]).decode()}" for name in server)
+    return f"""
+[server]
+{settings}
+
+[store]
+path = "keys.db"
+
+[log]
+format = "json"
+
+[providers.openai]
+base_url = "http://127.0.0.1:{port}/openai/v1"
+key = "env:UPSTREAM_KEY"
+discover = false
+
+[providers.anthropic]
+base_url = "http://127.0.0.1:{port}/anthropic/v1"
+key = "env:UPSTREAM_KEY"
+discover = false
+
+[providers.unreachable]
+base_url = "http://127.0.0.1:{refusing}/v1"
+models = ["anything"]
+
+[providers.impatient]
+base_url = "http://127.0.0.1:{port}/v1"
+key = "env:UPSTREAM_KEY"
+models = ["anything"]
+
+[providers.impatient.timeouts]
+first_byte = 0.5
+"""
