@@ -65,9 +65,15 @@ class Numbers(click.ParamType[tuple[int, ...]]):
         return numbers
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
-def main() -> None:
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
+    invoke_without_command=True,
+)
+@click.pass_context
+def main(context: click.Context) -> None:
     """Measure the gateway: real processes on loopback, costs as the operating system counts them."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 def output_options(default_name: str) -> Callable[[Command], Command]:

@@ -27,9 +27,10 @@ from bench.measure import (
     process_tree,
 )
 from bench.method import endurance_method
-from bench.processes import Service, Stand, probe_of, raise_file_limit, stand
+from bench.processes import Service, raise_file_limit
 from bench.progress import Progress
 from bench.record import Check, Endurance, EnduranceSettings, Held, Origin, StreamTotals
+from bench.stand import Stand, probe_of, stand
 from bench.windows import GRACE_SECONDS, pause
 from bench.wire import STREAM_REST_SECONDS, open_pump
 from bench.work import stream_work

@@ -29,10 +29,6 @@ class Progress:
             self._said_at = self._now()
             self._write(text + "\n")
 
-    def say(self, text: str) -> None:
-        """Write a line that stays."""
-        self._write((_ERASE_LINE if self._rewrites else "") + text + "\n")
-
     def _write(self, text: str) -> None:
         self._stream.write(text)
         self._stream.flush()

@@ -27,7 +27,6 @@ from router.errors import (
     UpstreamInvalid,
     UpstreamTimeout,
     UpstreamUnreachable,
-    from_failure,
 )
 from router.exchange.endpoint import Endpoint
 from router.upstream.client import OutgoingRequest, UpstreamClient, UpstreamResponse
@@ -85,7 +84,7 @@ class Attempt:
             body = await self._read_whole(response)
             return self._endpoint.dialect.decode_answer(self._call, self._endpoint.target, body)
         except BadAnswer as error:
-            raise from_failure(error.failure, provider=self._endpoint.provider) from error
+            raise self._endpoint.fault(error.failure) from error
         finally:
             response.discard()
 
@@ -149,7 +148,7 @@ class Attempt:
         failure = self._endpoint.dialect.classify_error(
             response.status, response.headers, body, now_at=self._wall_clock()
         )
-        return from_failure(failure, provider=self._endpoint.provider)
+        return self._endpoint.fault(failure)
 
     async def _read_whole(self, response: UpstreamResponse) -> bytes:
         limit = self._endpoint.timeouts.first_byte
@@ -190,7 +189,7 @@ class Attempt:
         if event.kind is EventKind.ERROR and event.failure is not None:
             if any(stream.held) and stream.decoder.complete:
                 return True
-            raise from_failure(event.failure, provider=self._endpoint.provider)
+            raise self._endpoint.fault(event.failure)
         if event.kind is EventKind.MALFORMED:
             stream.malformed += 1
         if event.frame:
@@ -206,7 +205,7 @@ class Attempt:
         try:
             self._endpoint.dialect.decode_answer(self._call, self._endpoint.target, body)
         except BadAnswer as error:
-            return from_failure(error.failure, provider=self._endpoint.provider)
+            return self._endpoint.fault(error.failure)
         return UpstreamInvalid(f"{self._name} ignored the wish for a stream.")
 
     def _translate(self, error: UpstreamTransportError) -> Exception:

@@ -10,26 +10,43 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from adapters.dialect import Dialect, Target
+from adapters.dialect import Dialect, Failure, Target
 from adapters.dialect import Endpoint as CallKind
 from adapters.registry import DIALECTS
 from router.catalog.candidate import Candidate, ProviderWire
 from router.catalog.routes import Route
 from router.config import TimeoutConfig
+from router.errors import GatewayError, from_failure
 from router.upstream.origin import Origin, parse_base_url
 
 _Headers = list[tuple[bytes, bytes]]
+_LEAST_SECRET: Final = 8  # characters; shorter values turn up in any text by chance
 _CALL_KINDS: Final[tuple[CallKind, ...]] = ("chat", "completions", "embeddings")
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """One upstream model behind one key, ready to be asked. `timeouts` are seconds."""
+    """One upstream model behind one key, ready to be asked.
+
+    `secrets` are the configured values that its headers carry; `timeouts` are seconds.
+    """
 
     provider: str
     origin: Origin
     dialect: Dialect
     target: Target
+    secrets: tuple[str, ...]
     timeouts: TimeoutConfig
+
+    def fault(self, failure: Failure) -> GatewayError:
+        """Return the error that a client gets for a failure here, with no secret of ours in it.
+
+        Some providers repeat the key that they were sent, in the message of any error.
+        """
+        message = failure.message
+        for secret in self.secrets:
+            message = message.replace(secret, "***")
+        told = msgspec.structs.replace(failure, message=message)
+        return from_failure(told, provider=self.provider)
 
 
 class Endpoints:
@@ -67,6 +84,7 @@ class Endpoints:
             origin=origin,
             dialect=DIALECTS[candidate.dialect],
             target=target,
+            secrets=secrets_of(candidate),
             timeouts=candidate.timeouts,
         )
 
@@ -86,3 +104,11 @@ def headers_of(wire: ProviderWire, user_agent: str) -> _Headers:
         headers.append((wire.key_header.encode(), value.encode("latin-1")))
     headers += [(name.encode(), value.reveal().encode("latin-1")) for name, value in wire.headers]
     return headers
+
+
+def secrets_of(wire: ProviderWire) -> tuple[str, ...]:
+    """Return the configured values among the headers that are long enough to be secrets."""
+    given = [value.reveal() for _, value in wire.headers]
+    if wire.key is not None:
+        given.append(wire.key.reveal())
+    return tuple(value for value in given if len(value) >= _LEAST_SECRET)

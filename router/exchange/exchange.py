@@ -104,8 +104,7 @@ class Exchange:
         relay = StreamRelay(
             stream,
             reply,
-            provider=endpoint.provider,
-            idle=endpoint.timeouts.idle,
+            endpoint=endpoint,
             comment_every=self._comment_every,
         )
         try:
@@ -118,8 +117,11 @@ class Exchange:
 
 
 async def _read_tail(stream: CommittedStream) -> None:
-    """Read the little that may follow `[DONE]`, so that the connection can serve again."""
-    with trio.move_on_after(TAIL_SECONDS):
+    """Read the little that may follow `[DONE]`, so that the connection can serve again.
+
+    Shielded, because the client has its whole answer: the call's limit must not speak any more.
+    """
+    with trio.CancelScope(deadline=trio.current_time() + TAIL_SECONDS, shield=True):
         try:
             while await stream.response.receive_body():
                 pass

@@ -14,8 +14,9 @@ import trio
 
 from adapters.dialect import EventKind, StreamEvent
 from adapters.sse import Signal
-from router.errors import GatewayError, StreamBroken, from_failure
+from router.errors import GatewayError, StreamBroken
 from router.exchange.attempt import MAX_MALFORMED_EVENTS, CommittedStream
+from router.exchange.endpoint import Endpoint
 from router.exchange.reply import Reply
 from router.upstream.errors import UpstreamTransportError
 
@@ -28,10 +29,10 @@ _STREAM_HEADERS: Final = (
 
 
 class StreamRelay:
-    """Relays one stream. Durations in seconds.
+    """Relays one stream of one endpoint, whose idle limit is the longest silence of the upstream.
 
-    `idle`: the longest silence of the upstream; `comment_every`: after so long a silence the client gets a
-    comment, so that proxies between do not give the connection up.
+    `comment_every`: after so many seconds of silence the client gets a comment, so that proxies between do
+    not give the connection up.
     """
 
     def __init__(
@@ -39,16 +40,16 @@ class StreamRelay:
         stream: CommittedStream,
         reply: Reply,
         *,
-        provider: str,
-        idle: float,
+        endpoint: Endpoint,
         comment_every: float,
     ) -> None:
         self._stream = stream
         self._reply = reply
-        self._provider = provider
-        self._idle = idle
+        self._endpoint = endpoint
+        self._idle = endpoint.timeouts.idle
         self._comment_every = comment_every
         self._broken: GatewayError | None = None
+        self._last_sent = 0.0
         self.events = 0
 
     async def run(self) -> None:
@@ -56,22 +57,29 @@ class StreamRelay:
         stream = self._stream
         self.events += len(stream.held)
         await self._reply.start(200, _STREAM_HEADERS)
-        await self._reply.send(b"".join(stream.held))
+        await self._send(b"".join(stream.held))
         stream.held.clear()
         while not stream.done:
             frames = self._decode(await self._receive())
             if frames:
                 self.events += len(frames)
-                await self._reply.send(b"".join(frames))
+                await self._send(b"".join(frames))
             if self._broken is not None:
                 raise self._broken
         await self._reply.finish()
 
+    async def _send(self, data: bytes) -> None:
+        await self._reply.send(data)
+        self._last_sent = trio.current_time()
+
     async def _receive(self) -> bytes:
-        """Return the next bytes of the upstream's body, `b""` at its end however it came."""
+        """Return the next bytes of the upstream's body, `b""` at its end however it came.
+
+        The client's silence is its own: an upstream's pings end at the decoder and do not break it.
+        """
         stalled = trio.current_time() + self._idle
         while True:
-            comment = trio.current_time() + self._comment_every
+            comment = self._last_sent + self._comment_every
             with trio.CancelScope(deadline=min(stalled, comment)):
                 try:
                     return await self._stream.response.receive_body()
@@ -79,9 +87,9 @@ class StreamRelay:
                     return b""  # whether it is a cut is for the decoder to say
             if trio.current_time() >= stalled:
                 raise StreamBroken(
-                    f"The provider {self._provider} sent nothing for {self._idle:g} seconds."
+                    f"The provider {self._endpoint.provider} sent nothing for {self._idle:g} seconds."
                 )
-            await self._reply.send(KEEP_ALIVE_COMMENT)
+            await self._send(KEEP_ALIVE_COMMENT)
 
     def _decode(self, data: bytes) -> list[bytes]:
         """Return the frames that these bytes complete; notes the end and any break."""
@@ -98,7 +106,7 @@ class StreamRelay:
                 stream.done = True
             else:
                 self._broken = StreamBroken(
-                    f"The provider {self._provider} cut the stream before its end."
+                    f"The provider {self._endpoint.provider} cut the stream before its end."
                 )
         return frames
 
@@ -108,10 +116,10 @@ class StreamRelay:
         if event.kind is EventKind.DONE:
             self._stream.done = True
         elif event.kind is EventKind.ERROR and event.failure is not None:
-            self._broken = from_failure(event.failure, provider=self._provider)
+            self._broken = self._endpoint.fault(event.failure)
         elif event.kind is EventKind.MALFORMED:
             self._stream.malformed += 1
             if self._stream.malformed > MAX_MALFORMED_EVENTS:
                 self._broken = StreamBroken(
-                    f"The provider {self._provider} sent a stream that cannot be read."
+                    f"The provider {self._endpoint.provider} sent a stream that cannot be read."
                 )

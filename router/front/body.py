@@ -38,7 +38,7 @@ class BodyReader:
         self._whole = False
 
     async def read(self) -> bytes:
-        """Return the whole body. Raises `BodyTooLarge`, `BodyTooSlow`, `ClientGone`."""
+        """Return the whole body. Raises `ClientGone`, and `BodyTooLarge` or `BodyTooSlow`: then `drain`."""
         pieces: list[bytes] = []
         size = 0
         with trio.move_on_after(self._seconds) as scope:
@@ -46,8 +46,7 @@ class BodyReader:
                 pieces.append(await self._next_piece())
                 size += len(pieces[-1])
         if size > self._max_bytes:
-            pieces.clear()
-            await self.drain()
+            pieces.clear()  # the error's traceback would keep them while the rest is drained
             raise BodyTooLarge(self._max_bytes)
         if scope.cancelled_caught:
             raise BodyTooSlow(f"The request body did not arrive within {self._seconds:g} seconds.")

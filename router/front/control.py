@@ -56,6 +56,7 @@ class Control:
     def install(self, app: Quart, common: CommonHeaders) -> None:
         """Add the routes to the application, and the common headers to all its answers."""
         self._common = common
+        app.url_map.merge_slashes = False  # it would redirect what has two in a row
         app.before_request(_begin)
         app.after_request(self._finish)
         app.register_error_handler(Exception, self._render)
@@ -67,15 +68,10 @@ class Control:
             ("/v1/models/<path:model_id>", self._model),
             ("/models/<path:model_id>", self._model),
         ):
-            app.add_url_rule(path, view_func=handler, strict_slashes=False, methods=["GET"])
+            _add_route(app, path, handler, method="GET")
         if self._metrics is not None:
-            app.add_url_rule("/metrics", view_func=_scraper(self._metrics), methods=["GET"])
-        app.add_url_rule(
-            "/<path:path>",
-            view_func=self._preflight,
-            methods=["OPTIONS"],
-            provide_automatic_options=False,
-        )
+            _add_route(app, "/metrics", _scraper(self._metrics), method="GET")
+        _add_route(app, "/<path:path>", self._preflight, method="OPTIONS")
 
     async def _healthz(self) -> Response:
         return _json({"status": "ok"})
@@ -122,6 +118,19 @@ class Control:
             found = GatewayBug(g.request_id)
         status, headers, body = found.render()
         return Response(body, status=status, headers=_text_headers(headers))
+
+
+def _add_route(
+    app: Quart, path: str, handler: Callable[..., Awaitable[Response]], *, method: str
+) -> None:
+    """Add a route for one method; OPTIONS is left to the preflights, which Quart knows nothing of."""
+    app.add_url_rule(
+        path,
+        view_func=handler,
+        methods=[method],
+        strict_slashes=False,
+        provide_automatic_options=False,
+    )
 
 
 def _scraper(render: Callable[[], tuple[bytes, str]]) -> Callable[[], Awaitable[Response]]:

@@ -15,6 +15,7 @@ from typing import Any
 import trio
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config as HypercornConfig
+from hypercorn.events import Event, Updated
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ASGIFramework, ConnectionState
@@ -79,10 +80,29 @@ class Server:
             )
         self.connections += 1
         try:
-            await TCPServer(self._app, self._hypercorn, self._context, state, served).run()
+            await _Connection(self._app, self._hypercorn, self._context, state, served).run()
         finally:
             self.connections -= 1
             stream.abort()
+
+
+class _Connection(TCPServer):
+    """hypercorn's connection, which ends as soon as its client has gone and its request is over.
+
+    By itself it would wait out the idle time first, holding the socket of a client that left long ago.
+    """
+
+    _client_gone = False
+
+    async def _read_data(self) -> None:
+        await super()._read_data()
+        self._client_gone = True
+        await self.idle_task.stop()
+
+    async def protocol_send(self, event: Event) -> None:
+        """Carry out what the protocol wants, but for waiting on a client that has gone."""
+        if not (self._client_gone and isinstance(event, Updated) and event.idle):
+            await super().protocol_send(event)
 
 
 class _Started:

@@ -14,9 +14,10 @@ from tests.e2e.node_sdk import NodeDriver, NodeSdk
 from tests.e2e.provider import serving
 from tests.e2e.sdk import AsyncPythonSdk, PythonSdk, Sdk
 
+WRITE_SECONDS = 1.0
 STRICT = {
     "max_body_bytes": 256 * 1024,
-    "write_seconds": 1.0,
+    "write_seconds": WRITE_SECONDS,
     "drain_seconds": 5.0,
     "cors_origins": ["https://app.example"],
 }

@@ -33,6 +33,7 @@ class Gateway:
         self.provider = provider
         self.base_url = process.base_url
         self._config = config
+        self._files_at_start = process.open_files()
         self.key = self.create_key("test")["key"]
 
     @property
@@ -42,7 +43,9 @@ class Gateway:
 
     def create_key(self, name: str) -> dict[str, Any]:
         """Create a key; it works at once, or as soon as the gateway has heard of it."""
-        created: dict[str, Any] = msgspec.json.decode(self.command("keys", "create", "--name", name))
+        created: dict[str, Any] = msgspec.json.decode(
+            self.command("keys", "create", "--name", name)
+        )
         wait_until("the new key works", lambda: self.status_of("/v1/models", created["key"]) == 200)
         return created
 
@@ -71,10 +74,17 @@ class Gateway:
         """Nothing in flight, no upstream connection in use, no exchange open at the provider."""
         wait_until("nothing is left of the requests", self._is_quiet)
 
-    def settled_files(self) -> int:
-        """Open file descriptors, those of idle upstream connections not counted."""
+    def connections(self) -> int:
+        """How many connections it holds to clients, or to providers beyond the idle ones it keeps.
+
+        They are counted as the file descriptors that it has opened since its start.
+        """
         idle = self.metrics()['syze_upstream_connections{state="idle"}']
-        return self.process.open_files() - int(idle)
+        return self.process.open_files() - self._files_at_start - int(idle)
+
+    def come_to_rest(self) -> None:
+        """Wait until no connection is left, neither of this test nor of an earlier one."""
+        wait_until("every connection is closed", lambda: self.connections() == 0)
 
     def _is_quiet(self) -> bool:
         found = self.metrics()
@@ -112,7 +122,9 @@ def environ_of(folder: Path) -> dict[str, str]:
 
 def _toml(server: Mapping[str, Any], *, port: int, refusing: int) -> str:
     # JSON's strings, numbers and lists of them are TOML's too.
-    settings = "\n".join(f"{name} = {msgspec.json.encode(server[name]).decode()}" for name in server)
+    settings = "\n".join(
+        f"{name} = {msgspec.json.encode(server[name]).decode()}" for name in server
+    )
     return f"""
 [server]
 {settings}

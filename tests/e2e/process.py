@@ -22,7 +22,7 @@ POLL_SECONDS = 0.02
 T = TypeVar("T")
 
 
-def wait_until(what: str, probe: Callable[[], T], *, seconds: float = PATIENCE_SECONDS) -> T:
+def wait_until(what: str, probe: Callable[[], T | None], *, seconds: float = PATIENCE_SECONDS) -> T:
     """Return the first true value of `probe`; fail, saying `what` did not come, after `seconds`."""
     deadline = time.monotonic() + seconds
     while not (value := probe()):

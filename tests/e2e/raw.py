@@ -7,6 +7,7 @@ can look at one connection: whether it is kept, and what exactly came over it.
 import contextlib
 import http.client
 import io
+import select
 import socket
 import struct
 from collections.abc import Mapping
@@ -128,6 +129,12 @@ class Wire:
     def is_closed(self) -> bool:
         """Whether the other side closes the connection now; waits for it, within the time limit."""
         return self.receive_all() == b""
+
+    def has_broken(self) -> bool:
+        """Whether the other side has reset the connection; nothing is read to find out."""
+        poller = select.poll()
+        poller.register(self.socket, 0)  # errors are reported unasked
+        return bool(poller.poll(0))
 
     def reset(self) -> None:
         """Close with a reset, as a client does that crashes."""

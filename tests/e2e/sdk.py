@@ -44,7 +44,7 @@ class SdkAnswer(NamedTuple):
         return "".join(
             one["delta"].get("content") or ""
             for chunk in self.chunks
-            for one in chunk["choices"]
+            for one in chunk.get("choices") or ()
             if one["index"] == choice
         )
 
@@ -122,8 +122,9 @@ class AsyncPythonSdk:
                 answer = await attrgetter(method)(client)(**fields, **_more(extra))
                 if fields.get("stream"):
                     async with answer:
+                        # Not a comprehension, which would lose what came before an error.
                         async for chunk in answer:
-                            chunks.append(chunk.model_dump(mode="json"))
+                            chunks.append(chunk.model_dump(mode="json"))  # noqa: PERF401 - see above
                     return SdkAnswer({}, chunks, _stream_id(answer), None)
                 return _whole(answer)
             except openai.APIError as error:
@@ -132,15 +133,15 @@ class AsyncPythonSdk:
 
 def failure_of(error: openai.APIError) -> Failure:
     """What an exception of the Python package says."""
-    is_status = isinstance(error, openai.APIStatusError)
+    status = error if isinstance(error, openai.APIStatusError) else None
     return Failure(
         type(error).__name__,
-        error.status_code if is_status else None,
+        None if status is None else status.status_code,
         error.message,
         error.type,
         error.code,
         error.param,
-        error.request_id if is_status else None,
+        None if status is None else status.request_id,
     )
 
 

@@ -163,7 +163,9 @@ def test_an_odd_upstream_gives_a_stream_by_the_book(
     sdk: Sdk, provider: Simulator, name: str
 ) -> None:
     answer = sdk.call(
-        CHAT, fields_of("sampling", stream=True, max_tokens=None), extra={"simulate": ODDITIES[name]}
+        CHAT,
+        fields_of("sampling", stream=True, max_tokens=None),
+        extra={"simulate": ODDITIES[name]},
     )
     assert answer.failure is None
     assert answer.text() == expected_text(latest(provider).json())
@@ -282,7 +284,9 @@ def test_streamed_tool_calls_are_put_together_by_the_sdks_own_accumulator(
         kinds = {event.type for event in stream}
         final = stream.get_final_completion()
     assert "tool_calls.function.arguments.done" in kinds
-    assert calls_of(final.model_dump()["choices"][0]) == calls_of({"message": {"tool_calls": whole}})
+    assert calls_of(final.model_dump()["choices"][0]) == calls_of(
+        {"message": {"tool_calls": whole}}
+    )
     by_node = node.call("chat.completions.stream", {**fields, "stream": True})
     assert by_node.failure is None
     assert calls_of(by_node.value["choices"][0]) == calls_of({"message": {"tool_calls": whole}})

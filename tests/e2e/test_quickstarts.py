@@ -28,7 +28,7 @@ class Demo:
     def __init__(self, process: GatewayProcess) -> None:
         self.process = process
         self.base_url = process.base_url
-        self.key = wait_until("a key is printed", lambda: KEY.search(process.printed)).group()
+        self.key = wait_until("a key is printed", lambda: KEY.search(process.printed))[0]
 
     def customised(self, example: str) -> str:
         return documented.customised(example, self.base_url, self.key)

@@ -20,8 +20,8 @@ USAGE = {"include_usage": True}
 FORMS: dict[str, dict[str, Any]] = {
     "plain": {},
     "crlf with comments, names and ids": {"crlf": True},
-    **{f"writes of {size} bytes": {"body_split": size} for size in (1, 2, 3, 7, 64, 1000)},
-    "crlf in writes of one byte": {"crlf": True, "body_split": 1},
+    **{f"writes of {size} bytes": {"body_split": size} for size in (1, 2, 7, 64, 1000)},
+    "crlf in writes of three bytes": {"crlf": True, "body_split": 3},
     "gzip": {"gzip": True},
     "gzip in writes of five bytes": {"gzip": True, "body_split": 5},
     "three events a write": {"coalesce": 3},

@@ -115,12 +115,15 @@ class World:
     is what a dial waits for, `serve_upstream` what becomes of the provider's end.
     """
 
-    def __init__(self, gateway: Gateway, simulator: Simulator, secret: str, log: io.BytesIO) -> None:
+    def __init__(
+        self, gateway: Gateway, simulator: Simulator, secret: str, log: io.BytesIO
+    ) -> None:
         self.gateway = gateway
         self.simulator = simulator
         self.secret = secret
         self.log = log
         self.refuse_connections = False
+        self.upstream_connections = 0
         self.pair: Callable[[], tuple[trio.abc.Stream, trio.abc.Stream]] = memory_stream_pair
         self.dialling: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
         self.serve_upstream: Callable[[trio.abc.Stream], Awaitable[None]] = simulator.serve_stream
@@ -183,7 +186,7 @@ class World:
         snapshot = self.gateway.client.snapshot()
         assert (snapshot.leased, snapshot.connecting, snapshot.waiting) == (0, 0, 0), snapshot
         assert self.simulator.open_exchanges == 0
-        assert self.simulator.open_connections == snapshot.idle
+        assert self.upstream_connections == snapshot.idle
 
 
 def chat_fields(**fields: Any) -> dict[str, Any]:
@@ -224,8 +227,15 @@ async def open_world(
             if world.refuse_connections:
                 raise refused(_origin)
             ours, theirs = world.pair()
-            nursery.start_soon(world.serve_upstream, theirs)
+            nursery.start_soon(serve, theirs)
             return ours
+
+        async def serve(theirs: trio.abc.Stream) -> None:
+            world.upstream_connections += 1
+            try:
+                await world.serve_upstream(theirs)
+            finally:
+                world.upstream_connections -= 1
 
         gateway = Gateway(
             config or world_config(),

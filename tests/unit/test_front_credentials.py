@@ -1,0 +1,87 @@
+"""Where a key is looked for in a request's headers, and what a request without a valid one is told."""
+
+import pytest
+
+from router.accounts.keyring import KeyRing
+from router.accounts.keys import ApiKey, generate_key, hash_key, key_hint
+from router.errors import InvalidKey, MissingKey
+from router.front.credentials import authenticate
+
+SECRET = generate_key()
+OTHER = generate_key()
+KEY = ApiKey(id="key_1", name="one", hint=key_hint(SECRET), digest=hash_key(SECRET), created_at=0.0)
+RING = KeyRing([KEY])
+
+Headers = list[tuple[bytes, bytes]]
+
+
+def bearer(secret: str, scheme: str = "Bearer") -> tuple[bytes, bytes]:
+    return b"authorization", f"{scheme} {secret}".encode()
+
+
+def x_api_key(secret: str) -> tuple[bytes, bytes]:
+    return b"x-api-key", secret.encode()
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [bearer(SECRET)],
+        [bearer(SECRET, "bearer")],
+        [bearer(SECRET, "BEARER")],
+        [bearer(f"  {SECRET}  ")],
+        [x_api_key(SECRET)],
+        [x_api_key(f" {SECRET} ")],
+        [bearer(SECRET), x_api_key(SECRET)],
+        [bearer(OTHER), x_api_key(SECRET)],
+        [x_api_key(OTHER), bearer(SECRET)],
+        [bearer("anything", "Basic"), x_api_key(SECRET)],
+        [bearer(""), x_api_key(SECRET)],
+        [bearer(OTHER), bearer(SECRET)],
+    ],
+    ids=repr,
+)
+def test_one_valid_key_is_enough_wherever_it_stands(headers: Headers) -> None:
+    assert authenticate([(b"host", b"a"), *headers], RING) is KEY
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [],
+        [bearer("")],
+        [(b"authorization", b"Bearer")],
+        [(b"authorization", b"")],
+        [bearer(SECRET, "Basic")],
+        [(b"authorization", SECRET.encode())],
+        [x_api_key("")],
+        [x_api_key("  ")],
+        [(b"api-key", SECRET.encode())],
+        [(b"proxy-authorization", b"Bearer " + SECRET.encode())],
+    ],
+    ids=repr,
+)
+def test_a_request_that_sends_no_key_is_told_how_to_send_one(headers: Headers) -> None:
+    with pytest.raises(MissingKey, match="Authorization: Bearer"):
+        authenticate(headers, RING)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [bearer(OTHER)],
+        [x_api_key(OTHER)],
+        [bearer(OTHER), x_api_key(OTHER[:-1])],
+        [bearer(SECRET[:-1])],
+        [bearer(SECRET + "a")],
+        [bearer(SECRET.upper())],
+        [bearer("é" * 300)],
+        [(b"authorization", b"Bearer \xff\xfe\x00")],
+    ],
+    ids=repr,
+)
+def test_a_wrong_key_is_refused_without_being_repeated(headers: Headers) -> None:
+    with pytest.raises(InvalidKey) as caught:
+        authenticate(headers, RING)
+    assert OTHER not in caught.value.message
+    assert SECRET[-8:] not in caught.value.message
