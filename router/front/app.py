@@ -14,7 +14,7 @@ from quart_trio.asgi import TrioASGIHTTPConnection
 
 from adapters.dialect import Endpoint
 from router.config import ServerConfig
-from router.front.asgi import AsgiReply, abort_connection, watch_client
+from router.front.asgi import AsgiReply, UndisturbedEnd, abort_connection, watch_client
 from router.front.body import BodyReader
 from router.front.control import Control
 from router.front.endpoints import Endpoints
@@ -84,7 +84,8 @@ class FrontConnection(TrioASGIHTTPConnection):
         if endpoint is not None and self.scope["method"] == "POST":
             await self.app.data_plane(endpoint, self.scope, receive, send)
         else:
-            await super().__call__(receive, send)
+            end = UndisturbedEnd(receive, send)
+            await super().__call__(end.receive, end.send)
 
 
 class Front(QuartTrio):

@@ -11,7 +11,9 @@ from typing import cast
 import trio
 from hypercorn.typing import (
     ASGIReceiveCallable,
+    ASGIReceiveEvent,
     ASGISendCallable,
+    ASGISendEvent,
     HTTPResponseBodyEvent,
     HTTPResponseStartEvent,
     HTTPScope,
@@ -78,6 +80,33 @@ async def watch_client(
         pass
     if not reply.finished:
         request_scope.cancel()
+
+
+class UndisturbedEnd:
+    """A pair of ASGI callables between a server and a framework: the end of an answer is never interrupted.
+
+    hypercorn reports the client as gone after every answer, from within the send of its last piece, and
+    then puts the connection in order. A framework that cancels the request at that report, as quart-trio
+    does, would cancel just that work, and the connection would be neither used again nor closed.
+    """
+
+    def __init__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        self._receive = receive
+        self._send = send
+        self._ending = False
+
+    async def receive(self) -> ASGIReceiveEvent:
+        """Return the next message; a client that has its answer is not reported as gone."""
+        message = await self._receive()
+        if message["type"] == "http.disconnect" and self._ending:
+            await trio.sleep_forever()
+        return message
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Pass a message on to the server."""
+        if message["type"] == "http.response.body" and not message.get("more_body", False):
+            self._ending = True
+        await self._send(message)
 
 
 def abort_connection(scope: HTTPScope) -> None:

@@ -64,14 +64,15 @@ class Endpoints:
             record.status, record.outcome = 200, "ok"
         except ClientGone:
             record.outcome = "client_gone"
-        except trio.Cancelled:
-            record.outcome = "shutdown" if self.stopping else "client_gone"
-            raise
         except GatewayError as error:
             await self._refuse(error, body, reply, record)
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer and we a log line
             record.exception = error
             await self._refuse(GatewayBug(request_id), body, reply, record)
+        except BaseException as error:
+            if _is_cancellation(error):
+                record.outcome = "shutdown" if self.stopping else "client_gone"
+            raise
         finally:
             record.sent_bytes = reply.sent_bytes
             self._observer.end(record)
@@ -109,6 +110,13 @@ class Endpoints:
             await reply.answer(status, headers, content)
         except ClientGone:
             record.outcome = "client_gone"
+
+
+def _is_cancellation(error: BaseException) -> bool:
+    """Whether nothing but cancellation stopped a request; nurseries below may have wrapped it."""
+    if isinstance(error, BaseExceptionGroup):
+        return error.split(trio.Cancelled)[1] is None
+    return isinstance(error, trio.Cancelled)
 
 
 def _outcome(error: GatewayError, *, started: bool) -> Outcome:
