@@ -27,6 +27,7 @@ DIRECT_CONNECTIONS = 64
 DIRECT_STREAMS = 100
 DIRECT_RATE_FACTOR = 2.0
 IDLE_SECONDS = 2.0
+STARTS_PER_SECOND = 200
 
 
 class Measured(msgspec.Struct):
@@ -116,7 +117,8 @@ class _Load(msgspec.Struct, frozen=True):
             )
 
     async def events(self, streams: int) -> Window:
-        span = Span(self.settings.warm, self.settings.seconds)
+        spread = max(1.0, streams / STARTS_PER_SECOND)
+        span = Span(self.settings.warm, self.settings.seconds, spread)
         gap = streams / self.settings.event_rate
         tokens = max(1, round(span.stream_seconds / gap))
         works = [

@@ -17,7 +17,7 @@ from bench.work import Work
 
 GRACE_SECONDS = 30.0
 TICK_SECONDS = 0.5
-LATE_SECONDS = 3.0
+LATE_SECONDS = 5.0
 """By so much the last stream may begin late on a busy machine."""
 
 Show = Callable[[str], None]

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.metadata import version
+from random import Random
 from typing import Final
 
 import trio
@@ -23,10 +24,13 @@ from router.catalog.candidate import ProviderWire
 from router.catalog.catalog import Catalog
 from router.catalog.discovery import discover_forever
 from router.catalog.models import load_seed
-from router.config import Config
-from router.exchange.endpoint import Endpoints as UpstreamEndpoints
+from router.config import Config, RaceConfig
+from router.exchange.budget import AttemptBudget
+from router.exchange.director import RaceLimits
 from router.exchange.endpoint import headers_of, target_of
 from router.exchange.exchange import Exchange
+from router.exchange.live import HedgeSettings, LiveEndpoints
+from router.exchange.racing import Racing
 from router.front.app import Front
 from router.front.control import Control
 from router.front.endpoints import Endpoints
@@ -59,14 +63,20 @@ class Gateway:
         log: Log,
         dial: Dial,
         tracer: Tracer,
-        now: Callable[[], float] = trio.current_time,
         wall_clock: Callable[[], float] = time.time,
+        rng: Random | None = None,
     ) -> None:
+        rng = rng or Random()  # noqa: S311 - for spreading load, not for secrets
         self.config = config
         self.logger = log.logger
         self.ring = KeyRing()
         self.catalog = Catalog(config, load_seed())
         self.client = UpstreamClient(dial=dial, limits=_pool_limits(config))
+        race = config.race
+        self.live = LiveEndpoints(
+            USER_AGENT,
+            HedgeSettings(quantile=race.hedge_quantile, minimum=race.hedge_minimum),
+        )
         self.tracer = tracer
         self.metrics = Metrics(
             version=VERSION,
@@ -75,12 +85,21 @@ class Gateway:
             lost_log_lines=lambda: log.writer.lost_lines,
         )
         self.observer = Observer(
-            logger=log.logger, metrics=self.metrics, tracer=tracer, now=now, wall_clock=wall_clock
+            logger=log.logger,
+            metrics=self.metrics,
+            tracer=tracer,
+            now=trio.current_time,
+            wall_clock=wall_clock,
         )
         exchange = Exchange(
             catalog=self.catalog,
             client=self.client,
-            endpoints=UpstreamEndpoints(USER_AGENT),
+            racing=Racing(
+                live=self.live,
+                budget=AttemptBudget(ratio=race.budget_ratio, burst=race.budget_burst),
+                limits=_race_limits(race),
+                rng=rng,
+            ),
             traceparent_of=self.observer.child_traceparent,
             wall_clock=wall_clock,
             comment_every=config.server.keepalive_comment_seconds,
@@ -151,6 +170,15 @@ class Gateway:
         self.logger.warning(
             "a provider did not list its models", provider=provider, error=type(error).__name__
         )
+
+
+def _race_limits(race: RaceConfig) -> RaceLimits:
+    return RaceLimits(
+        patience=race.patience,
+        slow=race.slow_first_token,
+        max_attempts=race.max_attempts,
+        hedge=race.hedge,
+    )
 
 
 def _pool_limits(config: Config) -> PoolLimits:

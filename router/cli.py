@@ -7,7 +7,7 @@ JSON with `--json`, on standard output; everything said to a person goes to stan
 import os
 import sys
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -16,14 +16,14 @@ import click
 import msgspec
 import trio
 
-from router.accounts.errors import AccountsError
+from router.accounts.errors import AccountsError, UnknownKey
 from router.accounts.keys import ApiKey
 from router.accounts.store import KeyStore
 from router.app import VERSION, serve_gateway, store_path
 from router.catalog.catalog import Catalog
 from router.catalog.models import load_seed
 from router.catalog.routes import Route
-from router.config import Config, ConfigError, find_config, load_config
+from router.config import Config, ConfigError, find_config, load_config, rules
 from router.demo import run_demo
 from router.observe.bridge import configure_logging
 from router.observe.trace import TracingUnavailableError
@@ -43,6 +43,18 @@ _CONFIG_OPTION = click.option(
 _JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="Write JSON, for scripts.")
 
 
+def _check_bind(
+    _context: click.Context, _parameter: click.Parameter, addresses: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Refuse an address that the configuration would refuse too."""
+    for address in addresses:
+        try:
+            rules.bind_address(address)
+        except ValueError as error:
+            raise click.BadParameter(f"{address}: {error}") from error
+    return addresses
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(VERSION, prog_name="syze")
 def main() -> None:
@@ -51,7 +63,13 @@ def main() -> None:
 
 @main.command()
 @_CONFIG_OPTION
-@click.option("--bind", multiple=True, metavar="HOST:PORT", help="Listen here, not as configured.")
+@click.option(
+    "--bind",
+    multiple=True,
+    metavar="HOST:PORT",
+    callback=_check_bind,
+    help="Listen here, not as configured.",
+)
 @click.option("--port", type=click.IntRange(0, 65535), help="Listen on this port of 127.0.0.1.")
 @click.option(
     "--quickstart",
@@ -233,9 +251,18 @@ def _run(main_task: Callable[[], Awaitable[None]]) -> None:
     try:
         trio.run(main_task)
     except* (OSError, AccountsError, TracingUnavailableError) as group:
-        failures.extend(group.exceptions)
+        failures.extend(_leaves(group))
     if failures:
         raise click.ClickException("; ".join(str(failure) for failure in failures))
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    """Yield the errors themselves, out of the groups that the nurseries on their way put them in."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
 
 
 def _load(config_path: Path | None) -> Config:
@@ -258,7 +285,8 @@ def _with_bind(config: Config, bind: tuple[str, ...], port: int | None) -> Confi
 def _quickstart_key(config: Config) -> str:
     """Make the quickstart's key; those of earlier starts stop working."""
     with _store_of(config) as store:
-        store.revoke_all_named("quickstart")
+        with suppress(UnknownKey):  # there is none at the first start
+            store.revoke_all_named("quickstart")
         return store.create("quickstart")[1]
 
 

@@ -29,7 +29,10 @@ class ErrorBody(msgspec.Struct, frozen=True):
 
 
 class GatewayError(Exception):
-    """The root of the tree. `retry_after`, in seconds, becomes the Retry-After headers."""
+    """The root of the tree. `retry_after`, in seconds, becomes the Retry-After headers.
+
+    `told_retry_after` is what a provider named, `None` where it named nothing and a default stands in.
+    """
 
     status: ClassVar[int] = 500
     type: ClassVar[str] = "server_error"
@@ -43,6 +46,7 @@ class GatewayError(Exception):
         self.message = message
         self.param = param
         self.retry_after = retry_after
+        self.told_retry_after = retry_after
 
     def render(self) -> tuple[int, Headers, bytes]:
         """Return status, headers and JSON body of the answer."""
@@ -278,6 +282,7 @@ class UpstreamFault(GatewayError):
             message,
             retry_after=UNAVAILABLE_RETRY_SECONDS if retry_after is None else retry_after,
         )
+        self.told_retry_after = retry_after
 
 
 class UpstreamUnreachable(UpstreamFault):
@@ -314,6 +319,12 @@ class UpstreamInvalid(UpstreamFault):
     """The provider's answer could not be understood."""
 
     code = "upstream_invalid_response"
+
+
+class UpstreamExhausted(UpstreamFault):
+    """Every candidate failed or has to be left alone; says why, one provider after the other."""
+
+    code = "upstream_exhausted"
 
 
 class StreamBroken(UpstreamFault):

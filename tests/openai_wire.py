@@ -96,6 +96,7 @@ def drain(decoder: ChunkDecoder) -> list[StreamEvent]:
     events = []
     while not isinstance(found := decoder.next_event(), Signal):
         events.append(found)
+        assert len(events) <= 10_000
     return events
 
 

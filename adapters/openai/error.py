@@ -110,7 +110,7 @@ def _status_of(error: ErrorView) -> int:
     """Find the HTTP status that an error inside a 200 stands for; unclear ones count as a 500."""
     for name in ("status_code", "status", "code"):
         text = error.text(name) or ""
-        if len(text) == 3 and text.isascii() and text.isdecimal() and "400" <= text <= "599":
+        if len(text) == 3 and text.isdecimal() and "400" <= text <= "599":
             return int(text)
     for known, status in _STATUS_OF_CODES:
         if error.names() & known:

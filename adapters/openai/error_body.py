@@ -62,7 +62,7 @@ _NOTHING_SAID: Final = ErrorView()
 
 def read_body(body: bytes) -> ErrorView:
     """Read a whole body, or a whole event's data. Never fails: what is no JSON is the message."""
-    text = body.decode("utf-8", "replace").strip()
+    text = body.decode("utf-8", "replace")
     try:
         found = _first(_decode_value(text))
         if not starts_with(found, b"{"):

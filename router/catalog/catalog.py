@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from router.catalog.candidate import ProviderWire
 from router.catalog.models import Model
 from router.catalog.nearest import NearestIndex
-from router.catalog.routes import Route, build_table, index_seed
+from router.catalog.routes import Route, index_seed
+from router.catalog.table import build_table
 from router.config import Config
 
 
@@ -36,11 +37,15 @@ class Catalog:
         return self._table.routes
 
     def unresolved_aliases(self) -> tuple[str, ...]:
-        """Return the aliases that lead nowhere at present."""
+        """Return the ids of the configuration that lead nowhere at present."""
         return self._table.unresolved
 
+    def missing_models(self) -> tuple[tuple[str, str], ...]:
+        """Return what the others of them name in vain at present, as pairs of id and name."""
+        return self._table.missing
+
     def discoverable(self) -> tuple[ProviderWire, ...]:
-        """Return the providers that are to be asked for their models."""
+        """Return the providers that are to be asked for their models, each with its first key."""
         asked = self._config.providers
         return tuple(wire for wire in self._table.wires if asked[wire.provider].discover)
 

@@ -36,6 +36,27 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the gateway has an endpoint for this kind of model."""
         return self.mode in SERVED_MODES
 
+    @property
+    def price(self) -> float | None:
+        """US dollars per million tokens of input and output together, `None` where one is unknown."""
+        read = self.usd_per_mtok.get("input")
+        # An embedding has no output that anybody could charge for.
+        written = self.usd_per_mtok.get("output", 0.0 if self.mode == "embedding" else None)
+        if read is None or written is None or min(read, written) < 0:
+            return None
+        return read + written
+
+    @property
+    def takes_prefill(self) -> bool:
+        """Whether it continues an assistant's message that stands last in a request."""
+        return "assistant_prefill" in self.supports
+
+    @property
+    def has_cheaper_cached_reads(self) -> bool:
+        """Whether the part of a prompt that it has read before costs less than the rest."""
+        read, cached = self.usd_per_mtok.get("input"), self.usd_per_mtok.get("cache_read")
+        return read is not None and cached is not None and cached < read
+
 
 def load_seed() -> tuple[Model, ...]:
     """Read the shipped list, about ten milliseconds of work; for start-up only."""

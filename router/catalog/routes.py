@@ -1,51 +1,45 @@
-"""From configuration, seed and discovery to one immutable table of routes.
+"""Routes: what a model id leads to, and those that follow from what providers offer.
 
-A route is what a model id leads to. Every model has the id `provider/model`; the provider's part of
-it may hold slashes of its own. What else leads to a route, in this order:
-
-1. an alias from the configuration, which thereby can redirect any id; while its target does not
-   exist it leads nowhere, rather than to what it was meant to replace;
-2. the full id, or the id a model entry gives; where several providers give one id, all of them are
-   candidates, in the order of the configuration;
-3. the bare name of a model, if only one configured provider has it, or if one of them made it. A
-   bare name that several resellers share leads nowhere: which one is meant is not ours to guess.
-
-The table is built anew for every change and swapped whole, so that no request sees half of one.
+Every model has the id `provider/model`; the provider's part of it may hold slashes of its own. Where
+several providers give one id, or one provider has several keys, all of them are candidates, in the
+order of the configuration. The bare name of a model leads to it as well, if only one configured
+provider has it, or if one of them made it. A bare name that several resellers share leads nowhere:
+which one is meant is not ours to guess.
 """
 
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
 from adapters.providers import maker_of
-from router.catalog.candidate import Candidate, ProviderWire, candidate_of, wire_of
+from router.catalog.candidate import Candidate, ProviderWire, candidate_of
 from router.catalog.models import Model
 from router.config import Config, ModelEntry
 
 Seed = Mapping[str, Mapping[str, Model]]
 Discovered = Mapping[str, tuple[str, ...]]
+Tiers = tuple[tuple[Candidate, ...], ...]
 
 
 class Route(msgspec.Struct, frozen=True):
-    """Where a model id leads: the candidates in order, and what is known of the model."""
+    """Where a model id leads, and what is known of the model.
 
-    id: str
-    candidates: tuple[Candidate, ...]
-    model: Model | None
-    owned_by: str
-
-
-class RouteTable(msgspec.Struct, frozen=True):
-    """One state of the catalog.
-
-    `routes` has the listed ones, sorted by id; `by_name` those and the bare names. `unresolved` are
-    the aliases whose target is not there, which discovery may still change.
+    `tiers` are never empty: the first holds the model itself, each of the others a fallback that is
+    asked when those before it cannot answer. `larger_context` is for prompts that were too long for
+    all that. `hedge`: whether to, `None` where the operator's general choice stands.
     """
 
-    routes: tuple[Route, ...]
-    by_name: dict[str, Route]
-    wires: tuple[ProviderWire, ...]
-    unresolved: tuple[str, ...]
+    id: str
+    tiers: Tiers
+    model: Model | None
+    owned_by: str
+    hedge: bool | None = None
+    larger_context: tuple[Candidate, ...] = ()
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """The first tier: who serves the model itself."""
+        return self.tiers[0]
 
 
 class Offer(msgspec.Struct, frozen=True):
@@ -64,44 +58,42 @@ def index_seed(models: Iterable[Model]) -> Seed:
     return seed
 
 
-def build_table(
-    config: Config, seed: Seed, discovered: Discovered, *, before: RouteTable | None = None
-) -> RouteTable:
-    """Return the table for a configuration and what discovery has found so far.
+def distinct_tiers(tiers: Iterable[Iterable[Candidate]]) -> Tiers:
+    """Return the tiers with nobody in them twice: who stands in one is left out of all below it."""
+    seen: set[object] = set()
+    kept: list[tuple[Candidate, ...]] = []
+    for tier in tiers:
+        new: dict[object, Candidate] = {}
+        for candidate in tier:
+            if candidate.identity not in seen:
+                new.setdefault(candidate.identity, candidate)
+        seen.update(new)
+        if new:
+            kept.append(tuple(new.values()))
+    return tuple(kept)
 
-    Candidates that were in the table `before` and have not changed remain the same objects.
-    """
-    wires = tuple(wire_of(name, config) for name in config.providers)
-    kept = _candidates(before) if before is not None else {}
+
+def offered_routes(
+    wires: Iterable[ProviderWire], config: Config, seed: Seed, discovered: Discovered
+) -> dict[str, Route]:
+    """Return the routes that follow from the providers alone, by id; each has a single tier."""
     offers: dict[str, list[Offer]] = {}
     for wire in wires:
         for offer in _offers(wire, config, seed.get(wire.provider, {}), discovered):
-            candidate = kept.get(offer.candidate, offer.candidate)
-            offers.setdefault(offer.id, []).append(
-                msgspec.structs.replace(offer, candidate=candidate)
-            )
-    routes = {id_: _route(id_, rivals) for id_, rivals in offers.items()}
-    by_name = _bare_names(routes) | routes
-    aliases = {
-        alias: msgspec.structs.replace(by_name[entry.target], id=alias)
-        for alias, entry in config.models.items()
-        if entry.target in by_name
-    }
-    routes, by_name = (_without(names, config.models) | aliases for names in (routes, by_name))
-    return RouteTable(
-        routes=tuple(routes[id_] for id_ in sorted(routes)),
-        by_name=by_name,
-        wires=wires,
-        unresolved=tuple(alias for alias in config.models if alias not in aliases),
-    )
+            offers.setdefault(offer.id, []).append(offer)
+    return {id_: _route(id_, rivals) for id_, rivals in offers.items()}
 
 
-def _without(routes: Mapping[str, Route], names: Container[str]) -> dict[str, Route]:
-    return {id_: route for id_, route in routes.items() if id_ not in names}
-
-
-def _candidates(table: RouteTable) -> dict[Candidate, Candidate]:
-    return {candidate: candidate for route in table.routes for candidate in route.candidates}
+def bare_names(routes: Mapping[str, Route]) -> dict[str, str]:
+    """Return the bare names that lead somewhere, with the full id that each stands for."""
+    rivals: dict[str, dict[str, str]] = {}
+    for route in routes.values():
+        for candidate in route.candidates:
+            bare = route.id.removeprefix(f"{candidate.provider}/")
+            if bare != route.id:
+                rivals.setdefault(bare, {})[candidate.provider] = route.id
+    meant = {bare: _meant(bare, by_provider) for bare, by_provider in rivals.items()}
+    return {bare: id_ for bare, id_ in meant.items() if id_ is not None and bare not in routes}
 
 
 def _offers(
@@ -110,7 +102,8 @@ def _offers(
     for entry in _entries(wire, config, known, discovered):
         id_ = entry.id or f"{wire.provider}/{entry.upstream}"
         model = known.get(entry.upstream) or known.get(id_.removeprefix(f"{wire.provider}/"))
-        yield Offer(id_, candidate_of(wire, entry.upstream), model)
+        candidate = candidate_of(wire, entry.upstream, served_model=id_, model=model)
+        yield Offer(id_, candidate, model)
 
 
 def _entries(
@@ -135,22 +128,11 @@ def _entries(
 
 def _route(id_: str, offers: list[Offer]) -> Route:
     model = next((offer.model for offer in offers if offer.model is not None), None)
-    candidates = tuple(dict.fromkeys(offer.candidate for offer in offers))
-    return Route(id_, candidates, model, candidates[0].provider)
+    tiers = distinct_tiers([[offer.candidate for offer in offers]])
+    return Route(id_, tiers, model, tiers[0][0].provider)
 
 
-def _bare_names(routes: Mapping[str, Route]) -> dict[str, Route]:
-    rivals: dict[str, dict[str, Route]] = {}
-    for route in routes.values():
-        for candidate in route.candidates:
-            bare = route.id.removeprefix(f"{candidate.provider}/")
-            if bare != route.id:
-                rivals.setdefault(bare, {})[candidate.provider] = route
-    meant = {bare: _meant(bare, by_provider) for bare, by_provider in rivals.items()}
-    return {bare: route for bare, route in meant.items() if route is not None}
-
-
-def _meant(bare: str, by_provider: Mapping[str, Route]) -> Route | None:
+def _meant(bare: str, by_provider: Mapping[str, str]) -> str | None:
     if len(by_provider) == 1:
         return next(iter(by_provider.values()))
     return by_provider.get(maker_of(bare) or "")

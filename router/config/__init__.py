@@ -3,34 +3,38 @@
 from router.config.decode import ConfigError, Problem
 from router.config.load import find_config, load_config
 from router.config.schema import (
-    AliasConfig,
     Config,
     LogConfig,
     MetricsConfig,
+    ModelConfig,
     ModelEntry,
     PathConfig,
     ProviderConfig,
+    RaceConfig,
     ServerConfig,
     StoreConfig,
     TimeoutConfig,
+    TimeoutOverrides,
 )
 from router.config.secret import HeaderValue, Secret
 
 __all__ = [
-    "AliasConfig",
     "Config",
     "ConfigError",
     "HeaderValue",
     "LogConfig",
     "MetricsConfig",
+    "ModelConfig",
     "ModelEntry",
     "PathConfig",
     "Problem",
     "ProviderConfig",
+    "RaceConfig",
     "Secret",
     "ServerConfig",
     "StoreConfig",
     "TimeoutConfig",
+    "TimeoutOverrides",
     "find_config",
     "load_config",
 ]

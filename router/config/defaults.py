@@ -46,7 +46,7 @@ def with_timeouts(tree: Tree) -> Tree:
 
 
 def find_contradictions(tree: Tree) -> Iterator[Problem]:
-    """Yield what no value shows alone: a missing address or key, one half of a TLS pair."""
+    """Yield what no value shows alone: a missing address, key or target, half a TLS pair."""
     server = tree.get("server")
     if isinstance(server, dict):
         yield from _in_tls(server)
@@ -55,6 +55,12 @@ def find_contradictions(tree: Tree) -> Iterator[Problem]:
         for name, table in providers.items():
             if isinstance(table, dict):
                 yield from _in_provider(name, table)
+    models = tree.get("models")
+    if isinstance(models, dict):
+        for name, table in models.items():
+            if isinstance(table, dict) and all(value in ([], {}) for value in table.values()):
+                at = show(("models", name, "target"))
+                yield Problem(at, "missing: an entry that says nothing changes nothing")
 
 
 def _with_store_path(store: object, environ: Mapping[str, str], folder: Path) -> object:
@@ -94,7 +100,7 @@ def _with_preset(name: str, table: Tree, environ: Mapping[str, str]) -> Tree:
     preset["discover"] = (known.discover or redirected) and "models" not in table
     # A key goes by itself only to the provider it belongs to, never to another address.
     key = None if redirected else key_reference(known, environ)
-    if key is not None:
+    if key is not None and not table.get("keys"):
         preset["key"] = key
     paths = table.get("paths", {})
     if not redirected and known.paths and isinstance(paths, dict):
@@ -127,11 +133,12 @@ def _in_provider(name: str, table: Tree) -> Iterator[Problem]:
     headers = table.get("headers")
     sent = {header.lower() for header in headers} if isinstance(headers, dict) else set()
     key_header = table.get("key_header", "authorization")
-    if "key" in table and isinstance(key_header, str) and key_header.lower() in sent:
-        at = show(("providers", name, "key"))
+    given = [written for written in ("key", "keys") if table.get(written, []) != []]
+    if given and isinstance(key_header, str) and key_header.lower() in sent:
+        at = show(("providers", name, given[0]))
         yield Problem(at, f"its header {key_header.lower()} is set in `headers` as well")
     needs_key = known is not None and known.key_variables and not _is_redirected(known, table)
-    if known is not None and needs_key and "key" not in table and not sent:
+    if known is not None and needs_key and not given and not sent:
         variables = " or ".join(known.key_variables)
         at = show(("providers", name, "key"))
         yield Problem(at, f'missing: set {variables}, or write "env:NAME" or "file:PATH"')

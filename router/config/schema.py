@@ -17,6 +17,7 @@ MIB: Final = 1024 * 1024
 # A day is longer than any wait that makes sense, and keeps out `inf`.
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 Count = Annotated[int, msgspec.Meta(gt=0, le=2**62)]
+Weight = Annotated[float, msgspec.Meta(gt=0, le=1_000_000)]
 ModelName = Annotated[str, Check(rules.model_name)]
 HeaderName = Annotated[str, Check(rules.header_name)]
 VisibleText = Annotated[str, Check(rules.visible)]
@@ -69,6 +70,21 @@ class TimeoutConfig(Section, frozen=True):
     total: Seconds = 1800.0
 
 
+class TimeoutOverrides(Section, frozen=True):
+    """The timeouts that a model has for itself; what is `None` stays as the provider has it."""
+
+    connect: Seconds | None = None
+    first_byte: Seconds | None = None
+    idle: Seconds | None = None
+    total: Seconds | None = None
+
+    def over(self, timeouts: TimeoutConfig) -> TimeoutConfig:
+        """Return `timeouts` with what is set here in its place."""
+        written = msgspec.structs.asdict(self)
+        own = {name: value for name, value in written.items() if value is not None}
+        return msgspec.structs.replace(timeouts, **own)
+
+
 class PathConfig(Section, frozen=True):
     """What follows the base URL for each kind of request."""
 
@@ -92,14 +108,17 @@ class ModelEntry(Section, frozen=True):
 class ProviderConfig(Section, frozen=True):
     """One upstream provider. A known provider's name alone suffices; see `adapters.providers`.
 
-    `key` is sent in `key_header`, as a bearer token if that is `authorization`. `models` as `None`
-    means what the catalog knows for the name; `discover` asks the provider for its list. After
-    loading, `base_url`, `discover` and `timeouts` are always set.
+    `key` is sent in `key_header`, as a bearer token if that is `authorization`. `keys` are further
+    ones: each makes a candidate of its own, and each draws requests by the provider's `weight`,
+    relative to the others that serve a model. `models` as `None` means what the catalog knows for
+    the name; `discover` asks the provider for its list. After loading, `base_url`, `discover` and
+    `timeouts` are always set.
     """
 
     dialect: Annotated[str, Check(rules.dialect)] = "openai"
     base_url: Annotated[str, Check(rules.base_url)] | None = None
     key: Secret | None = None
+    keys: list[Secret] = []
     key_header: HeaderName = "authorization"
     headers: dict[HeaderName, HeaderValue] = {}
     query: dict[VisibleText, VisibleText] = {}
@@ -109,12 +128,57 @@ class ProviderConfig(Section, frozen=True):
     stream_usage: bool = True
     timeouts: TimeoutConfig | None = None
     max_connections: Count = 10_000
+    weight: Weight = 1.0
+
+    @property
+    def key_pool(self) -> tuple[Secret, ...]:
+        """The distinct keys in the order of the file, none for a provider that needs none."""
+        first = () if self.key is None else (self.key,)
+        return tuple(dict.fromkeys((*first, *self.keys)))
 
 
-class AliasConfig(Section, frozen=True):
-    """Another name for a model: `target` is the id it stands for."""
+class ModelConfig(Section, frozen=True):
+    """What an id leads to, where the providers' own offers are not the whole answer.
 
-    target: ModelName
+    `target` and `targets` are pooled: any of their candidates may serve. Without them an id that
+    exists anyway keeps its own candidates. Each of `fallbacks`, in order, is asked when all before
+    it have failed; those of `larger_context` only when the prompt was too long. `hedge` and
+    `timeouts` as `None` leave it to `[race]` and to the providers.
+    """
+
+    target: ModelName | None = None
+    targets: list[ModelName] = []
+    fallbacks: list[ModelName] = []
+    larger_context: list[ModelName] = []
+    hedge: bool | None = None
+    timeouts: TimeoutOverrides | None = None
+
+    @property
+    def pool(self) -> tuple[str, ...]:
+        """The ids that the model stands for; none if it stands for itself."""
+        first = () if self.target is None else (self.target,)
+        return tuple(dict.fromkeys((*first, *self.targets)))
+
+
+class RaceConfig(Section, frozen=True):
+    """How hard the gateway tries before a client has to notice anything.
+
+    A tier of candidates may make a request wait `patience` seconds for a Retry-After before the
+    next tier is asked; without a first token after `slow_first_token` seconds the next one is
+    asked as well. A request makes at most `max_attempts`. Where hedging is on, another attempt
+    joins one that is later than the `hedge_quantile` of its kind, and never sooner than after
+    `hedge_minimum` seconds. Retries and hedges together are at most `budget_ratio` of the requests,
+    besides a burst of `budget_burst`.
+    """
+
+    patience: Seconds = 3.0
+    slow_first_token: Seconds = 10.0
+    max_attempts: Annotated[int, msgspec.Meta(ge=1, le=100)] = 6
+    hedge: bool = True
+    hedge_quantile: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.95
+    hedge_minimum: Seconds = 0.05
+    budget_ratio: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.05
+    budget_burst: Annotated[float, msgspec.Meta(ge=0, le=1_000_000)] = 10.0
 
 
 class LogConfig(Section, frozen=True):
@@ -131,12 +195,13 @@ class MetricsConfig(Section, frozen=True):
 
 
 class Config(Section, frozen=True):
-    """The whole configuration. `models` are the aliases, by name."""
+    """The whole configuration. `models` are aliases and routes, by the id that clients use."""
 
     server: ServerConfig = ServerConfig()
     store: StoreConfig = StoreConfig()
     timeouts: TimeoutConfig = TimeoutConfig()
     providers: dict[Annotated[str, Check(rules.provider_name)], ProviderConfig] = {}
-    models: dict[ModelName, AliasConfig] = {}
+    models: dict[ModelName, ModelConfig] = {}
+    race: RaceConfig = RaceConfig()
     log: LogConfig = LogConfig()
     metrics: MetricsConfig = MetricsConfig()

@@ -2,7 +2,7 @@
 
 A candidate is what the catalog says; an endpoint is the same with everything computed that does not
 change from request to request: the origin, the request targets with their query, the headers with the
-credential. It is made once per candidate and kept, because the live picture of its health belongs to it.
+credential. It is made once per candidate and kept (`live`), with the picture of its health.
 """
 
 from typing import Final
@@ -14,7 +14,6 @@ from adapters.dialect import Dialect, Failure, Target
 from adapters.dialect import Endpoint as CallKind
 from adapters.registry import DIALECTS
 from router.catalog.candidate import Candidate, ProviderWire
-from router.catalog.routes import Route
 from router.config import TimeoutConfig
 from router.errors import GatewayError, from_failure
 from router.upstream.origin import Origin, parse_base_url
@@ -27,7 +26,8 @@ _CALL_KINDS: Final[tuple[CallKind, ...]] = ("chat", "completions", "embeddings")
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """One upstream model behind one key, ready to be asked.
 
-    `secrets` are the configured values that its headers carry; `timeouts` are seconds.
+    `secrets` are the configured values that its headers carry; `timeouts` are seconds. `weight` and `price`
+    (US dollars per million tokens) are for the policy; `prefill`: it continues an answer that has begun.
     """
 
     provider: str
@@ -36,6 +36,9 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     target: Target
     secrets: tuple[str, ...]
     timeouts: TimeoutConfig
+    weight: float = 1.0
+    price: float | None = None
+    prefill: bool = False
 
     def fault(self, failure: Failure) -> GatewayError:
         """Return the error that a client gets for a failure here, with no secret of ours in it.
@@ -49,44 +52,30 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
         return from_failure(told, provider=self.provider)
 
 
-class Endpoints:
-    """The endpoints made so far, by route and candidate."""
-
-    def __init__(self, user_agent: str) -> None:
-        self._user_agent = user_agent
-        self._made: dict[tuple[str, Candidate], Endpoint] = {}
-
-    def of(self, route: Route, candidate: Candidate) -> Endpoint:
-        """Return the endpoint of a candidate under a route's id, made at its first use."""
-        made = self._made.get((route.id, candidate))
-        if made is None:
-            made = self._make(route, candidate)
-            self._made[route.id, candidate] = made
-        return made
-
-    def _make(self, route: Route, candidate: Candidate) -> Endpoint:
-        origin, prefix = parse_base_url(candidate.base_url)
-        target = Target(
-            upstream_model=candidate.upstream_model,
-            served_model=route.id,
-            paths={
-                kind: target_of(candidate, prefix, getattr(candidate.paths, kind))
-                for kind in _CALL_KINDS
-            },
-            headers=[
-                (b"content-type", b"application/json"),
-                *headers_of(candidate, self._user_agent),
-            ],
-            stream_usage=candidate.stream_usage,
-        )
-        return Endpoint(
-            provider=candidate.provider,
-            origin=origin,
-            dialect=DIALECTS[candidate.dialect],
-            target=target,
-            secrets=secrets_of(candidate),
-            timeouts=candidate.timeouts,
-        )
+def make_endpoint(candidate: Candidate, user_agent: str) -> Endpoint:
+    """Return the endpoint of a candidate. Raises `ValueError` for a base URL that is none."""
+    origin, prefix = parse_base_url(candidate.base_url)
+    target = Target(
+        upstream_model=candidate.upstream_model,
+        served_model=candidate.served_model,
+        paths={
+            kind: target_of(candidate, prefix, getattr(candidate.paths, kind))
+            for kind in _CALL_KINDS
+        },
+        headers=[(b"content-type", b"application/json"), *headers_of(candidate, user_agent)],
+        stream_usage=candidate.stream_usage,
+    )
+    return Endpoint(
+        provider=candidate.provider,
+        origin=origin,
+        dialect=DIALECTS[candidate.dialect],
+        target=target,
+        secrets=secrets_of(candidate),
+        timeouts=candidate.timeouts,
+        weight=candidate.weight,
+        price=candidate.price,
+        prefill=candidate.prefill,
+    )
 
 
 def target_of(wire: ProviderWire, prefix: str, path: str) -> bytes:

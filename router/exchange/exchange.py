@@ -1,29 +1,33 @@
 """The exchange: one request's life between the front and the upstreams.
 
-Resolve the model, choose a candidate, attempt, relay, and note in the record what happened. Deadlines are
+Resolve the model, race the candidates, relay the winner, and note in the record what happened. Deadlines are
 set here and nowhere below. An error that comes before the first byte leaves as an exception for the front
 to render; after it, the client of a stream gets an error event, and the reply stays unfinished so that the
 front breaks the connection (a cut stream is never presented as complete).
 """
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 import trio
 
-from adapters.dialect import Call, Usage
+from adapters.dialect import Answer, BadCall, Call, Usage
 from router.catalog.catalog import Catalog
-from router.errors import GatewayError, ModelNotFound, UpstreamTimeout
+from router.catalog.routes import Route
+from router.catalog.wishes import WISH_FIELDS, Wish, read_wish
+from router.errors import GatewayError, InvalidRequest, ModelNotFound, UpstreamTimeout
 from router.exchange.attempt import Attempt, CommittedStream
-from router.exchange.endpoint import Endpoint, Endpoints
+from router.exchange.hedge import Contender, Won
+from router.exchange.racing import Contest, Racing
 from router.exchange.relay import StreamRelay
 from router.exchange.reply import Reply
 from router.observe.record import RequestRecord
 from router.upstream.client import UpstreamClient
 from router.upstream.errors import UpstreamTransportError
 
-JSON_HEADERS: Final = ((b"content-type", b"application/json"),)
+T = TypeVar("T")
+
 TAIL_SECONDS: Final = 0.1  # how long the end of a finished body may take, to keep its connection
 
 
@@ -38,82 +42,128 @@ class Exchange:
         *,
         catalog: Catalog,
         client: UpstreamClient,
-        endpoints: Endpoints,
+        racing: Racing,
         traceparent_of: Callable[[RequestRecord], str | None],
         wall_clock: Callable[[], float],
         comment_every: float,
     ) -> None:
         self._catalog = catalog
         self._client = client
-        self._endpoints = endpoints
+        self._racing = racing
         self._traceparent_of = traceparent_of
         self._wall_clock = wall_clock
         self._comment_every = comment_every
 
     async def serve(self, call: Call, reply: Reply, record: RequestRecord) -> None:
-        """Serve one call. Raises `GatewayError`; cancellation closes the upstream connection at once."""
-        endpoint = self._choose(call)
-        record.provider = endpoint.provider
-        record.upstream_model = endpoint.target.upstream_model
-        record.upstream_host = endpoint.origin.host
-        record.upstream_port = endpoint.origin.port
-        record.attempts = 1
+        """Serve one call. Raises `GatewayError`; cancellation closes every upstream connection at once."""
+        call, route, wish = self._resolve(call)
+        total = route.candidates[0].timeouts.total
         try:
-            await self._serve_in_time(call, endpoint, reply, record)
+            with trio.fail_after(total):
+                await self._serve(call, route, wish, reply, record)
         except GatewayError as error:
-            if reply.started and call.stream:
-                await reply.send(_error_event(error))
+            await _tell(error, call, reply)
             raise
+        except trio.TooSlowError:
+            slow = UpstreamTimeout(f"The call took longer than {total:g} seconds.")
+            await _tell(slow, call, reply)
+            raise slow from None
 
-    def _choose(self, call: Call) -> Endpoint:
+    def _resolve(self, call: Call) -> tuple[Call, Route, Wish]:
+        """Return the call without what was meant for the gateway, and where it may go."""
         route = self._catalog.resolve(call.model)
         if route is None:
             raise ModelNotFound(call.model, self._catalog.nearest(call.model))
-        return self._endpoints.of(route, route.candidates[0])
-
-    async def _serve_in_time(
-        self, call: Call, endpoint: Endpoint, reply: Reply, record: RequestRecord
-    ) -> None:
-        total = endpoint.timeouts.total
-        attempt = Attempt(
-            call,
-            endpoint,
-            self._client,
-            traceparent=self._traceparent_of(record),
-            wall_clock=self._wall_clock,
-        )
+        if not any(name in call.fields for name in WISH_FIELDS):
+            return call, route, Wish()
         try:
-            with trio.fail_after(total):
-                if call.stream:
-                    await self._relay(attempt, endpoint, reply, record)
-                else:
-                    await self._answer(attempt, reply, record)
-        except trio.TooSlowError:
-            raise UpstreamTimeout(f"The call took longer than {total:g} seconds.") from None
+            wish = read_wish(call.fields)
+            route = wish.apply(self._catalog, route)
+        except BadCall as error:
+            raise InvalidRequest.from_bad_call(error) from error
+        fields = {name: raw for name, raw in call.fields.items() if name not in WISH_FIELDS}
+        return msgspec.structs.replace(call, fields=fields), route, wish
 
-    async def _answer(self, attempt: Attempt, reply: Reply, record: RequestRecord) -> None:
-        answer = await attempt.answer()
-        _note_usage(record, answer.usage)
-        await reply.answer(200, JSON_HEADERS, answer.body)
-
-    async def _relay(
-        self, attempt: Attempt, endpoint: Endpoint, reply: Reply, record: RequestRecord
+    async def _serve(
+        self, call: Call, route: Route, wish: Wish, reply: Reply, record: RequestRecord
     ) -> None:
-        stream = await attempt.open_stream()
+        runner = _Attempts(call, self._client, self._traceparent_of(record), self._wall_clock)
+        if call.stream:
+            race = self._racing.race(route, call, wish, runner.open_stream, _discard)
+            await self._relay(await _won(race, record), reply, record)
+        else:
+            whole = await _won(self._racing.race(route, call, wish, runner.answer, _keep), record)
+            whole.run.completed(trio.current_time())
+            _note_usage(record, whole.value.usage)
+            await reply.answer(200, _json_headers(record), whole.value.body)
+
+    async def _relay(self, won: Won[CommittedStream], reply: Reply, record: RequestRecord) -> None:
+        stream = won.value
         record.first_token_seconds = trio.current_time() - record.started
         relay = StreamRelay(
             stream,
             reply,
-            endpoint=endpoint,
+            headers=_served_headers(record),
+            endpoint=won.run.live.endpoint,
             comment_every=self._comment_every,
         )
         try:
             await relay.run()
+            won.run.completed(trio.current_time())
             await _read_tail(stream)
+        except GatewayError as error:
+            self._racing.failed(won.run, error)
+            raise
         finally:
+            won.run.abandoned(trio.current_time())
             stream.response.discard()
             record.events = relay.events
             _note_usage(record, stream.decoder.usage)
+
+
+class _Attempts:
+    """Makes the attempts of one call, whoever they go to."""
+
+    def __init__(
+        self,
+        call: Call,
+        client: UpstreamClient,
+        traceparent: str | None,
+        wall_clock: Callable[[], float],
+    ) -> None:
+        self._call = call
+        self._client = client
+        self._traceparent = traceparent
+        self._wall_clock = wall_clock
+
+    async def open_stream(self, contender: Contender) -> CommittedStream:
+        return await self._to(contender).open_stream()
+
+    async def answer(self, contender: Contender) -> Answer:
+        return await self._to(contender).answer()
+
+    def _to(self, contender: Contender) -> Attempt:
+        return Attempt(
+            self._call,
+            contender.live.endpoint,
+            self._client,
+            traceparent=self._traceparent,
+            wall_clock=self._wall_clock,
+        )
+
+
+def _discard(stream: CommittedStream) -> None:
+    stream.response.discard()
+
+
+def _keep(_answer: Answer) -> None:
+    """A whole answer holds nothing that must be let go of."""
+
+
+async def _tell(error: GatewayError, call: Call, reply: Reply) -> None:
+    """Tell the client of a stream that has begun what became of it."""
+    if reply.started and call.stream:
+        await reply.send(b"data: " + msgspec.json.encode({"error": error.to_body()}) + b"\n\n")
 
 
 async def _read_tail(stream: CommittedStream) -> None:
@@ -129,6 +179,21 @@ async def _read_tail(stream: CommittedStream) -> None:
             return  # the answer is complete; only the connection is lost
 
 
+async def _won(race: Contest[T], record: RequestRecord) -> Won[T]:
+    """Run a race to its end, and note who won after how many attempts. Raises `GatewayError`."""
+    try:
+        won = await race.run()
+    finally:
+        record.attempts = race.attempts
+    endpoint = won.run.live.endpoint
+    record.provider = endpoint.provider
+    record.upstream_model = endpoint.target.upstream_model
+    record.upstream_host = endpoint.origin.host
+    record.upstream_port = endpoint.origin.port
+    record.hedged = won.hedge
+    return won
+
+
 def _note_usage(record: RequestRecord, usage: Usage | None) -> None:
     if usage is not None:
         record.input_tokens = usage.input_tokens
@@ -137,5 +202,14 @@ def _note_usage(record: RequestRecord, usage: Usage | None) -> None:
         record.reasoning_tokens = usage.reasoning_tokens
 
 
-def _error_event(error: GatewayError) -> bytes:
-    return b"data: " + msgspec.json.encode({"error": error.to_body()}) + b"\n\n"
+def _served_headers(record: RequestRecord) -> list[tuple[bytes, bytes]]:
+    """Say who served, after how many attempts, and whether a hedge won."""
+    return [
+        (b"x-syze-provider", (record.provider or "").encode()),
+        (b"x-syze-attempts", str(record.attempts).encode()),
+        (b"x-syze-hedged", b"true" if record.hedged else b"false"),
+    ]
+
+
+def _json_headers(record: RequestRecord) -> list[tuple[bytes, bytes]]:
+    return [(b"content-type", b"application/json"), *_served_headers(record)]

@@ -17,7 +17,7 @@ from adapters.sse import Signal
 from router.errors import GatewayError, StreamBroken
 from router.exchange.attempt import MAX_MALFORMED_EVENTS, CommittedStream
 from router.exchange.endpoint import Endpoint
-from router.exchange.reply import Reply
+from router.exchange.reply import Headers, Reply
 from router.upstream.errors import UpstreamTransportError
 
 KEEP_ALIVE_COMMENT: Final = b": keep-alive\n\n"
@@ -40,11 +40,13 @@ class StreamRelay:
         stream: CommittedStream,
         reply: Reply,
         *,
+        headers: Headers,
         endpoint: Endpoint,
         comment_every: float,
     ) -> None:
         self._stream = stream
         self._reply = reply
+        self._headers = headers
         self._endpoint = endpoint
         self._idle = endpoint.timeouts.idle
         self._comment_every = comment_every
@@ -56,7 +58,7 @@ class StreamRelay:
         """Relay to the end. Raises `StreamBroken`; when cancelled, the reply is left unfinished."""
         stream = self._stream
         self.events += len(stream.held)
-        await self._reply.start(200, _STREAM_HEADERS)
+        await self._reply.start(200, [*_STREAM_HEADERS, *self._headers])
         await self._send(b"".join(stream.held))
         stream.held.clear()
         while not stream.done:

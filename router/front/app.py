@@ -5,6 +5,7 @@ carry the load skip Quart's request and response objects through its own extensi
 `asgi_http_class`, and run on bare ASGI (`docs/decisions/0005`).
 """
 
+from collections.abc import Callable
 from typing import Final
 
 import trio
@@ -14,7 +15,13 @@ from quart_trio.asgi import TrioASGIHTTPConnection
 
 from adapters.dialect import Endpoint
 from router.config import ServerConfig
-from router.front.asgi import AsgiReply, UndisturbedEnd, abort_connection, watch_client
+from router.front.asgi import (
+    AsgiReply,
+    ClientGone,
+    UndisturbedEnd,
+    abort_connection,
+    watch_client,
+)
 from router.front.body import BodyReader
 from router.front.control import Control
 from router.front.endpoints import Endpoints
@@ -52,10 +59,8 @@ class DataPlane:
         reply = AsgiReply(send, self._common.of_answer(request_id, dict(headers).get(b"origin")))
         client = scope.get("client")
         async with trio.open_nursery() as nursery:
-            body = BodyReader(
+            body = self.body_of(
                 receive,
-                max_bytes=self._config.max_body_bytes,
-                seconds=self._config.body_seconds,
                 on_whole=lambda: nursery.start_soon(
                     watch_client, receive, reply, nursery.cancel_scope
                 ),
@@ -72,6 +77,15 @@ class DataPlane:
         if reply.started and not reply.finished and scope["http_version"] not in {"1.0", "1.1"}:
             abort_connection(scope)
 
+    def body_of(self, receive: ASGIReceiveCallable, *, on_whole: Callable[[], None]) -> BodyReader:
+        """Return the body of a request, within the configured limits."""
+        return BodyReader(
+            receive,
+            max_bytes=self._config.max_body_bytes,
+            seconds=self._config.body_seconds,
+            on_whole=on_whole,
+        )
+
 
 class FrontConnection(TrioASGIHTTPConnection):
     """Chooses between the data plane and Quart, per request."""
@@ -84,8 +98,16 @@ class FrontConnection(TrioASGIHTTPConnection):
         if endpoint is not None and self.scope["method"] == "POST":
             await self.app.data_plane(endpoint, self.scope, receive, send)
         else:
-            end = UndisturbedEnd(receive, send)
-            await super().__call__(end.receive, end.send)
+            await self._control(UndisturbedEnd(receive, send))
+
+    async def _control(self, end: UndisturbedEnd) -> None:
+        """Let Quart answer. No control route takes a body, so one that comes is read and thrown away."""
+        body = self.app.data_plane.body_of(end.receive, on_whole=lambda: None)
+        try:
+            await body.drain()
+        except ClientGone:
+            return
+        await super().__call__(end.without_body, end.send)
 
 
 class Front(QuartTrio):

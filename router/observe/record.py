@@ -58,6 +58,8 @@ class RequestRecord(msgspec.Struct, kw_only=True):
     error_code: str | None = None
     exception: BaseException | None = None
     attempts: int = 0
+    hedged: bool = False
+    """Whether the answer came from a hedge, an attempt that was started beside a running one."""
 
     first_token_seconds: float | None = None
     """From arrival to the first meaningful event."""

@@ -155,5 +155,5 @@ key = "env:UPSTREAM_KEY"
 models = ["anything"]
 
 [providers.impatient.timeouts]
-first_byte = 0.5
+first_byte = 0.2
 """

@@ -3,13 +3,25 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from router.catalog.candidate import Candidate
 from router.catalog.catalog import Catalog
 from router.catalog.nearest import NearestIndex
-from router.config import AliasConfig, Config, ModelEntry, ProviderConfig
+from router.config import Config, ModelConfig, ModelEntry, ProviderConfig, Secret, TimeoutOverrides
 
 PROVIDERS = ["openai", "azure", "mine", "together"]
 NAMES = st.sampled_from(["gpt-4o", "a", "openai/gpt-4o", "b/c", "mine/a", "gpt-4o:free"])
+KEYS = st.builds(Secret, st.sampled_from(["k1", "k2", "k3"]))
 ENTRIES = st.one_of(NAMES, st.builds(ModelEntry, upstream=NAMES, id=st.none() | NAMES))
+
+MODELS = st.builds(
+    ModelConfig,
+    target=st.none() | NAMES,
+    targets=st.lists(NAMES, max_size=2),
+    fallbacks=st.lists(NAMES, max_size=3),
+    larger_context=st.lists(NAMES, max_size=2),
+    hedge=st.none() | st.booleans(),
+    timeouts=st.none() | st.builds(TimeoutOverrides, idle=st.none() | st.sampled_from([1.0, 2.0])),
+)
 
 
 @st.composite
@@ -20,14 +32,20 @@ def configs(draw: st.DrawFn) -> Config:
             base_url=f"http://{name}/v1",
             models=draw(st.none() | st.lists(ENTRIES, max_size=4)),
             discover=draw(st.booleans()),
+            key=draw(st.none() | KEYS),
+            keys=draw(st.lists(KEYS, max_size=3)),
         )
         for name in names
     }
-    aliases = draw(st.dictionaries(NAMES, NAMES, max_size=2))
-    return Config(
-        providers=providers,
-        models={alias: AliasConfig(target=target) for alias, target in aliases.items()},
-    )
+    models = draw(st.dictionaries(NAMES, MODELS, max_size=3))
+    return Config(providers=providers, models=models)
+
+
+def given_ids(candidate: Candidate, provider: ProviderConfig) -> set[str]:
+    """The ids that a provider can give to this model of its own."""
+    entries = [entry for entry in provider.models or () if isinstance(entry, ModelEntry)]
+    own = {entry.id for entry in entries if entry.upstream == candidate.upstream_model and entry.id}
+    return own | {f"{candidate.provider}/{candidate.upstream_model}"}
 
 
 def check(catalog: Catalog, config: Config) -> None:
@@ -36,10 +54,14 @@ def check(catalog: Catalog, config: Config) -> None:
     assert ids == sorted(set(ids))
     for route in listed:
         assert catalog.resolve(route.id) == route
-        assert route.candidates
-        assert len(set(route.candidates)) == len(route.candidates)
+        assert all(route.tiers)
+        everyone = [candidate.identity for tier in route.tiers for candidate in tier]
+        assert len(set(everyone)) == len(everyone)
         assert route.owned_by == route.candidates[0].provider
-        assert {candidate.provider for candidate in route.candidates} <= set(config.providers)
+        for candidate in (*(one for tier in route.tiers for one in tier), *route.larger_context):
+            provider = config.providers[candidate.provider]
+            assert candidate.key in (provider.key_pool or (None,))
+            assert candidate.served_model in given_ids(candidate, provider)
     assert set(catalog.unresolved_aliases()) == set(config.models) - set(ids)
 
 

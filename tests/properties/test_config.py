@@ -25,6 +25,7 @@ connect = 1
 [providers.mine]
 base_url = "http://host/v1"
 key = "env:TOKEN"
+keys = ["env:TOKEN"]
 models = ["a", { upstream = "b" }]
 headers = { x = "y" }
 query = { version = "1" }
@@ -34,6 +35,11 @@ chat = "/c"
 idle = 2
 [models.alias]
 target = "mine/a"
+fallbacks = ["mine/b"]
+[models.alias.timeouts]
+connect = 3
+[race]
+hedge = false
 [log]
 level = "info"
 [metrics]
@@ -53,6 +59,8 @@ TABLES: tuple[Place, ...] = (
     ("providers", "mine", "timeouts"),
     ("providers", "mine", "models", 1),
     ("models", "alias"),
+    ("models", "alias", "timeouts"),
+    ("race",),
     ("log",),
     ("metrics",),
 )

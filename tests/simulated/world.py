@@ -7,6 +7,7 @@ how every scenario ends.
 
 import io
 import math
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
@@ -183,6 +184,7 @@ class World:
         """Nothing in flight, no upstream connection in use, no exchange open at the provider."""
         await trio.testing.wait_all_tasks_blocked()
         assert self.gateway.observer.in_flight == 0
+        assert self.gateway.live.in_flight == 0
         snapshot = self.gateway.client.snapshot()
         assert (snapshot.leased, snapshot.connecting, snapshot.waiting) == (0, 0, 0), snapshot
         assert self.simulator.open_exchanges == 0
@@ -242,6 +244,7 @@ async def open_world(
             log=make_log(log_file),
             dial=dial,
             tracer=Tracer(),
+            rng=random.Random(1),
         )
         gateway.ring.replace([_key(secret)])
         world = World(gateway, simulator, secret, log_file)

@@ -7,9 +7,9 @@ from router.catalog.candidate import Candidate
 from router.catalog.catalog import Catalog
 from router.catalog.models import SERVED_MODES, Model, load_seed
 from router.config import (
-    AliasConfig,
     Config,
     HeaderValue,
+    ModelConfig,
     ModelEntry,
     PathConfig,
     ProviderConfig,
@@ -45,7 +45,7 @@ def known(name: str) -> ProviderConfig:
 
 
 def catalog(*seed: Model, models: dict[str, str] | None = None, **of: ProviderConfig) -> Catalog:
-    aliases = {name: AliasConfig(target=target) for name, target in (models or {}).items()}
+    aliases = {name: ModelConfig(target=target) for name, target in (models or {}).items()}
     return Catalog(Config(providers=of, models=aliases), seed)
 
 
@@ -272,6 +272,7 @@ def test_a_candidate_has_all_that_asking_needs() -> None:
         models=["a"],
         stream_usage=False,
         max_connections=7,
+        weight=2.0,
     )
     route = catalog(mine=config).resolve("mine/a")
     assert route is not None
@@ -289,7 +290,9 @@ def test_a_candidate_has_all_that_asking_needs() -> None:
             inventory=True,
             timeouts=TimeoutConfig(),
             max_connections=7,
+            weight=2.0,
             upstream_model="a",
+            served_model="mine/a",
         ),
     )
     assert "'k'" not in repr(route)

@@ -8,19 +8,21 @@ import msgspec
 import pytest
 
 from router.config import (
-    AliasConfig,
     Config,
     ConfigError,
     HeaderValue,
     LogConfig,
     MetricsConfig,
+    ModelConfig,
     ModelEntry,
     PathConfig,
     ProviderConfig,
+    RaceConfig,
     Secret,
     ServerConfig,
     StoreConfig,
     TimeoutConfig,
+    TimeoutOverrides,
     load_config,
 )
 from tests.unit.written_config import ENVIRON, findings, load, refuse
@@ -52,6 +54,7 @@ total = 10
 dialect = "openai"
 base_url = "https://llm.example.com/v1"
 key = "env:TOKEN"
+keys = ["env:SPARE"]
 key_header = "api-key"
 headers = { x-team = "blue", x-token = "env:TOKEN" }
 query = { api-version = "2026-01-01" }
@@ -59,6 +62,7 @@ models = ["plain", { id = "corner/short", upstream = "vendor/long-name" }]
 discover = true
 stream_usage = false
 max_connections = 11
+weight = 2.5
 
 [providers.corner.paths]
 chat = "/c"
@@ -71,6 +75,26 @@ connect = 12
 
 [models.quick]
 target = "corner/plain"
+targets = ["corner/short"]
+fallbacks = ["corner/second", "corner/third"]
+larger_context = ["corner/long"]
+hedge = false
+
+[models.quick.timeouts]
+connect = 13
+first_byte = 14
+idle = 15
+total = 16
+
+[race]
+patience = 17
+slow_first_token = 18
+max_attempts = 19
+hedge = false
+hedge_quantile = 0.2
+hedge_minimum = 21
+budget_ratio = 0.22
+budget_burst = 23
 
 [log]
 level = "debug"
@@ -97,6 +121,7 @@ EVERY_VALUE: dict[type[msgspec.Struct], dict[str, Any]] = {
         "dialect": "openai",
         "base_url": "https://llm.example.com/v1",
         "key": Secret("hush-hush"),
+        "keys": [Secret("hush-too")],
         "key_header": "api-key",
         "headers": {"x-team": HeaderValue("blue"), "x-token": HeaderValue("hush-hush")},
         "query": {"api-version": "2026-01-01"},
@@ -106,10 +131,29 @@ EVERY_VALUE: dict[type[msgspec.Struct], dict[str, Any]] = {
         "stream_usage": False,
         "timeouts": TimeoutConfig(connect=12.0, first_byte=8.0, idle=9.0, total=10.0),
         "max_connections": 11,
+        "weight": 2.5,
     },
     PathConfig: {"chat": "/c", "completions": "/t", "embeddings": "/e", "models": "/m"},
     ModelEntry: {"id": "corner/short", "upstream": "vendor/long-name"},
-    AliasConfig: {"target": "corner/plain"},
+    ModelConfig: {
+        "target": "corner/plain",
+        "targets": ["corner/short"],
+        "fallbacks": ["corner/second", "corner/third"],
+        "larger_context": ["corner/long"],
+        "hedge": False,
+        "timeouts": TimeoutOverrides(connect=13.0, first_byte=14.0, idle=15.0, total=16.0),
+    },
+    TimeoutOverrides: {"connect": 13.0, "first_byte": 14.0, "idle": 15.0, "total": 16.0},
+    RaceConfig: {
+        "patience": 17.0,
+        "slow_first_token": 18.0,
+        "max_attempts": 19,
+        "hedge": False,
+        "hedge_quantile": 0.2,
+        "hedge_minimum": 21.0,
+        "budget_ratio": 0.22,
+        "budget_burst": 23.0,
+    },
     LogConfig: {"level": "debug", "format": "json"},
     MetricsConfig: {"enabled": False},
 }
@@ -119,7 +163,7 @@ EVERY_VALUE: dict[type[msgspec.Struct], dict[str, Any]] = {
 def everything(tmp_path: Path) -> Config:
     (tmp_path / "cert.pem").write_text("certificate")
     (tmp_path / "key.pem").write_text("key")
-    return load(tmp_path, EVERYTHING)
+    return load(tmp_path, EVERYTHING, SPARE="hush-too")
 
 
 def sections(config: Config) -> Iterator[msgspec.Struct]:
@@ -128,7 +172,9 @@ def sections(config: Config) -> Iterator[msgspec.Struct]:
     entry = provider.models[1]
     assert isinstance(entry, ModelEntry)
     yield from (config.server, config.timeouts, provider, provider.paths, entry)
-    yield from (config.models["quick"], config.log, config.metrics)
+    model = config.models["quick"]
+    assert model.timeouts is not None
+    yield from (model, model.timeouts, config.race, config.log, config.metrics)
 
 
 def test_every_key_of_every_table_is_read(everything: Config, tmp_path: Path) -> None:
@@ -153,6 +199,7 @@ def test_an_empty_file_gives_the_defaults(tmp_path: Path) -> None:
     assert config.server.bind == ["127.0.0.1:8080"]
     assert config.server.max_body_bytes == 64 * 1024 * 1024
     assert config.timeouts == TimeoutConfig(connect=10, first_byte=300, idle=120, total=1800)
+    assert config.race == RaceConfig(max_attempts=6, hedge=True, budget_ratio=0.05)
     assert config.providers == {}
     assert config.store.path == "/home/someone/.local/state/syze/syze.db"
 
@@ -172,6 +219,14 @@ def test_a_provider_takes_general_timeouts_where_it_has_none_of_its_own(tmp_path
     openai, ollama = config.providers["openai"], config.providers["ollama"]
     assert openai.timeouts == TimeoutConfig(connect=1, first_byte=300, idle=5, total=1800)
     assert ollama.timeouts == TimeoutConfig(idle=5)
+
+
+def test_a_model_keeps_its_own_timeouts_apart_until_its_provider_is_known(tmp_path: Path) -> None:
+    config = load(tmp_path, "[timeouts]\nidle = 5\n[models.quick.timeouts]\nconnect = 1")
+    overrides = config.models["quick"].timeouts
+    assert overrides is not None
+    over = overrides.over(TimeoutConfig(connect=9, first_byte=8, idle=7, total=6))
+    assert over == TimeoutConfig(connect=1, first_byte=8, idle=7, total=6)
 
 
 def test_nothing_can_be_changed_after_loading(everything: Config) -> None:
@@ -201,10 +256,12 @@ def test_nothing_can_be_changed_after_loading(everything: Config) -> None:
             "id",
         ),
         (
-            "[models.'gpt-4.1']\ntarget = 'openai/gpt-4.1'\ntargets = 'x'",
-            'models."gpt-4.1".targets',
-            "target",
+            "[models.'gpt-4.1']\ntarget = 'openai/gpt-4.1'\nfallback = 'x'",
+            'models."gpt-4.1".fallback',
+            "fallbacks",
         ),
+        ("[models.quick.timeouts]\nidel = 1", "models.quick.timeouts.idel", "idle"),
+        ("[race]\nhedging = true", "race.hedging", "hedge"),
     ],
 )
 def test_i11_an_unknown_key_is_refused_with_its_path_and_the_nearest_name(
@@ -267,6 +324,16 @@ def test_an_unknown_key_like_no_other_is_told_all_valid_names(tmp_path: Path) ->
         ("[providers.mine]\nmodels = ['x']", "providers.mine.base_url"),
         ("[providers.azure]\nkey = 'env:TOKEN'", "providers.azure.base_url"),
         ("[models.quick]", "models.quick.target"),
+        ("[models.quick]\ntargets = []", "models.quick.target"),
+        ("[models.quick]\nfallbacks = ['a', '']", "models.quick.fallbacks[1]"),
+        ("[models.quick]\ntargets = 'a'", "models.quick.targets"),
+        ("[models.quick.timeouts]\nidle = 0", "models.quick.timeouts.idle"),
+        ("[providers.ollama]\nweight = 0", "providers.ollama.weight"),
+        ("[providers.ollama]\nweight = inf", "providers.ollama.weight"),
+        ("[race]\nmax_attempts = 0", "race.max_attempts"),
+        ("[race]\nhedge_quantile = 1", "race.hedge_quantile"),
+        ("[race]\nbudget_ratio = -0.1", "race.budget_ratio"),
+        ("[race]\nbudget_burst = inf", "race.budget_burst"),
         ("[server]\ntls_key = '/dev/null/x'", "server.tls_certificate"),
     ],
 )

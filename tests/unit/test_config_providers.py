@@ -22,6 +22,28 @@ def test_a_known_provider_without_its_key_is_refused(tmp_path: Path) -> None:
     assert "DEEPINFRA_API_KEY or DEEPINFRA_TOKEN" in problem.message
 
 
+def test_keys_are_joined_each_once_in_their_order(tmp_path: Path) -> None:
+    text = "[providers.groq]\nkey = 'env:A'\nkeys = ['env:B', 'env:SAME_AS_A', 'env:C']"
+    groq = load(tmp_path, text, A="a", B="b", SAME_AS_A="a", C="c").providers["groq"]
+    assert groq.key_pool == (Secret("a"), Secret("b"), Secret("c"))
+    assert load(tmp_path, "[providers.ollama]").providers["ollama"].key_pool == ()
+
+
+def test_keys_that_are_written_down_stand_in_place_of_the_known_variable(tmp_path: Path) -> None:
+    pooled = load(tmp_path, "[providers.openai]\nkeys = ['env:TOKEN']").providers["openai"]
+    assert pooled.key_pool == (Secret("hush-hush"),)
+    empty = load(tmp_path, "[providers.openai]\nkeys = []").providers["openai"]
+    assert empty.key_pool == (Secret("sk-live-1"),)
+    (problem,) = refuse(tmp_path, "[providers.groq]\nkeys = []").problems
+    assert problem.path == "providers.groq.key"
+
+
+def test_a_pool_of_keys_does_not_go_beside_a_header_of_the_same_name(tmp_path: Path) -> None:
+    text = "[providers.groq]\nkeys = ['env:TOKEN']\nheaders = { Authorization = 'env:TOKEN' }"
+    (problem,) = refuse(tmp_path, text).problems
+    assert problem.path == "providers.groq.keys"
+
+
 def test_i12_a_key_does_not_follow_a_provider_to_another_address(tmp_path: Path) -> None:
     config = load(tmp_path, "[providers.openai]\nbase_url = 'http://gpu.example:8000/v1'")
     assert config.providers["openai"].key is None

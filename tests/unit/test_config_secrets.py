@@ -94,6 +94,7 @@ def test_secrets_compare_by_value() -> None:
         "[server]\nbind = ['verysecret']",
         "[providers.openai]\nbase_url = 'https://user:verysecret@host/v1'",
         "[providers.openai]\ndialect = 'verysecret'",
+        "[providers.openai]\nkeys = ['env:TOKEN', 'verysecret']",
         "[providers.openai]\nkey_header = 'very secret verysecret'",
         '[providers.openai.headers]\nx = "verysecret\\n"',
         "[models.x]\ntarget = ['verysecret']",

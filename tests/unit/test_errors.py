@@ -65,6 +65,7 @@ TABLE: list[tuple[GatewayError, int, str, str | None, str | None]] = [
     (errors.UpstreamOverloaded("m"), 503, SERVER, "upstream_overloaded", None),
     (errors.UpstreamKeyRejected("m"), 503, SERVER, "upstream_key_rejected", None),
     (errors.UpstreamInvalid("m"), 503, SERVER, "upstream_invalid_response", None),
+    (errors.UpstreamExhausted("m"), 503, SERVER, "upstream_exhausted", None),
     (errors.StreamBroken("m"), 503, SERVER, "upstream_stream_broken", None),
 ]
 

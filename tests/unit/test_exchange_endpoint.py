@@ -6,9 +6,9 @@ import pytest
 
 from adapters.dialect import Failure, FailureKind
 from router.catalog.candidate import Candidate
-from router.catalog.routes import Route
 from router.config import HeaderValue, PathConfig, Secret, TimeoutConfig
-from router.exchange.endpoint import Endpoints, headers_of, target_of
+from router.exchange.endpoint import headers_of, make_endpoint, target_of
+from router.exchange.live import HedgeSettings, LiveEndpoints
 from router.upstream.origin import Origin
 
 
@@ -27,17 +27,14 @@ def candidate(**changes: Any) -> Candidate:
         "timeouts": TimeoutConfig(),
         "max_connections": 10,
         "upstream_model": "m-1",
+        "served_model": "mine/m-1",
     }
     return Candidate(**{**values, **changes})
 
 
-def route(*candidates: Candidate, id: str = "mine/m-1") -> Route:  # noqa: A002 - the route's own word
-    return Route(id, candidates, None, "mine")
-
-
 def test_an_endpoint_knows_origin_targets_and_names() -> None:
     one = candidate()
-    made = Endpoints("syzeai/1").of(route(one), one)
+    made = make_endpoint(one, "syzeai/1")
     assert made.origin == Origin("https", "host.example", 8443)
     assert made.target.paths == {
         "chat": b"/some/v1/chat/completions",
@@ -48,12 +45,16 @@ def test_an_endpoint_knows_origin_targets_and_names() -> None:
     assert made.provider == "mine"
 
 
-def test_an_endpoint_is_made_once_for_a_candidate_under_a_name() -> None:
-    endpoints, one = Endpoints("syzeai/1"), candidate()
-    made = endpoints.of(route(one), one)
-    assert endpoints.of(route(candidate()), candidate()) is made
-    assert endpoints.of(route(one, id="alias"), one).target.served_model == "alias"
-    assert endpoints.of(route(one), candidate(upstream_model="m-2")) is not made
+def test_what_is_known_of_a_candidate_is_kept_and_shared_between_its_limits() -> None:
+    endpoints = LiveEndpoints("syzeai/1", HedgeSettings())
+    made = endpoints.of(candidate())
+    patient = endpoints.of(candidate(timeouts=TimeoutConfig(total=1.0)))
+    other = endpoints.of(candidate(upstream_model="m-2"))
+    assert endpoints.of(candidate()) is made
+    assert patient is not made
+    assert patient.picture is made.picture
+    assert other.picture is not made.picture
+    assert other.picture.key is made.picture.key
 
 
 def test_azure_style_providers_get_their_own_header_path_and_query() -> None:
@@ -62,7 +63,7 @@ def test_azure_style_providers_get_their_own_header_path_and_query() -> None:
         query=(("api-version", "2024-10-21"), ("x y", "a&b")),
         paths=PathConfig(chat="/deployments/d/chat/completions"),
     )
-    made = Endpoints("syzeai/1").of(route(azure), azure)
+    made = make_endpoint(azure, "syzeai/1")
     assert made.target.paths["chat"] == (
         b"/some/v1/deployments/d/chat/completions?api-version=2024-10-21&x+y=a%26b"
     )
@@ -94,7 +95,7 @@ def test_headers_carry_agent_credential_and_what_is_configured(
 def test_a_failure_that_repeats_a_configured_secret_is_told_without_it() -> None:
     headers = (("x-token", HeaderValue("hush-hush-hush")), ("x-version", HeaderValue("1")))
     one = candidate(headers=headers)
-    made = Endpoints("syzeai/1").of(route(one), one)
+    made = make_endpoint(one, "syzeai/1")
     for kind in (FailureKind.REFUSED, FailureKind.OVERLOADED, FailureKind.INVALID):
         message = "1 wrong: sk-upstream, hush-hush-hush"
         error = made.fault(Failure(kind=kind, status=400, message=message))

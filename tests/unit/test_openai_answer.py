@@ -193,6 +193,7 @@ def test_every_float32_survives_both_ways(numbers: list[float]) -> None:
         (NUMBERS, '{"data":[[1]]}'),
         (NUMBERS, '{"data":[{"index":0}]}'),
         (NUMBERS, embeddings('"not base64!"')),
+        (NUMBERS, embeddings('"AA!AAAA=="')),
         (NUMBERS, embeddings('"AAA="')),  # two bytes are no float32
         (NUMBERS, embeddings(f'"{packed(float("nan"))}"')),
         (NUMBERS, embeddings(f'"{packed(float("inf"))}"')),

@@ -98,6 +98,25 @@ def test_a_body_nested_without_end_is_read_as_text(body: str) -> None:
     assert found.message == body[:2000]
 
 
+def test_a_body_nested_to_any_depth_around_the_limit_is_read() -> None:
+    for depth in range(850, 1010):
+        nest = "[" * depth + "]" * depth
+        for body in (f'{{"error":{{"message":{nest}}}}}', f'{{"error":{nest}}}', f"[[{nest}]]"):
+            assert failure(400, body).message
+            assert classify_event(body.encode()).message
+        for inside in (f'{{"x":{nest}}}', nest):
+            assert _classify_after_reading(inside)
+
+
+def _classify_after_reading(value: str) -> bool:
+    """Whether a valid value is classified, as it is found in an answer that was read before."""
+    try:
+        raw = msgspec.json.decode(value, type=msgspec.Raw)
+    except RecursionError:
+        return True
+    return classify_object(raw).message != ""
+
+
 def test_a_long_message_is_cut() -> None:
     assert len(failure(400, "x" * 100_000).message) == 2000
 

@@ -262,6 +262,9 @@ def test_each_choice_of_several_gets_its_role_once() -> None:
 
 
 def test_choices_without_index_are_the_first() -> None:
+    events, _ = decode([event(chunk('{"index":null,"delta":{}}')), event(chunk(text("a")))])
+    roles = [choices_of(found.frame)[0]["delta"].get("role") for found in events]
+    assert roles == ["assistant", None]
     for index in ("", '"index":null,'):
         data = chunk(f'{{{index}"delta":{{"content":"a"}},"finish_reason":"stop"}}')
         events, decoder = decode([event(data)])
@@ -460,9 +463,10 @@ def test_the_served_model_may_need_escapes() -> None:
 
 
 def test_a_chunk_without_model_gets_none() -> None:
-    for start in ("{", '{"model":null,'):
+    for start in ("{", '{"model":null,', '{ "x" : 1, '):
         data = f'{start}"choices":[{ROLE}]}}'
-        assert read_one(data).frame == event(data)
+        for asked in (streaming(), streaming(include_usage=True)):
+            assert read_one(data, asked).frame == event(data)
 
 
 def test_signals_are_no_events() -> None:

@@ -1,0 +1,68 @@
+"""From a route to a line of contenders: who may serve this request, tier by tier, best first.
+
+The policy orders what is known of every candidate at this moment; what a request wishes goes before. Requests
+whose prompts begin alike go to the same place where that is cheaper, because a provider that has read the
+beginning before charges less for it.
+"""
+
+from collections.abc import Iterator
+from random import Random
+from typing import Final
+
+from adapters.dialect import Call
+from router.catalog.routes import Route
+from router.catalog.wishes import Wish
+from router.exchange.hedge import Contender
+from router.exchange.live import Form, LiveEndpoint, LiveEndpoints
+from router.exchange.plan import Preference, Sort, Tier
+from router.exchange.policy import order
+from router.exchange.sticky import fingerprint
+
+# Providers cache from about 1,024 tokens on; a shorter beginning says too little about the rest.
+PREFIX_BYTES: Final = 4096
+
+_SORTS: Final = {"price": Sort.PRICE, "latency": Sort.LATENCY, "throughput": Sort.THROUGHPUT}
+
+
+def contenders(
+    route: Route, call: Call, wish: Wish, *, live: LiveEndpoints, rng: Random, now: float
+) -> list[list[Contender]]:
+    """Return the tiers of a race. `now` is monotonic seconds."""
+    form: Form = "stream" if call.stream else "whole"
+    views = [
+        live.of(candidate).view(form, tier=level, now=now)
+        for level, tier in enumerate(route.tiers)
+        for candidate in tier
+    ]
+    preference = Preference(
+        sort=_SORTS[wish.sort] if wish.sort is not None else Sort.LOAD,
+        prefix=_prefix(route, call),
+        may_probe=len(views) > 1,
+    )
+    plan = order(views, rng=rng, preference=preference)
+    return [
+        [Contender(one, form) for one in _line(tier, first_only=wish.first_provider_only)]
+        for tier in plan.tiers
+    ]
+
+
+def _line(tier: Tier[LiveEndpoint], *, first_only: bool) -> list[LiveEndpoint]:
+    """Return a tier's members: usable ones, then those that only a race's end or patience brings in."""
+    line = [*tier.usable, *_delayed(tier)]
+    if not first_only:
+        return line
+    return [one for one in line if one.endpoint.provider == line[0].endpoint.provider]
+
+
+def _delayed(tier: Tier[LiveEndpoint]) -> Iterator[LiveEndpoint]:
+    for later in (*tier.last_resorts, *tier.parked, *tier.dead):
+        yield later.candidate
+
+
+def _prefix(route: Route, call: Call) -> int | None:
+    """Return the fingerprint of the prompt's beginning, where going to the same place may save money."""
+    if len(route.candidates) < 2 or not any(one.cached_reads for one in route.candidates):
+        return None
+    messages = call.fields.get("messages")
+    beginning = bytes(messages)[:PREFIX_BYTES] if messages is not None else b""
+    return fingerprint(beginning) if len(beginning) == PREFIX_BYTES else None

@@ -1,0 +1,271 @@
+"""What a race does next: a pure decider, asked again whenever something happened or a moment came.
+
+The director knows the tiers of candidates in the policy's order, what runs, and what failed how. It answers
+with one of three things: start this candidate, wait until then, or the race is lost. The nursery that carries
+this out (`hedge`) knows none of the rules.
+
+The rules, in the order in which they are tried when nothing runs: the next usable candidate of the tier; the
+same one again where the failure table allows it and the tier has no other; a parked one whose time comes
+within the tier's patience; the next tier; what is ejected, as a last resort. While an attempt runs, a second
+one starts when the first has outlasted its hedge delay (another candidate of the same tier), or has not
+begun to answer for so long that the next tier should be asked as well.
+
+Every attempt but the first is paid from one budget, so added load is bounded whatever the rules say.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Final, Generic, Protocol, TypeVar
+
+import msgspec
+
+from router.errors import GatewayError
+from router.exchange.availability import Availability, Standing
+from router.exchange.backoff import backoff
+from router.exchange.reaction import NextCandidate, SameKey, reaction_to
+
+_NEVER: Final = float("inf")
+
+
+class Asked(Protocol):
+    """What the director needs to know of a candidate."""
+
+    def availability(self, now: float) -> Availability:
+        """Return whether it may be asked, and if not, when."""
+
+    def hedge_after(self, now: float) -> float | None:
+        """Return the seconds after which an attempt of it is worth a hedge; `None`: not known."""
+
+
+C = TypeVar("C", bound=Asked)
+
+
+class RaceLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """How far one race may go. Durations in seconds.
+
+    `patience`: how long a tier may wait for a parked or failed candidate. `slow`: after so long without a
+    first token, the next tier is asked as well.
+    """
+
+    patience: float = 3.0
+    slow: float = 10.0
+    max_attempts: int = 6
+    hedge: bool = True
+
+
+class Start(msgspec.Struct, Generic[C], frozen=True):
+    """Start an attempt. `hedge`: another one is running."""
+
+    candidate: C
+    hedge: bool
+
+
+class Wait(msgspec.Struct, frozen=True):
+    """Ask again at `until`, or when an attempt has ended."""
+
+    until: float
+
+
+class Lost(msgspec.Struct, frozen=True):
+    """Nobody is left to ask. `fatal`: the failure that ended the race by itself, if one did."""
+
+    fatal: GatewayError | None = None
+
+
+class _Running(msgspec.Struct, Generic[C]):
+    candidate: C
+    level: int
+    hedge_at: float
+    slow_at: float
+
+
+class _Again(msgspec.Struct, Generic[C], frozen=True):
+    """A candidate that may be asked a second time, at `at`."""
+
+    candidate: C
+    at: float
+
+
+class Director(Generic[C]):
+    """Decides one race. Synchronous; `now` is monotonic and never goes back.
+
+    `tiers`: the candidates of each tier, best first. `may_spend(now)`: whether the budget grants one more
+    attempt (asked only for attempts beyond the first, and granted ones are used at once).
+    """
+
+    def __init__(
+        self,
+        tiers: Sequence[Sequence[C]],
+        *,
+        limits: RaceLimits,
+        may_spend: Callable[[float], bool],
+        rng: Random,
+        now: float,
+    ) -> None:
+        self._tiers = [list(tier) for tier in tiers]
+        self._untried = [deque(tier) for tier in tiers]
+        self._limits = limits
+        self._may_spend = may_spend
+        self._rng = rng
+        self._level = 0
+        self._tier_since = now
+        self._running: dict[int, _Running[C]] = {}
+        self._again: list[_Again[C]] = []
+        self._quickly_retried = False
+        self._hedged = False
+        self._fatal: GatewayError | None = None
+        self.attempts = 0
+        self.failures: list[tuple[C, GatewayError]] = []
+
+    def next(self, now: float) -> Start[C] | Wait | Lost:
+        """Return what to do now. A `Start` must be carried out, and its end reported."""
+        if self._fatal is not None:
+            return Lost(self._fatal)
+        if self._running:
+            return self._beside_running(now)
+        return self._from_nothing(now)
+
+    def started(self, attempt: int, candidate: C, now: float) -> None:
+        """Note that an attempt has begun; `attempt` is any number that tells it from the others."""
+        self.attempts += 1
+        delay = candidate.hedge_after(now) if self._limits.hedge else None
+        self._running[attempt] = _Running(
+            candidate,
+            self._level,
+            hedge_at=now + delay if delay is not None else _NEVER,
+            slow_at=now + self._limits.slow,
+        )
+
+    def failed(
+        self, attempt: int, error: GatewayError, *, now: float, retry_after: float | None
+    ) -> None:
+        """Note that an attempt has failed; `retry_after` is what the provider said, in seconds."""
+        candidate = self._running.pop(attempt).candidate
+        self.failures.append((candidate, error))
+        reaction = reaction_to(error, retry_after=retry_after)
+        if reaction.next_candidate is not NextCandidate.AT_ONCE:
+            self._fatal = error
+            return
+        match reaction.same_key:
+            case SameKey.AFTER_RETRY_AFTER | SameKey.AFTER_BACKOFF:
+                at = candidate.availability(now).until
+                self._again.append(_Again(candidate, max(at, now)))
+            case SameKey.ONCE_IF_ALONE if not self._quickly_retried and self._is_alone(now):
+                self._quickly_retried = True
+                wait = max(backoff(0, self._rng), retry_after or 0.0)
+                self._again.append(_Again(candidate, now + wait))
+            case _:
+                pass
+
+    def soonest(self, now: float) -> float | None:
+        """Return when the first of all candidates may be asked again; `None` if that is now or unknown."""
+        times = [
+            availability.until
+            for tier in self._tiers
+            for availability in (candidate.availability(now) for candidate in tier)
+            if availability.standing > Standing.PROBE and availability.until > now
+        ]
+        return min(times, default=None)
+
+    # --- while nothing runs ---------------------------------------------------------------------
+
+    def _from_nothing(self, now: float) -> Start[C] | Wait | Lost:
+        while self._level < len(self._tiers):
+            action = self._in_tier(now)
+            if action is not None:
+                return action
+            self._level += 1
+            self._tier_since = now
+            self._again.clear()
+        candidate = self._last_resort(now)
+        return self._start(candidate, now) if candidate is not None else Lost()
+
+    def _in_tier(self, now: float) -> Start[C] | Wait | Lost | None:
+        candidate = self._usable(self._level, now)
+        if candidate is not None:
+            return self._start(candidate, now)
+        soonest = min(self._opening(now), key=lambda again: again.at, default=None)
+        if soonest is None or soonest.at > self._tier_since + self._limits.patience:
+            return None
+        if soonest.at > now:
+            return Wait(soonest.at)
+        self._again = [again for again in self._again if again is not soonest]
+        return self._start(soonest.candidate, now)
+
+    def _opening(self, now: float) -> list[_Again[C]]:
+        """Return who may be asked again in this tier, or for the first time later, and when."""
+        parked = [
+            _Again(candidate, availability.until)
+            for candidate in self._untried[self._level]
+            if (availability := candidate.availability(now)).standing is Standing.PARKED
+        ]
+        return self._again + parked
+
+    def _usable(self, level: int, now: float) -> C | None:
+        """Return the best untried candidate of a tier that may be asked now."""
+        for candidate in self._untried[level]:
+            if candidate.availability(now).standing <= Standing.PROBE:
+                return candidate
+        return None
+
+    def _last_resort(self, now: float) -> C | None:
+        for untried in self._untried:
+            for candidate in untried:
+                if candidate.availability(now).standing <= Standing.EJECTED:
+                    return candidate
+        return None
+
+    def _start(self, candidate: C, now: float) -> Start[C] | Lost:
+        if not self._is_granted(now):
+            return Lost()
+        self._take(candidate)
+        return Start(candidate, hedge=False)
+
+    def _take(self, candidate: C) -> None:
+        for untried in self._untried:
+            if candidate in untried:
+                untried.remove(candidate)
+
+    def _is_granted(self, now: float) -> bool:
+        if self.attempts == 0:
+            return True
+        return self.attempts < self._limits.max_attempts and self._may_spend(now)
+
+    # --- beside a running attempt ---------------------------------------------------------------
+
+    def _beside_running(self, now: float) -> Start[C] | Wait:
+        wake = _NEVER
+        for running in self._running.values():
+            if not self._hedged and running.hedge_at <= now:
+                self._hedged = True  # one hedge a race: two would be three times the load
+                if (hedge := self._second(running.level, now)) is not None:
+                    return hedge
+            if running.slow_at <= now:
+                running.slow_at = _NEVER
+                if (other := self._below(running.level, now)) is not None:
+                    return other
+            wake = min(wake, running.slow_at, _NEVER if self._hedged else running.hedge_at)
+        return Wait(wake)
+
+    def _second(self, level: int, now: float) -> Start[C] | None:
+        candidate = self._usable(level, now)
+        if candidate is None or not self._is_granted(now):
+            return None
+        self._take(candidate)
+        return Start(candidate, hedge=True)
+
+    def _below(self, level: int, now: float) -> Start[C] | None:
+        """Ask who is next, here or further down, because the running attempt is slow."""
+        for lower in range(level, len(self._tiers)):
+            start = self._second(lower, now)
+            if start is not None:
+                self._level = max(self._level, lower)
+                return start
+        return None
+
+    def _is_alone(self, now: float) -> bool:
+        """Whether the candidate that has just failed leaves nobody else to ask in its tier."""
+        if self._running or self._level >= len(self._tiers):  # a last resort gets no second chance
+            return False
+        return self._usable(self._level, now) is None

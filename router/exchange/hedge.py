@@ -1,0 +1,117 @@
+"""The hedge nursery: attempts race, the first success wins, and nobody is left running.
+
+The shape is that of happy eyeballs in trio's TCP connect: one nursery, one loop, an ownership set of one. The
+loop asks the director what to do and carries it out; an attempt that ends wakes it. A failure only hastens
+the next start. The winner leaves the nursery as a value; the losers are cancelled by its exit, each closing
+its own connection synchronously, and a success that comes too late is thrown away.
+
+The nursery is closed before the first byte goes to the client.
+"""
+
+from collections.abc import Awaitable, Callable
+from random import Random
+from typing import Generic, TypeVar
+
+import msgspec
+import trio
+
+from router.errors import GatewayError
+from router.exchange.availability import Availability
+from router.exchange.director import Director, Lost, Start, Wait
+from router.exchange.live import Form, LiveEndpoint, Run
+
+T = TypeVar("T")
+
+
+class Contender(msgspec.Struct, frozen=True, eq=False):
+    """A live endpoint as it competes for one form of answer."""
+
+    live: LiveEndpoint
+    form: Form
+
+    def availability(self, now: float) -> Availability:
+        """Return whether it may be asked now."""
+        return self.live.availability(now)
+
+    def hedge_after(self, now: float) -> float | None:
+        """Return after how many seconds an attempt is worth a hedge; `None` while too little is known."""
+        return self.live.picture.timing[self.form].delay.after(now)
+
+
+class Won(msgspec.Struct, Generic[T], frozen=True):
+    """The first success: what it brought, the run that brought it, and whether it was a hedge."""
+
+    value: T
+    run: Run
+    hedge: bool
+
+
+class Race(Generic[T]):
+    """One race for one answer.
+
+    `attempt(contender)` tries to get the answer, raising `GatewayError`; `discard(value)` lets go of one that
+    came too late, synchronously.
+    """
+
+    def __init__(
+        self,
+        director: Director[Contender],
+        *,
+        attempt: Callable[[Contender], Awaitable[T]],
+        discard: Callable[[T], None],
+        rng: Random,
+    ) -> None:
+        self._director = director
+        self._attempt = attempt
+        self._discard = discard
+        self._rng = rng
+        self._news = trio.Event()
+        self._won: Won[T] | None = None
+        self._numbers = 0
+
+    async def run(self) -> Won[T] | Lost:
+        """Race to the end. Cancellation ends every attempt at once; each is entered as given up."""
+        outcome: Won[T] | Lost | None = None
+        async with trio.open_nursery() as nursery:
+            while outcome is None:
+                action = self._director.next(trio.current_time())
+                if isinstance(action, Start):
+                    nursery.start_soon(self._run, *self._begin(action))
+                elif isinstance(action, Wait):
+                    with trio.move_on_at(action.until):
+                        await self._news.wait()
+                    self._news = trio.Event()
+                else:
+                    outcome = action
+                outcome = self._won or outcome
+            nursery.cancel_scope.cancel()
+        return outcome
+
+    def _begin(self, start: Start[Contender]) -> tuple[int, Start[Contender], Run]:
+        """Enter an attempt before its task runs, so that whatever comes finds it entered."""
+        now = trio.current_time()
+        self._numbers += 1
+        self._director.started(self._numbers, start.candidate, now)
+        return self._numbers, start, Run(start.candidate.live, start.candidate.form, now)
+
+    async def _run(self, number: int, start: Start[Contender], run: Run) -> None:
+        try:
+            value = await self._attempt(start.candidate)
+        except GatewayError as error:
+            now = trio.current_time()
+            run.failed(error, now=now, rng=self._rng)
+            self._director.failed(number, error, now=now, retry_after=error.told_retry_after)
+        except BaseException:
+            run.abandoned(trio.current_time())
+            raise
+        else:
+            self._take(value, start, run)
+        self._news.set()
+
+    def _take(self, value: T, start: Start[Contender], run: Run) -> None:
+        if self._won is not None:
+            run.abandoned(trio.current_time())
+            self._discard(value)
+            return
+        run.committed(trio.current_time())
+        self._won = Won(value, run, start.hedge)

@@ -1,0 +1,178 @@
+"""The live picture of every candidate: what the policy and the race see of it.
+
+A `LiveEndpoint` joins what is fixed (`Endpoint`) with what is learned: its health and its key's, its expected
+time to first token, its hedge delay, how many requests it has in flight. It lives as long as the process, and
+so does what it knows. A `Run` is one attempt in that picture: begun once, ended by exactly one outcome.
+"""
+
+from random import Random
+from typing import Final, Literal
+
+import msgspec
+
+from router.catalog.candidate import Candidate
+from router.errors import GatewayError
+from router.exchange.availability import Availability, joined
+from router.exchange.endpoint import Endpoint, make_endpoint
+from router.exchange.endpoint_health import EndpointHealth
+from router.exchange.ewma import PeakEwma
+from router.exchange.hedge_delay import HedgeDelay
+from router.exchange.key_health import KeyHealth
+from router.exchange.plan import CandidateView
+from router.exchange.reaction import Mark, reaction_to
+from router.exchange.sticky import fingerprint
+
+# A stream answers with its first token, a whole answer with its last: their times have nothing in common.
+Form = Literal["stream", "whole"]
+
+# What a failure counts in the expected latency, in seconds: or who refuses fast would look fast.
+PENALTY_SECONDS: Final = 5.0
+LATENCY_MEMORY_SECONDS: Final = 10.0
+UNKNOWN_LATENCY_SECONDS: Final = 0.5
+
+
+class HedgeSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Hedge after this quantile of the time to first token, at least after `minimum` seconds."""
+
+    quantile: float = 0.95
+    minimum: float = 0.05
+
+
+class Timing:
+    """What is known of the time to first token, for one form of answer."""
+
+    def __init__(self, hedging: HedgeSettings) -> None:
+        self.expected = PeakEwma(tau=LATENCY_MEMORY_SECONDS, initial=UNKNOWN_LATENCY_SECONDS)
+        self.delay = HedgeDelay(quantile=hedging.quantile, minimum=hedging.minimum)
+
+
+class Picture:
+    """What is learned of one model at one provider behind one key, however it is asked."""
+
+    def __init__(self, key: KeyHealth, hedging: HedgeSettings) -> None:
+        self.health = EndpointHealth()
+        self.key = key
+        self.in_flight = 0
+        self.timing: dict[Form, Timing] = {"stream": Timing(hedging), "whole": Timing(hedging)}
+
+
+class LiveEndpoint:
+    """One candidate as it is now. Compared by identity; candidates that differ in limits share a picture."""
+
+    def __init__(self, endpoint: Endpoint, picture: Picture) -> None:
+        self.endpoint = endpoint
+        self.picture = picture
+        name = f"{endpoint.origin} {endpoint.target.upstream_model}"
+        self._place = fingerprint(name.encode())
+
+    def availability(self, now: float) -> Availability:
+        """Return whether it may be asked: the worse of what endpoint and key say."""
+        return joined(self.picture.health.availability(now), self.picture.key.availability(now))
+
+    def view(self, form: Form, *, tier: int, now: float) -> CandidateView["LiveEndpoint"]:
+        """Return its picture for the policy."""
+        return CandidateView(
+            candidate=self,
+            tier=tier,
+            availability=self.availability(now),
+            weight=self.endpoint.weight,
+            latency=self.picture.timing[form].expected.read(now),
+            in_flight=self.picture.in_flight,
+            price=self.endpoint.price,
+            place=self._place,
+        )
+
+
+class Run:
+    """One attempt at one endpoint, in its live picture. Begun by its making, ended by exactly one outcome.
+
+    Synchronous, so that cancellation cannot come between an outcome and its entry.
+    """
+
+    def __init__(self, live: LiveEndpoint, form: Form, now: float) -> None:
+        self.live = live
+        self._picture = live.picture
+        self._timing = live.picture.timing[form]
+        self._started = now
+        self._trial = live.picture.health.begin(now)
+        self._key_trial = live.picture.key.begin(now)
+        self._committed = False
+        self._ended = False
+        live.picture.in_flight += 1
+
+    def committed(self, now: float) -> None:
+        """Note that the answer has begun: the first token of a stream, or a whole answer."""
+        self._committed = True
+        seconds = now - self._started
+        self._timing.expected.observe(seconds, now)
+        self._timing.delay.observe(seconds, now)
+        self._picture.health.committed(self._trial, now)
+        self._picture.key.committed(self._key_trial)
+
+    def completed(self, now: float) -> None:
+        """Note that the answer came to its end."""
+        if self._end():
+            self._picture.health.succeeded(self._trial, now)
+            self._picture.key.succeeded(self._key_trial)
+
+    def failed(self, error: GatewayError, *, now: float, rng: Random) -> None:
+        """Note a failure, and what it is held against."""
+        if not self._end():
+            return
+        told = error.told_retry_after
+        mark = reaction_to(error, retry_after=told).mark
+        if mark is Mark.PENALISE:
+            self._timing.expected.observe(max(PENALTY_SECONDS, now - self._started), now)
+        self._picture.health.failed(self._trial, mark, now=now, rng=rng, retry_after=told)
+        self._picture.key.failed(self._key_trial, mark, now=now, rng=rng, retry_after=told)
+
+    def abandoned(self, now: float) -> None:
+        """Note that it was given up (it lost, or the client left): all it tells is how long it ran."""
+        if not self._end():
+            return
+        if not self._committed:
+            self._timing.delay.observe_lower_bound(now - self._started, now)
+        self._picture.health.abandoned(self._trial, now)
+        self._picture.key.abandoned(self._key_trial, now)
+
+    def _end(self) -> bool:
+        """Return whether this is the first outcome."""
+        first = not self._ended
+        if first:
+            self._ended = True
+            self._picture.in_flight -= 1
+        return first
+
+
+class LiveEndpoints:
+    """All candidates that were ever looked at. Candidates behind one key share that key's health."""
+
+    def __init__(self, user_agent: str, hedging: HedgeSettings) -> None:
+        self._user_agent = user_agent
+        self._hedging = hedging
+        self._made: dict[Candidate, LiveEndpoint] = {}
+        self._pictures: dict[object, Picture] = {}
+        self._keys: dict[object, KeyHealth] = {}
+
+    def of(self, candidate: Candidate) -> LiveEndpoint:
+        """Return the live picture of a candidate, made at its first use."""
+        live = self._made.get(candidate)
+        if live is None:
+            picture = self._picture_of(candidate)
+            live = LiveEndpoint(make_endpoint(candidate, self._user_agent), picture)
+            self._made[candidate] = live
+        return live
+
+    @property
+    def in_flight(self) -> int:
+        """Attempts that have begun and have no outcome yet, for the leak check."""
+        return sum(picture.in_flight for picture in self._pictures.values())
+
+    def _picture_of(self, candidate: Candidate) -> Picture:
+        picture = self._pictures.get(candidate.identity)
+        if picture is None:
+            account = (candidate.provider, candidate.base_url, candidate.key)
+            key = self._keys.setdefault(account, KeyHealth())
+            picture = Picture(key, self._hedging)
+            self._pictures[candidate.identity] = picture
+        return picture

@@ -1,0 +1,130 @@
+"""Racing: from a route to a winner, with what all races of a process share.
+
+They share the live picture of every candidate, one budget for all extra attempts, and one source of chance. A
+contest is one request's race; where its prompt turns out too long for everybody, and the operator has named
+models with a larger context, a second leg asks those.
+"""
+
+from collections.abc import Awaitable, Callable
+from random import Random
+from typing import Generic, TypeVar
+
+import msgspec
+import trio
+
+from adapters.dialect import Call
+from router.catalog.routes import Route
+from router.catalog.wishes import Wish
+from router.errors import ContextLengthExceeded, GatewayError, UpstreamExhausted
+from router.exchange.budget import AttemptBudget
+from router.exchange.choice import contenders
+from router.exchange.director import Director, Lost, RaceLimits
+from router.exchange.hedge import Contender, Race, Won
+from router.exchange.live import LiveEndpoints, Run
+
+T = TypeVar("T")
+
+
+class Racing:
+    """What every race of this process is run with."""
+
+    def __init__(
+        self, *, live: LiveEndpoints, budget: AttemptBudget, limits: RaceLimits, rng: Random
+    ) -> None:
+        self._live = live
+        self._budget = budget
+        self._limits = limits
+        self._rng = rng
+
+    def race(
+        self,
+        route: Route,
+        call: Call,
+        wish: Wish,
+        attempt: Callable[[Contender], Awaitable[T]],
+        discard: Callable[[T], None],
+    ) -> "Contest[T]":
+        """Return the contest of one client request, ready to run. Its request pays into the budget now."""
+        self._budget.deposit(trio.current_time())
+
+        def director_of(leg: Route) -> Director[Contender]:
+            return self._director(leg, call, wish)
+
+        def race_of(director: Director[Contender]) -> Race[T]:
+            return Race(director, attempt=attempt, discard=discard, rng=self._rng)
+
+        return Contest(route, director_of, race_of)
+
+    def failed(self, run: Run, error: GatewayError) -> None:
+        """Enter the failure of a winner that broke later."""
+        run.failed(error, now=trio.current_time(), rng=self._rng)
+
+    def _director(self, route: Route, call: Call, wish: Wish) -> Director[Contender]:
+        now = trio.current_time()
+        hedge = self._limits.hedge if route.hedge is None else route.hedge
+        return Director(
+            contenders(route, call, wish, live=self._live, rng=self._rng, now=now),
+            limits=msgspec.structs.replace(self._limits, hedge=hedge),
+            may_spend=self._budget.try_spend,
+            rng=self._rng,
+            now=now,
+        )
+
+
+class Contest(Generic[T]):
+    """One request's race. `attempts` counts those begun so far."""
+
+    def __init__(
+        self,
+        route: Route,
+        director_of: Callable[[Route], Director[Contender]],
+        race_of: Callable[[Director[Contender]], Race[T]],
+    ) -> None:
+        self._route = route
+        self._director_of = director_of
+        self._race_of = race_of
+        self._directors: list[Director[Contender]] = []
+
+    @property
+    def attempts(self) -> int:
+        """Attempts begun so far."""
+        return sum(director.attempts for director in self._directors)
+
+    async def run(self) -> Won[T]:
+        """Run to the end. Raises `GatewayError`; cancellation ends every attempt at once."""
+        outcome = await self._leg(self._route)
+        larger = _larger(self._route)
+        if _is_too_long(outcome) and larger is not None:
+            outcome = await self._leg(larger)
+        if isinstance(outcome, Won):
+            return outcome
+        raise outcome.fatal or _exhausted(self._directors[-1], trio.current_time())
+
+    async def _leg(self, route: Route) -> Won[T] | Lost:
+        director = self._director_of(route)
+        self._directors.append(director)
+        return await self._race_of(director).run()
+
+
+def _is_too_long(outcome: Won[T] | Lost) -> bool:
+    return isinstance(outcome, Lost) and isinstance(outcome.fatal, ContextLengthExceeded)
+
+
+def _larger(route: Route) -> Route | None:
+    """Return the route for a prompt that was too long, if the operator arranged one."""
+    if not route.larger_context:
+        return None
+    return msgspec.structs.replace(route, tiers=(route.larger_context,), larger_context=())
+
+
+def _exhausted(director: Director[Contender], now: float) -> GatewayError:
+    """Return the error for a race that nobody won: the failure itself if there was but one."""
+    soonest = director.soonest(now)
+    wait = soonest - now if soonest is not None else None
+    errors = [error for _, error in director.failures]
+    if len(errors) == 1:
+        return errors[0]
+    reasons = dict.fromkeys(error.message for error in errors)
+    if not reasons:
+        return UpstreamExhausted("No provider of this model can be asked now.", retry_after=wait)
+    return UpstreamExhausted(" ".join(reasons), retry_after=wait)

@@ -1,0 +1,44 @@
+"""The power of two choices, repeated to give a whole order.
+
+Draw two at random, take the one with less load (Mitzenmacher, "The Power of Two Choices in Randomized Load
+Balancing", 2001). Always taking the best would send every worker's every request to the same endpoint until
+the next measurement; the better of two random ones balances nearly as well and never stampedes.
+
+Retries and hedges need a second and a third choice. So all candidates are drawn, one after the other, each
+in proportion to its weight; the one in hand is compared with the next, the better goes out and the other
+stays in hand. The worst of all sinks to the end.
+
+Weight counts twice. It brings a candidate to the front, and a lighter one that would overtake a heavier has
+to be better by as much as it is lighter. Otherwise two candidates, which always meet, would share evenly
+whatever their weights.
+"""
+
+from collections.abc import Sequence
+from random import Random
+from typing import TypeVar
+
+from router.exchange.plan import CandidateView
+
+C = TypeVar("C")
+
+
+def drawn(views: Sequence[CandidateView[C]], rng: Random) -> list[CandidateView[C]]:
+    """Order by repeated choice of two.
+
+    Sorting by exponential variates with the weights as rates is drawing one after the other in
+    proportion to weight (Efraimidis and Spirakis, "Weighted random sampling with a reservoir", 2006).
+    """
+    line = iter(sorted(views, key=lambda view: rng.expovariate(view.weight)))
+    in_hand = next(line, None)
+    if in_hand is None:
+        return []
+    chosen: list[CandidateView[C]] = []
+    for other in line:
+        handicap = max(1.0, in_hand.weight / other.weight)
+        if other.cost * handicap < in_hand.cost:
+            chosen.append(other)
+        else:
+            chosen.append(in_hand)
+            in_hand = other
+    chosen.append(in_hand)
+    return chosen
