@@ -205,17 +205,18 @@ async def serve_gateway(
     """
     tracer = tracer_from_environment(environ, version=VERSION)
     listeners = await open_listeners(config.server.bind)
-    store = await trio.to_thread.run_sync(KeyStore.open, store_path(config))
     try:
-        gateway = Gateway(config, log=log, dial=dial, tracer=tracer)
-        gateway.ring.replace((await trio.to_thread.run_sync(store.load))[1])
-        await _serve_until_stopped(gateway, store, listeners, stop=stop, on_listening=on_listening)
+        with await trio.to_thread.run_sync(KeyStore.open, store_path(config)) as store:
+            gateway = Gateway(config, log=log, dial=dial, tracer=tracer)
+            gateway.ring.replace((await trio.to_thread.run_sync(store.load))[1])
+            await _serve_until_stopped(
+                gateway, store, listeners, stop=stop, on_listening=on_listening
+            )
     finally:
         with trio.CancelScope(shield=True, deadline=trio.current_time() + 5):
             for listener in listeners:
                 await listener.aclose()
             await trio.to_thread.run_sync(tracer.shutdown, abandon_on_cancel=True)
-            store.close()
 
 
 async def _serve_until_stopped(

@@ -5,6 +5,7 @@ while one that takes nothing for `seconds` is dropped. The deadline lies inside 
 shield cannot keep it out. Pieces are small enough that the progress of a slow reader counts.
 """
 
+import os
 import socket
 import struct
 from typing import Final
@@ -25,6 +26,16 @@ class WriteDeadlineStream(trio.abc.HalfCloseableStream):
         self._stream = stream
         self._seconds = seconds
         self.socket = stream.socket
+
+    def write_now(self, data: bytes | bytearray | memoryview) -> int:
+        """Hand over as much as the socket takes at once, without waiting; return how many bytes that is.
+
+        Most events fit. A broken connection takes nothing here; `send_all` then says so.
+        """
+        try:
+            return os.write(self.socket.fileno(), data)
+        except OSError:  # it would block, or it is broken or closed
+            return 0
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Send all, piece by piece. Cancellation leaves an unknown part sent, as for any stream."""

@@ -15,7 +15,7 @@ from typing import Any
 import trio
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config as HypercornConfig
-from hypercorn.events import Event, Updated
+from hypercorn.events import Event, RawData, Updated
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ASGIFramework, ConnectionState
@@ -80,18 +80,23 @@ class Server:
             )
         self.connections += 1
         try:
-            await _Connection(self._app, self._hypercorn, self._context, state, served).run()
+            connection = _Connection(self._app, self._hypercorn, self._context, state, served)
+            connection.plain = stream if self._ssl_context is None else None
+            await connection.run()
         finally:
             self.connections -= 1
             stream.abort()
 
 
 class _Connection(TCPServer):
-    """hypercorn's connection, which ends as soon as its client has gone and its request is over.
+    """hypercorn's connection, with two changes.
 
-    By itself it would wait out the idle time first, holding the socket of a client that left long ago.
+    It ends as soon as its client has gone and its request is over; by itself it would wait out the idle
+    time first, holding the socket of a client that left long ago. And what the socket takes at once is
+    written at once: a lock, a shield and a deadline are for those who wait.
     """
 
+    plain: WriteDeadlineStream | None = None  # the stream, where no TLS lies between
     _client_gone = False
 
     async def _read_data(self) -> None:
@@ -101,8 +106,19 @@ class _Connection(TCPServer):
 
     async def protocol_send(self, event: Event) -> None:
         """Carry out what the protocol wants, but for waiting on a client that has gone."""
+        if isinstance(event, RawData) and self.plain is not None:
+            event = self._written(event, self.plain)
+            if not event.data:
+                return
         if not (self._client_gone and isinstance(event, Updated) and event.idle):
             await super().protocol_send(event)
+
+    def _written(self, event: RawData, stream: WriteDeadlineStream) -> RawData:
+        """Write what can be written at once, unless somebody waits to write; return the rest."""
+        if self.send_lock.locked():
+            return event
+        taken = stream.write_now(event.data)
+        return RawData(event.data[taken:]) if taken else event
 
 
 class _Started:
