@@ -210,6 +210,9 @@ def config_check(config_path: Path | None, as_json: bool) -> None:  # noqa: FBT0
         "providers": sorted(config.providers),
         "models": len(catalog.listing()),
         "unresolved_aliases": list(catalog.unresolved_aliases()),
+        "missing_models": [
+            {"entry": entry, "model": model} for entry, model in catalog.missing_models()
+        ],
     }
     if as_json:
         _write_json(facts)
@@ -220,6 +223,8 @@ def config_check(config_path: Path | None, as_json: bool) -> None:  # noqa: FBT0
     )
     for alias in catalog.unresolved_aliases():
         click.echo(f"The alias '{alias}' leads to no known model at present.", err=True)
+    for entry, model in catalog.missing_models():
+        click.echo(f"The entry '{entry}' names '{model}', which is not known at present.", err=True)
 
 
 async def _serve(config: Config, secret: str | None) -> None:

@@ -250,6 +250,7 @@ def test_a_good_configuration_is_said_to_be_good(syze: Command) -> None:
     assert facts["providers"] == ["mine", "openai"]
     assert facts["models"] > 2
     assert facts["unresolved_aliases"] == []
+    assert facts["missing_models"] == []
 
 
 def test_an_alias_that_leads_nowhere_is_told(syze: Command) -> None:
@@ -361,3 +362,13 @@ def test_a_gateway_whose_store_cannot_be_read_is_exit_code_1(syze: Command) -> N
     result = syze.run("serve")
     assert result.exit_code == 1
     assert "keys.db" in result.stderr
+
+
+def test_a_fallback_that_leads_nowhere_is_told(syze: Command) -> None:
+    syze.write(CONFIG + '[models."openai/gpt-4o"]\nfallbacks = ["mine/none"]\n')
+    result = syze.run("config", "check")
+    assert result.exit_code == 0
+    assert "'mine/none'" in result.stderr
+    assert syze.json("config", "check")["missing_models"] == [
+        {"entry": "openai/gpt-4o", "model": "mine/none"}
+    ]
