@@ -10,6 +10,8 @@ Body bytes are read only when asked for, at most 64 KiB at a time, so an origin 
 than the caller reads is held back by TCP.
 """
 
+import contextlib
+import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 
@@ -37,6 +39,7 @@ class HttpConnection:
     def __init__(self, stream: trio.abc.Stream, origin: Origin) -> None:
         self.origin = origin
         self._stream = stream
+        self._socket = stream.socket if isinstance(stream, trio.SocketStream) else None
         self._http = Http1Client(origin)
         self._response_started = False
         self._is_writing = False
@@ -148,9 +151,22 @@ class HttpConnection:
 
     async def _read(self) -> bytes | bytearray:
         try:
+            if self._socket is not None:
+                return await _read_when_there(self._socket)
             return await self._stream.receive_some(_READ_BYTES)
-        except trio.BrokenResourceError as error:
+        except (trio.BrokenResourceError, OSError) as error:
             raise UpstreamCut(self.origin, response_started=self._response_started) from error
+
+
+async def _read_when_there(socket: trio.socket.SocketType) -> bytes:
+    """Wait for bytes and read them, empty at the end; cancelled, nothing is lost.
+
+    A stream of tokens is mostly silence. trio's own read tries before it waits, in vain each time.
+    """
+    while True:
+        await trio.lowlevel.wait_readable(socket)
+        with contextlib.suppress(BlockingIOError):  # woken for nothing, which the kernel may do
+            return os.read(socket.fileno(), _READ_BYTES)
 
 
 def _is_refusal(head: ResponseHead) -> bool:
