@@ -17,12 +17,42 @@ Headers = Sequence[tuple[bytes, bytes]]
 Endpoint = Literal["chat", "completions", "embeddings"]
 
 
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """Tokens as the provider counted them. Cached tokens are part of the input, reasoning of the output.
+
+    `estimated`: the provider did not tell all of it, and counting stood in.
+    """
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
+    estimated: bool = False
+
+
+class Beginning(msgspec.Struct, frozen=True, kw_only=True):
+    """What a client has of a streamed answer whose stream broke, so that another model can go on with it.
+
+    `text` is a JSON string: the pieces exactly as they were sent. `output_tokens`: what it took, counted
+    by deltas where the provider told nothing. `usage`: what the provider had told. `members` are the
+    fields which all chunks of one stream share (`id`, `created`, `model`).
+    """
+
+    text: msgspec.Raw
+    output_tokens: int
+    usage: Usage | None
+    members: dict[str, msgspec.Raw]
+
+
 class Call(msgspec.Struct, frozen=True, kw_only=True):
     """One client request: the few fields the gateway reads, and every field's own bytes.
 
     `fields` keeps the JSON of each top-level field as the client wrote it, so that what the gateway
     does not understand passes through untouched. `choices` is how many choices the answer will have in
     all: `n`, for every prompt of a legacy completion.
+
+    `keeps_beginning`: its streams are to remember their text, because a break may be mended.
+    `beginning`: what the client has already; the answer is to go on from there.
     """
 
     endpoint: Endpoint
@@ -32,6 +62,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     include_usage: bool = False
     choices: int = 1
     base64_embeddings: bool = False
+    keeps_beginning: bool = False
+    beginning: Beginning | None = None
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,7 +71,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
     `served_model` is the gateway's own id of the model, which the answer carries.
     `paths` maps each endpoint to the request target (path and query). `headers` hold the credential.
-    `stream_usage` says whether the upstream accepts `stream_options.include_usage`.
+    `stream_usage` says whether the upstream accepts `stream_options.include_usage`. An answer that has
+    begun must be marked as such for it if `marks_prefill`; if `echoes_prefill`, it repeats that beginning.
     """
 
     upstream_model: str
@@ -47,6 +80,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     paths: Mapping[Endpoint, bytes]
     headers: Headers
     stream_usage: bool = True
+    marks_prefill: bool = False
+    echoes_prefill: bool = False
 
 
 class EncodedRequest(msgspec.Struct, frozen=True):
@@ -55,15 +90,6 @@ class EncodedRequest(msgspec.Struct, frozen=True):
     target: bytes
     headers: Headers
     body: bytes
-
-
-class Usage(msgspec.Struct, frozen=True, kw_only=True):
-    """Tokens as the provider counted them. Cached tokens are part of the input, reasoning of the output."""
-
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cached_tokens: int = 0
-    reasoning_tokens: int = 0
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -142,6 +168,10 @@ class StreamDecoder(Protocol):
     @property
     def usage(self) -> Usage | None:
         """The usage told so far, `None` before any was."""
+
+    @property
+    def beginning(self) -> Beginning | None:
+        """What has been handed out so far, `None` where nobody could go on with it."""
 
     @property
     def complete(self) -> bool:

@@ -24,7 +24,8 @@ class KnownProvider(msgspec.Struct, frozen=True, kw_only=True):
     URL, or, with `bare_address`, a host and port in the form Ollama reads. `discover` asks for its
     model list at run time; with `inventory` that list is the whole truth and replaces the built-in
     one. `listed_prefix` is cut from the ids it lists. `makes` are the beginnings (lower case) of
-    the names of the models that this provider itself has made.
+    the names of the models that this provider itself has made. `marks_prefill` and `echoes_prefill`
+    are explained in `adapters.dialect.Target`.
     """
 
     name: str
@@ -39,6 +40,8 @@ class KnownProvider(msgspec.Struct, frozen=True, kw_only=True):
     inventory: bool = False
     listed_prefix: str = ""
     stream_usage: bool = True
+    marks_prefill: bool = False
+    echoes_prefill: bool = False
     makes: tuple[str, ...] = ()
 
 
@@ -81,12 +84,15 @@ _TABLE: Final = (
         key_variables=("MISTRAL_API_KEY",),
         # It refuses the option with a 422 and sends the usage in its last chunk anyway.
         stream_usage=False,
+        marks_prefill=True,
+        echoes_prefill=True,
         makes=("mistral-", "ministral-", "magistral-", "codestral-", "devstral-", "pixtral-"),
     ),
     KnownProvider(
         name="deepseek",
         base_url="https://api.deepseek.com/v1",
         key_variables=("DEEPSEEK_API_KEY",),
+        marks_prefill=True,  # and takes one only below its address for beta features
         makes=("deepseek-",),
     ),
     KnownProvider(

@@ -30,9 +30,12 @@ class Delta(msgspec.Struct):
 
     def has_output(self) -> bool:
         """Whether a client would miss this delta."""
+        return self.content not in EMPTY or self.has_more_than_text()
+
+    def has_more_than_text(self) -> bool:
+        """Whether there is output of another kind than text."""
         return (
-            self.content not in EMPTY
-            or self.tool_calls not in EMPTY
+            self.tool_calls not in EMPTY
             or self.reasoning_content not in EMPTY
             or self.reasoning not in EMPTY
             or self.reasoning_details not in EMPTY
@@ -53,6 +56,15 @@ class Choice(msgspec.Struct):
     def has_output(self) -> bool:
         """Whether a client would miss this choice."""
         return self.text not in EMPTY or (self.delta is not None and self.delta.has_output())
+
+    def is_plain_text(self) -> bool:
+        """Whether this is the only choice of a chat, not yet finished, and says text or nothing."""
+        return (
+            not self.index
+            and not self.is_finished()
+            and self.text in EMPTY
+            and (self.delta is None or not self.delta.has_more_than_text())
+        )
 
     def is_finished(self) -> bool:
         """Whether the choice ends here. Some upstreams write an empty reason until it does."""

@@ -10,12 +10,15 @@ from adapters.openai.foreign import EMPTY
 
 
 class Progress:
-    """Which choices have begun and ended. `awaited`: how many the call asked for."""
+    """Which choices have begun and ended.
 
-    def __init__(self, *, is_chat: bool, awaited: int) -> None:
+    `awaited`: how many the call asked for. `begun`: the first had begun before this stream did.
+    """
+
+    def __init__(self, *, is_chat: bool, awaited: int, begun: bool = False) -> None:
         self._is_chat = is_chat
         self._awaited = awaited
-        self._started: set[int] = set()
+        self._started: set[int] = {0} if begun else set()
         self._finished: set[int] = set()
 
     @property

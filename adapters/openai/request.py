@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from adapters.dialect import BadCall, Call, EncodedRequest, Endpoint, Target
+from adapters.openai.continuation import with_prefill
 from adapters.openai.foreign import NULL, UNREADABLE, check_utf8, starts_with
 
 _TRUE: Final = msgspec.Raw(b"true")
@@ -84,8 +85,15 @@ def decode_call(endpoint: Endpoint, body: bytes) -> Call:
 
 
 def encode_request(call: Call, target: Target) -> EncodedRequest:
-    """Write the call for an upstream: its own model name, usage asked for, all else as it came."""
+    """Write the call for an upstream: its own model name, usage asked for, all else as it came.
+
+    An answer that has begun stands last among the messages.
+    """
     fields = dict(call.fields)
+    if call.beginning is not None:
+        fields["messages"] = with_prefill(
+            fields["messages"], call.beginning.text, marked=target.marks_prefill
+        )
     fields["model"] = msgspec.Raw(_encode(target.upstream_model))
     if call.stream and target.stream_usage:
         fields["stream_options"] = _with_usage(fields.get("stream_options"))

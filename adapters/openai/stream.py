@@ -12,8 +12,19 @@ from typing import Final
 
 import msgspec
 
-from adapters.dialect import Call, EventKind, Failure, FailureKind, StreamEvent, Target, Usage
+from adapters.dialect import (
+    Beginning,
+    Call,
+    EventKind,
+    Failure,
+    FailureKind,
+    StreamEvent,
+    Target,
+    Usage,
+)
+from adapters.openai.beginning import BeginningKeeper
 from adapters.openai.chunk import Choice, Chunk, decode_chunk, decode_shape, with_mended_choices
+from adapters.openai.continuation import Continuation
 from adapters.openai.error import classify_event, classify_object
 from adapters.openai.foreign import ABSENT, FALSY, NULL, UNREADABLE, check_utf8, starts_with
 from adapters.openai.progress import Progress
@@ -39,14 +50,28 @@ class ChunkDecoder:
         self._given_up = False
         self._wants_usage = call.include_usage
         self._model = ModelName(target.served_model)
-        self._progress = Progress(is_chat=call.endpoint == "chat", awaited=call.choices)
+        self._progress = Progress(
+            is_chat=call.endpoint == "chat",
+            awaited=call.choices,
+            begun=call.beginning is not None,
+        )
+        self._keeper = BeginningKeeper(target.served_model) if call.keeps_beginning else None
+        self._continuation: Continuation | None = None
         self._usage: Usage | None = None
+        if call.beginning is not None:
+            self._continuation = Continuation(call.beginning, echoes=target.echoes_prefill)
+            self._usage = call.beginning.usage
         self._owed_usage = b""
 
     @property
     def usage(self) -> Usage | None:
         """The usage told so far, `None` before any was."""
         return self._usage
+
+    @property
+    def beginning(self) -> Beginning | None:
+        """What has been handed out so far, `None` where nobody could go on with it."""
+        return self._keeper.beginning(self._usage) if self._keeper is not None else None
 
     @property
     def complete(self) -> bool:
@@ -124,15 +149,24 @@ class ChunkDecoder:
         data = self._without_usage(data, chunk.usage)
         if any(mends):
             data = with_mended_choices(data, mends)
+        if self._keeper is not None:
+            self._keeper.note(data, choices)
+        if self._continuation is not None:
+            data = self._continuation.rewrite(data, choices)
+        if not data:
+            return StreamEvent(EventKind.START)
         return StreamEvent(_kind_of(choices), encode_event(ServerSentEvent(data, event.name)))
 
     def _note_usage(self, data: bytes, chunk: Chunk) -> None:
         usage = read_usage(chunk.usage)
         if usage is None:
             return
+        data = self._model.replace(data, chunk.model) if self._wants_usage else b""
+        if self._continuation is not None:
+            usage = self._continuation.whole_usage(usage)
+            data = self._continuation.with_usage(data, chunk.usage, usage) if data else b""
         self._usage = usage
-        if self._wants_usage:
-            self._owed_usage = self._model.replace(data, chunk.model)
+        self._owed_usage = data
 
     def _without_usage(self, data: bytes, usage: msgspec.Raw) -> bytes:
         """Take the usage out of a chunk with choices; the book has a null there if it was asked for."""

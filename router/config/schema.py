@@ -168,7 +168,7 @@ class RaceConfig(Section, frozen=True):
     asked as well. A request makes at most `max_attempts`. Where hedging is on, another attempt
     joins one that is later than the `hedge_quantile` of its kind, and never sooner than after
     `hedge_minimum` seconds. Retries and hedges together are at most `budget_ratio` of the requests,
-    besides a burst of `budget_burst`.
+    besides a burst of `budget_burst` retries.
     """
 
     patience: Seconds = 3.0
@@ -178,7 +178,7 @@ class RaceConfig(Section, frozen=True):
     hedge_quantile: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.95
     hedge_minimum: Seconds = 0.05
     budget_ratio: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.05
-    budget_burst: Annotated[float, msgspec.Meta(ge=0, le=1_000_000)] = 10.0
+    budget_burst: Annotated[float, msgspec.Meta(ge=0, le=1_000_000)] = 100.0
 
 
 class LogConfig(Section, frozen=True):

@@ -9,10 +9,12 @@ Savings are capped at what about ten seconds of traffic paid in. That is enough 
 in flight when an endpoint died, at any size of deployment, and it keeps a day of health from being spent on
 one bad minute.
 
-A share of little is nothing, so there is a floor: one attempt per ten seconds, and ten at once. Ten, because
-an endpoint is ejected after five failures in a row, and two may fall together. The floor lends and does not
-give: while it is owed, deposits pay it back. A busy gateway therefore stays at its share (only a constant
-number of attempts above), and a tiny one, which can never pay back, may still retry; its debt is capped.
+A share of little is nothing, so there is a floor: one attempt per ten seconds, and a burst at once. Each
+endpoint that dies costs five before it is ejected, so ten carry two of them; the configuration's default is
+a hundred, because a provider that goes down takes all of its endpoints along. The floor is for retries
+alone: a hedge is a luxury, which nobody borrows for. And it lends, it does not give: while it is owed,
+deposits pay it back. A busy gateway therefore stays at its share (only a constant number of attempts
+above), and a tiny one, which can never pay back, may still retry; its debt is capped.
 """
 
 
@@ -82,6 +84,13 @@ class AttemptBudget:
             self._saved = max(-self._burst, self._saved - 1.0)
             return True
         return False
+
+    def try_spend_saved(self) -> bool:
+        """Take out one attempt that traffic has paid for, or return False: hedges may not borrow."""
+        if self._saved < 1.0:
+            return False
+        self._saved -= 1.0
+        return True
 
     def _refill_floor(self, now: float) -> None:
         if self._floor_updated is not None:

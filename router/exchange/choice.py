@@ -9,8 +9,11 @@ from collections.abc import Iterator
 from random import Random
 from typing import Final
 
+import msgspec
+
 from adapters.dialect import Call
-from router.catalog.routes import Route
+from router.catalog.candidate import Candidate
+from router.catalog.routes import Route, distinct_tiers
 from router.catalog.wishes import Wish
 from router.exchange.hedge import Contender
 from router.exchange.live import Form, LiveEndpoint, LiveEndpoints
@@ -44,6 +47,29 @@ def contenders(
         [Contender(one, form) for one in _line(tier, first_only=wish.first_provider_only)]
         for tier in plan.tiers
     ]
+
+
+def has_rescuer(route: Route) -> bool:
+    """Tell whether anybody on a route could go on with an answer that broke."""
+    return any(one.prefill for tier in (*route.tiers, route.larger_context) for one in tier)
+
+
+def rescuers(
+    route: Route, wish: Wish, broken: LiveEndpoint, *, live: LiveEndpoints
+) -> Route | None:
+    """Return the part of a route that may go on with an answer that `broken` began, if there is one.
+
+    `broken` itself is left out. If only a larger context could serve, only larger ones are asked again.
+    """
+
+    def may_serve(candidate: Candidate) -> bool:
+        wished = not wish.first_provider_only or candidate.provider == broken.endpoint.provider
+        return candidate.prefill and wished and live.of(candidate).picture is not broken.picture
+
+    was_larger = any(live.of(one).picture is broken.picture for one in route.larger_context)
+    pool = (route.larger_context,) if was_larger else route.tiers
+    tiers = distinct_tiers([filter(may_serve, tier) for tier in pool])
+    return msgspec.structs.replace(route, tiers=tiers, larger_context=()) if tiers else None
 
 
 def _line(tier: Tier[LiveEndpoint], *, first_only: bool) -> list[LiveEndpoint]:

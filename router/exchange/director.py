@@ -8,13 +8,15 @@ The rules, in the order in which they are tried when nothing runs: the next usab
 same one again where the failure table allows it and the tier has no other; a parked one whose time comes
 within the tier's patience; the next tier; what is ejected, as a last resort. While an attempt runs, a second
 one starts when the first has outlasted its hedge delay (another candidate of the same tier), or has not
-begun to answer for so long that the next tier should be asked as well.
+begun to answer for so long that the next tier should be asked as well. If that one fails, the next follows.
 
 Every attempt but the first is paid from one budget, so added load is bounded whatever the rules say.
 """
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
+from operator import itemgetter
 from random import Random
 from typing import Final, Generic, Protocol, TypeVar
 
@@ -23,7 +25,8 @@ import msgspec
 from router.errors import GatewayError
 from router.exchange.availability import Availability, Standing
 from router.exchange.backoff import backoff
-from router.exchange.reaction import NextCandidate, SameKey, reaction_to
+from router.exchange.reaction import NextCandidate, Reaction, SameKey, reaction_to
+from router.exchange.reaction import Wait as RowWait
 
 _NEVER: Final = float("inf")
 
@@ -44,8 +47,8 @@ C = TypeVar("C", bound=Asked)
 class RaceLimits(msgspec.Struct, frozen=True, kw_only=True):
     """How far one race may go. Durations in seconds.
 
-    `patience`: how long a tier may wait for a parked or failed candidate. `slow`: after so long without a
-    first token, the next tier is asked as well.
+    `patience`: how long a tier may wait, in all, for parked or failed candidates; the time in which an
+    attempt runs is not waiting. `slow`: after so long without a first token, the next tier is asked as well.
     """
 
     patience: float = 3.0
@@ -78,6 +81,7 @@ class _Running(msgspec.Struct, Generic[C]):
     level: int
     hedge_at: float
     slow_at: float
+    has_asked_below: bool = False
 
 
 class _Again(msgspec.Struct, Generic[C], frozen=True):
@@ -91,7 +95,8 @@ class Director(Generic[C]):
     """Decides one race. Synchronous; `now` is monotonic and never goes back.
 
     `tiers`: the candidates of each tier, best first. `may_spend(now)`: whether the budget grants one more
-    attempt (asked only for attempts beyond the first, and granted ones are used at once).
+    attempt (asked only for attempts beyond the first, and granted ones are used at once); `may_hedge()`: the
+    same for an attempt that no failure calls for.
     """
 
     def __init__(
@@ -100,6 +105,7 @@ class Director(Generic[C]):
         *,
         limits: RaceLimits,
         may_spend: Callable[[float], bool],
+        may_hedge: Callable[[], bool],
         rng: Random,
         now: float,
     ) -> None:
@@ -107,9 +113,11 @@ class Director(Generic[C]):
         self._untried = [deque(tier) for tier in tiers]
         self._limits = limits
         self._may_spend = may_spend
+        self._may_hedge = may_hedge
         self._rng = rng
         self._level = 0
-        self._tier_since = now
+        self._waiting_since = now  # moved on by the time in which attempts ran
+        self._busy_since = now
         self._running: dict[int, _Running[C]] = {}
         self._again: list[_Again[C]] = []
         self._quickly_retried = False
@@ -129,10 +137,12 @@ class Director(Generic[C]):
     def started(self, attempt: int, candidate: C, now: float) -> None:
         """Note that an attempt has begun; `attempt` is any number that tells it from the others."""
         self.attempts += 1
+        if not self._running:
+            self._busy_since = now
         delay = candidate.hedge_after(now) if self._limits.hedge else None
         self._running[attempt] = _Running(
             candidate,
-            self._level,
+            next(level for level, tier in enumerate(self._tiers) if candidate in tier),
             hedge_at=now + delay if delay is not None else _NEVER,
             slow_at=now + self._limits.slow,
         )
@@ -141,7 +151,7 @@ class Director(Generic[C]):
         self, attempt: int, error: GatewayError, *, now: float, retry_after: float | None
     ) -> None:
         """Note that an attempt has failed; `retry_after` is what the provider said, in seconds."""
-        candidate = self._running.pop(attempt).candidate
+        candidate = self._end(attempt, now)
         self.failures.append((candidate, error))
         reaction = reaction_to(error, retry_after=retry_after)
         if reaction.next_candidate is not NextCandidate.AT_ONCE:
@@ -149,12 +159,10 @@ class Director(Generic[C]):
             return
         match reaction.same_key:
             case SameKey.AFTER_RETRY_AFTER | SameKey.AFTER_BACKOFF:
-                at = candidate.availability(now).until
-                self._again.append(_Again(candidate, max(at, now)))
+                self._again.append(_Again(candidate, now))  # its key is parked: that says when
             case SameKey.ONCE_IF_ALONE if not self._quickly_retried and self._is_alone(now):
                 self._quickly_retried = True
-                wait = max(backoff(0, self._rng), retry_after or 0.0)
-                self._again.append(_Again(candidate, now + wait))
+                self._again.append(_Again(candidate, now + self._wait(reaction, retry_after)))
             case _:
                 pass
 
@@ -168,39 +176,61 @@ class Director(Generic[C]):
         ]
         return min(times, default=None)
 
+    def _end(self, attempt: int, now: float) -> C:
+        """Note that an attempt runs no more. Those that are late beside it may be joined by another."""
+        ended = self._running.pop(attempt)
+        self._hedged = False
+        for running in self._running.values():
+            running.has_asked_below = False
+        if not self._running:
+            self._waiting_since += now - max(self._busy_since, self._waiting_since)
+        return ended.candidate
+
+    def _wait(self, reaction: Reaction, retry_after: float | None) -> float:
+        if reaction.wait is RowWait.NONE:
+            return 0.0
+        return max(backoff(0, self._rng), retry_after or 0.0)
+
     # --- while nothing runs ---------------------------------------------------------------------
 
     def _from_nothing(self, now: float) -> Start[C] | Wait | Lost:
+        if self.attempts >= self._limits.max_attempts:
+            return Lost()
         while self._level < len(self._tiers):
             action = self._in_tier(now)
             if action is not None:
                 return action
             self._level += 1
-            self._tier_since = now
+            self._waiting_since = now
             self._again.clear()
         candidate = self._last_resort(now)
         return self._start(candidate, now) if candidate is not None else Lost()
 
     def _in_tier(self, now: float) -> Start[C] | Wait | Lost | None:
-        candidate = self._usable(self._level, now)
-        if candidate is not None:
-            return self._start(candidate, now)
+        for level in range(self._level + 1):  # one further up may have become usable meanwhile
+            candidate = self._usable(level, now)
+            if candidate is not None:
+                return self._start(candidate, now)
         soonest = min(self._opening(now), key=lambda again: again.at, default=None)
-        if soonest is None or soonest.at > self._tier_since + self._limits.patience:
+        if soonest is None or soonest.at > self._waiting_since + self._limits.patience:
             return None
         if soonest.at > now:
             return Wait(soonest.at)
-        self._again = [again for again in self._again if again is not soonest]
-        return self._start(soonest.candidate, now)
+        candidate = soonest.candidate
+        self._again = [again for again in self._again if again.candidate is not candidate]
+        return self._start(candidate, now)
 
     def _opening(self, now: float) -> list[_Again[C]]:
         """Return who may be asked again in this tier, or for the first time later, and when."""
-        parked = [
-            _Again(candidate, availability.until)
-            for candidate in self._untried[self._level]
-            if (availability := candidate.availability(now)).standing is Standing.PARKED
+        waiting = [*self._again, *(_Again(one, now) for one in self._untried[self._level])]
+        standings = ((again, again.candidate.availability(now)) for again in waiting)
+        return [
+            _Again(again.candidate, max(again.at, availability.until))
+            if availability.standing is Standing.PARKED
+            else again
+            for again, availability in standings
+            if availability.standing not in {Standing.EJECTED, Standing.DEAD}
         ]
-        return self._again + parked
 
     def _usable(self, level: int, now: float) -> C | None:
         """Return the best untried candidate of a tier that may be asked now."""
@@ -210,11 +240,14 @@ class Director(Generic[C]):
         return None
 
     def _last_resort(self, now: float) -> C | None:
-        for untried in self._untried:
-            for candidate in untried:
-                if candidate.availability(now).standing <= Standing.EJECTED:
-                    return candidate
-        return None
+        """Return who is left, though ejected; rather one who has become usable since its tier was left."""
+        left = [
+            (candidate.availability(now).standing, candidate)
+            for untried in self._untried
+            for candidate in untried
+        ]
+        standing, candidate = min(left, key=itemgetter(0), default=(Standing.DEAD, None))
+        return candidate if standing <= Standing.EJECTED else None
 
     def _start(self, candidate: C, now: float) -> Start[C] | Lost:
         if not self._is_granted(now):
@@ -237,20 +270,21 @@ class Director(Generic[C]):
     def _beside_running(self, now: float) -> Start[C] | Wait:
         wake = _NEVER
         for running in self._running.values():
-            if not self._hedged and running.hedge_at <= now:
-                self._hedged = True  # one hedge a race: two would be three times the load
-                if (hedge := self._second(running.level, now)) is not None:
-                    return hedge
-            if running.slow_at <= now:
-                running.slow_at = _NEVER
+            if running.slow_at <= now and not running.has_asked_below:
+                running.has_asked_below = self._hedged = True
                 if (other := self._below(running.level, now)) is not None:
                     return other
-            wake = min(wake, running.slow_at, _NEVER if self._hedged else running.hedge_at)
+            if running.hedge_at <= now and not self._hedged:
+                self._hedged = True  # one hedge at a time: two would be three times the load
+                if (hedge := self._second(running.level, now, granted=self._may_hedge)) is not None:
+                    return hedge
+            due = (running.slow_at, _NEVER if self._hedged else running.hedge_at)
+            wake = min(wake, *(moment for moment in due if moment > now), _NEVER)
         return Wait(wake)
 
-    def _second(self, level: int, now: float) -> Start[C] | None:
+    def _second(self, level: int, now: float, *, granted: Callable[[], bool]) -> Start[C] | None:
         candidate = self._usable(level, now)
-        if candidate is None or not self._is_granted(now):
+        if candidate is None or self.attempts >= self._limits.max_attempts or not granted():
             return None
         self._take(candidate)
         return Start(candidate, hedge=True)
@@ -258,9 +292,10 @@ class Director(Generic[C]):
     def _below(self, level: int, now: float) -> Start[C] | None:
         """Ask who is next, here or further down, because the running attempt is slow."""
         for lower in range(level, len(self._tiers)):
-            start = self._second(lower, now)
+            start = self._second(lower, now, granted=partial(self._may_spend, now))
             if start is not None:
-                self._level = max(self._level, lower)
+                if lower > self._level:
+                    self._level, self._waiting_since = lower, now
                 return start
         return None
 

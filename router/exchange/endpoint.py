@@ -12,6 +12,7 @@ import msgspec
 
 from adapters.dialect import Dialect, Failure, Target
 from adapters.dialect import Endpoint as CallKind
+from adapters.providers import KNOWN_PROVIDERS
 from adapters.registry import DIALECTS
 from router.catalog.candidate import Candidate, ProviderWire
 from router.config import TimeoutConfig
@@ -55,6 +56,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
 def make_endpoint(candidate: Candidate, user_agent: str) -> Endpoint:
     """Return the endpoint of a candidate. Raises `ValueError` for a base URL that is none."""
     origin, prefix = parse_base_url(candidate.base_url)
+    known = KNOWN_PROVIDERS.get(candidate.provider)
     target = Target(
         upstream_model=candidate.upstream_model,
         served_model=candidate.served_model,
@@ -64,6 +66,8 @@ def make_endpoint(candidate: Candidate, user_agent: str) -> Endpoint:
         },
         headers=[(b"content-type", b"application/json"), *headers_of(candidate, user_agent)],
         stream_usage=candidate.stream_usage,
+        marks_prefill=known is not None and known.marks_prefill,
+        echoes_prefill=known is not None and known.echoes_prefill,
     )
     return Endpoint(
         provider=candidate.provider,

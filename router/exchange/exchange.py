@@ -22,6 +22,7 @@ from router.exchange.hedge import Contender, Won
 from router.exchange.racing import Contest, Racing
 from router.exchange.relay import StreamRelay
 from router.exchange.reply import Reply
+from router.exchange.rescue import Rescue, may_be_rescued
 from router.observe.record import RequestRecord
 from router.upstream.client import UpstreamClient
 from router.upstream.errors import UpstreamTransportError
@@ -54,9 +55,16 @@ class Exchange:
         self._wall_clock = wall_clock
         self._comment_every = comment_every
 
-    async def serve(self, call: Call, reply: Reply, record: RequestRecord) -> None:
-        """Serve one call. Raises `GatewayError`; cancellation closes every upstream connection at once."""
+    async def serve(
+        self, call: Call, reply: Reply, record: RequestRecord, *, rescue: bool = True
+    ) -> None:
+        """Serve one call. Raises `GatewayError`; cancellation closes every upstream connection at once.
+
+        `rescue`: whether somebody else may go on with a stream that breaks.
+        """
         call, route, wish = self._resolve(call)
+        if rescue and may_be_rescued(call, route):
+            call = msgspec.structs.replace(call, keeps_beginning=True)
         total = route.candidates[0].timeouts.total
         try:
             with trio.fail_after(total):
@@ -90,35 +98,60 @@ class Exchange:
         runner = _Attempts(call, self._client, self._traceparent_of(record), self._wall_clock)
         if call.stream:
             race = self._racing.race(route, call, wish, runner.open_stream, _discard)
-            await self._relay(await _won(race, record), reply, record)
+            rescue = Rescue(
+                call,
+                route,
+                wish,
+                racing=self._racing,
+                opener_of=lambda rest: runner.for_call(rest).open_stream,
+            )
+            await self._stream(await _won(race, record), rescue, reply, record)
         else:
             whole = await _won(self._racing.race(route, call, wish, runner.answer, _keep), record)
             whole.run.completed(trio.current_time())
             _note_usage(record, whole.value.usage)
             await reply.answer(200, _json_headers(record), whole.value.body)
 
-    async def _relay(self, won: Won[CommittedStream], reply: Reply, record: RequestRecord) -> None:
-        stream = won.value
+    async def _stream(
+        self, won: Won[CommittedStream], rescue: Rescue, reply: Reply, record: RequestRecord
+    ) -> None:
+        """Relay the winner, and if that breaks, whoever can go on. Raises what broke it if nobody can."""
         record.first_token_seconds = trio.current_time() - record.started
-        relay = StreamRelay(
-            stream,
-            reply,
-            headers=_served_headers(record),
-            endpoint=won.run.live.endpoint,
-            comment_every=self._comment_every,
-        )
+        headers = _served_headers(record)
+        relay = StreamRelay(reply, headers=headers, comment_every=self._comment_every)
+        spent = record.attempts
+        broken = await self._relay(won, relay, record)
+        if broken is None:
+            return
         try:
-            await relay.run()
+            rescuer = await rescue.win(won, broken, relay, spent=spent)
+        finally:
+            record.attempts = spent + rescue.attempts
+        if rescuer is None:
+            raise broken
+        record.rescuer = rescuer.run.live.endpoint.provider
+        broken = await self._relay(rescuer, relay, record)
+        if broken is not None:
+            raise broken
+
+    async def _relay(
+        self, won: Won[CommittedStream], relay: StreamRelay, record: RequestRecord
+    ) -> GatewayError | None:
+        """Relay one stream to its end and let go of it; return what broke it, if it broke."""
+        stream = won.value
+        try:
+            await relay.run(stream, won.run.live.endpoint)
             won.run.completed(trio.current_time())
             await _read_tail(stream)
         except GatewayError as error:
             self._racing.failed(won.run, error)
-            raise
+            return error
         finally:
             won.run.abandoned(trio.current_time())
             stream.response.discard()
             record.events = relay.events
             _note_usage(record, stream.decoder.usage)
+        return None
 
 
 class _Attempts:
@@ -135,6 +168,9 @@ class _Attempts:
         self._client = client
         self._traceparent = traceparent
         self._wall_clock = wall_clock
+
+    def for_call(self, call: Call) -> "_Attempts":
+        return _Attempts(call, self._client, self._traceparent, self._wall_clock)
 
     async def open_stream(self, contender: Contender) -> CommittedStream:
         return await self._to(contender).open_stream()
@@ -200,6 +236,7 @@ def _note_usage(record: RequestRecord, usage: Usage | None) -> None:
         record.output_tokens = usage.output_tokens
         record.cached_tokens = usage.cached_tokens
         record.reasoning_tokens = usage.reasoning_tokens
+        record.usage_estimated = usage.estimated
 
 
 def _served_headers(record: RequestRecord) -> list[tuple[bytes, bytes]]:

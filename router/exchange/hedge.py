@@ -67,13 +67,23 @@ class Race(Generic[T]):
         self._rng = rng
         self._news = trio.Event()
         self._won: Won[T] | None = None
+        self._bug: Exception | None = None
         self._numbers = 0
 
     async def run(self) -> Won[T] | Lost:
         """Race to the end. Cancellation ends every attempt at once; each is entered as given up."""
+        try:
+            return await self._race()
+        except BaseException:
+            if self._won is not None:  # won in the very moment in which the client left
+                self._won.run.abandoned(trio.current_time())
+                self._discard(self._won.value)
+            raise
+
+    async def _race(self) -> Won[T] | Lost:
         outcome: Won[T] | Lost | None = None
         async with trio.open_nursery() as nursery:
-            while outcome is None:
+            while outcome is None and self._bug is None:
                 action = self._director.next(trio.current_time())
                 if isinstance(action, Start):
                     nursery.start_soon(self._run, *self._begin(action))
@@ -85,6 +95,8 @@ class Race(Generic[T]):
                     outcome = action
                 outcome = self._won or outcome
             nursery.cancel_scope.cancel()
+        if outcome is None:
+            raise self._bug or AssertionError("a race ends with an outcome or a bug")
         return outcome
 
     def _begin(self, start: Start[Contender]) -> tuple[int, Start[Contender], Run]:
@@ -101,6 +113,9 @@ class Race(Generic[T]):
             now = trio.current_time()
             run.failed(error, now=now, rng=self._rng)
             self._director.failed(number, error, now=now, retry_after=error.told_retry_after)
+        except Exception as bug:  # noqa: BLE001 - raised again outside the nursery, which would wrap it
+            run.abandoned(trio.current_time())
+            self._bug = bug
         except BaseException:
             run.abandoned(trio.current_time())
             raise

@@ -11,7 +11,7 @@ from typing import Final, Literal
 import msgspec
 
 from router.catalog.candidate import Candidate
-from router.errors import GatewayError
+from router.errors import GatewayError, UpstreamTimeout
 from router.exchange.availability import Availability, joined
 from router.exchange.endpoint import Endpoint, make_endpoint
 from router.exchange.endpoint_health import EndpointHealth
@@ -123,6 +123,8 @@ class Run:
         mark = reaction_to(error, retry_after=told).mark
         if mark is Mark.PENALISE:
             self._timing.expected.observe(max(PENALTY_SECONDS, now - self._started), now)
+        if isinstance(error, UpstreamTimeout) and not self._committed:
+            self._timing.delay.observe_lower_bound(now - self._started, now)
         self._picture.health.failed(self._trial, mark, now=now, rng=rng, retry_after=told)
         self._picture.key.failed(self._key_trial, mark, now=now, rng=rng, retry_after=told)
 

@@ -6,6 +6,7 @@ models with a larger context, a second leg asks those.
 """
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from random import Random
 from typing import Generic, TypeVar
 
@@ -15,9 +16,14 @@ import trio
 from adapters.dialect import Call
 from router.catalog.routes import Route
 from router.catalog.wishes import Wish
-from router.errors import ContextLengthExceeded, GatewayError, UpstreamExhausted
+from router.errors import (
+    ContextLengthExceeded,
+    GatewayError,
+    UpstreamExhausted,
+    UpstreamFault,
+)
 from router.exchange.budget import AttemptBudget
-from router.exchange.choice import contenders
+from router.exchange.choice import contenders, rescuers
 from router.exchange.director import Director, Lost, RaceLimits
 from router.exchange.hedge import Contender, Race, Won
 from router.exchange.live import LiveEndpoints, Run
@@ -46,26 +52,50 @@ class Racing:
     ) -> "Contest[T]":
         """Return the contest of one client request, ready to run. Its request pays into the budget now."""
         self._budget.deposit(trio.current_time())
-
-        def director_of(leg: Route) -> Director[Contender]:
-            return self._director(leg, call, wish)
-
-        def race_of(director: Director[Contender]) -> Race[T]:
-            return Race(director, attempt=attempt, discard=discard, rng=self._rng)
-
+        director_of = partial(self._director, call=call, wish=wish, limits=self._limits)
+        race_of = partial(Race[T], attempt=attempt, discard=discard, rng=self._rng)
         return Contest(route, director_of, race_of)
+
+    def rescuers(self, route: Route, wish: Wish, broken: Run) -> Route | None:
+        """Return who may go on with an answer that broke, `None` where nobody is left to ask."""
+        return rescuers(route, wish, broken.live, live=self._live)
+
+    def rescue(
+        self,
+        others: Route,
+        rest: Call,
+        wish: Wish,
+        *,
+        spent: int,
+        attempt: Callable[[Contender], Awaitable[T]],
+        discard: Callable[[T], None],
+    ) -> "Contest[T] | None":
+        """Return the contest for `rest`, what is missing of an answer that broke, paid for by the budget.
+
+        `spent`: the attempts made before. `None` where there is no attempt left to spend.
+        """
+        left = self._limits.max_attempts - spent
+        if left < 1 or not self._budget.try_spend(trio.current_time()):
+            return None
+        limits = msgspec.structs.replace(self._limits, max_attempts=left)
+        director_of = partial(self._director, call=rest, wish=wish, limits=limits)
+        race_of = partial(Race[T], attempt=attempt, discard=discard, rng=self._rng)
+        return Contest(others, director_of, race_of)
 
     def failed(self, run: Run, error: GatewayError) -> None:
         """Enter the failure of a winner that broke later."""
         run.failed(error, now=trio.current_time(), rng=self._rng)
 
-    def _director(self, route: Route, call: Call, wish: Wish) -> Director[Contender]:
+    def _director(
+        self, route: Route, *, call: Call, wish: Wish, limits: RaceLimits
+    ) -> Director[Contender]:
         now = trio.current_time()
-        hedge = self._limits.hedge if route.hedge is None else route.hedge
+        hedge = limits.hedge if route.hedge is None else route.hedge
         return Director(
             contenders(route, call, wish, live=self._live, rng=self._rng, now=now),
-            limits=msgspec.structs.replace(self._limits, hedge=hedge),
+            limits=msgspec.structs.replace(limits, hedge=hedge),
             may_spend=self._budget.try_spend,
+            may_hedge=self._budget.try_spend_saved,
             rng=self._rng,
             now=now,
         )
@@ -118,13 +148,17 @@ def _larger(route: Route) -> Route | None:
 
 
 def _exhausted(director: Director[Contender], now: float) -> GatewayError:
-    """Return the error for a race that nobody won: the failure itself if there was but one."""
+    """Return the error for a race that nobody won: of the one class if all failed alike, with every reason.
+
+    Its Retry-After is the time at which the first of all candidates may be asked again, where one is known.
+    """
     soonest = director.soonest(now)
     wait = soonest - now if soonest is not None else None
     errors = [error for _, error in director.failures]
-    if len(errors) == 1:
-        return errors[0]
-    reasons = dict.fromkeys(error.message for error in errors)
-    if not reasons:
+    if not errors:
         return UpstreamExhausted("No provider of this model can be asked now.", retry_after=wait)
-    return UpstreamExhausted(" ".join(reasons), retry_after=wait)
+    reasons = " ".join(dict.fromkeys(error.message for error in errors))
+    kinds = {type(error) for error in errors if isinstance(error, UpstreamFault)}
+    kind = kinds.pop() if len(kinds) == 1 else UpstreamExhausted
+    told = [error.told_retry_after for error in errors if error.told_retry_after is not None]
+    return kind(reasons, retry_after=min(told, default=None) if wait is None else wait)

@@ -1,4 +1,6 @@
-"""The relay: a committed upstream stream goes to the client as it arrives.
+"""The relay: committed upstream streams go to the client as they arrive.
+
+Mostly it is one stream; a second one goes on where the first broke, if the answer could be rescued.
 
 Events are forwarded in their own bytes; all that one read returned goes out in one write. A client that
 reads slowly makes the relay wait in `send`, which makes it stop reading from the upstream: memory stays
@@ -8,6 +10,7 @@ A stream is complete when `[DONE]` came, or when it ended after every choice gav
 stream is never presented as complete: the relay raises `StreamBroken`, and its caller tells the client.
 """
 
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import trio
@@ -20,6 +23,8 @@ from router.exchange.endpoint import Endpoint
 from router.exchange.reply import Headers, Reply
 from router.upstream.errors import UpstreamTransportError
 
+# How long an upstream may take for usage and [DONE] once every choice has come to its end.
+COMPLETE_SECONDS: Final = 2.0
 KEEP_ALIVE_COMMENT: Final = b": keep-alive\n\n"
 _STREAM_HEADERS: Final = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -29,86 +34,123 @@ _STREAM_HEADERS: Final = (
 
 
 class StreamRelay:
-    """Relays one stream of one endpoint, whose idle limit is the longest silence of the upstream.
+    """Relays the streams of one answer.
 
     `comment_every`: after so many seconds of silence the client gets a comment, so that proxies between do
     not give the connection up.
     """
 
-    def __init__(
-        self,
-        stream: CommittedStream,
-        reply: Reply,
-        *,
-        headers: Headers,
-        endpoint: Endpoint,
-        comment_every: float,
-    ) -> None:
-        self._stream = stream
+    def __init__(self, reply: Reply, *, headers: Headers, comment_every: float) -> None:
         self._reply = reply
         self._headers = headers
-        self._endpoint = endpoint
-        self._idle = endpoint.timeouts.idle
         self._comment_every = comment_every
-        self._broken: GatewayError | None = None
         self._last_sent = 0.0
         self.events = 0
 
-    async def run(self) -> None:
-        """Relay to the end. Raises `StreamBroken`; when cancelled, the reply is left unfinished."""
-        stream = self._stream
-        self.events += len(stream.held)
-        await self._reply.start(200, [*_STREAM_HEADERS, *self._headers])
-        await self._send(b"".join(stream.held))
+    async def run(self, stream: CommittedStream, endpoint: Endpoint) -> None:
+        """Relay a stream to its end, and end the reply. Its limit for silence is its endpoint's.
+
+        Raises `GatewayError` where the stream breaks: what it had handed out is with the client then, and
+        another stream may go on. When cancelled, the reply is left unfinished.
+        """
+        source = _Source(stream, endpoint)
+        if not self._reply.started:
+            await self._reply.start(200, [*_STREAM_HEADERS, *self._headers])
+        await self._send_frames(stream.held)
         stream.held.clear()
         while not stream.done:
-            frames = self._decode(await self._receive())
-            if frames:
-                self.events += len(frames)
-                await self._send(b"".join(frames))
-            if self._broken is not None:
-                raise self._broken
+            await self._send_frames(source.decode(await self._receive(source)))
+            if source.broken is not None:
+                raise source.broken
         await self._reply.finish()
+
+    async def comment_while(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Run `work`, which must not raise, and keep the client's connection from looking dead meanwhile.
+
+        Whatever the client's side raises ends the work.
+        """
+        over = trio.Event()
+        failures: list[Exception] = []
+        async with trio.open_nursery() as nursery:
+
+            async def comment() -> None:
+                try:
+                    await self._comment_until(over)
+                except Exception as error:  # noqa: BLE001 - it leaves below, outside of the nursery's group
+                    failures.append(error)
+                    nursery.cancel_scope.cancel()
+
+            nursery.start_soon(comment)
+            await work()
+            over.set()
+        for failure in failures:
+            raise failure
+
+    async def _comment_until(self, over: trio.Event) -> None:
+        """Send comments until `over`; never interrupts one that is on its way, for that would be an abort."""
+        while True:
+            with trio.CancelScope(deadline=self._last_sent + self._comment_every):
+                await over.wait()
+                return
+            await self._send(KEEP_ALIVE_COMMENT)
+
+    async def _send_frames(self, frames: list[bytes]) -> None:
+        if frames:
+            self.events += len(frames)
+            await self._send(b"".join(frames))
 
     async def _send(self, data: bytes) -> None:
         await self._reply.send(data)
         self._last_sent = trio.current_time()
 
-    async def _receive(self) -> bytes:
+    async def _receive(self, source: "_Source") -> bytes:
         """Return the next bytes of the upstream's body, `b""` at its end however it came.
 
         The client's silence is its own: an upstream's pings end at the decoder and do not break it.
         """
-        stalled = trio.current_time() + self._idle
+        complete = source.stream.decoder.complete
+        idle = COMPLETE_SECONDS if complete else source.endpoint.timeouts.idle
+        stalled = trio.current_time() + idle
         while True:
             comment = self._last_sent + self._comment_every
             with trio.CancelScope(deadline=min(stalled, comment)):
                 try:
-                    return await self._stream.response.receive_body()
+                    return await source.stream.response.receive_body()
                 except UpstreamTransportError:
                     return b""  # whether it is a cut is for the decoder to say
             if trio.current_time() >= stalled:
+                if complete:
+                    return b""  # nothing is missing but the upstream's own goodbye
                 raise StreamBroken(
-                    f"The provider {self._endpoint.provider} sent nothing for {self._idle:g} seconds."
+                    f"The provider {source.endpoint.provider} sent nothing for {idle:g} seconds."
                 )
             await self._send(KEEP_ALIVE_COMMENT)
 
-    def _decode(self, data: bytes) -> list[bytes]:
+
+class _Source:
+    """One stream being relayed; `broken` says why it cannot be any more."""
+
+    def __init__(self, stream: CommittedStream, endpoint: Endpoint) -> None:
+        self.stream = stream
+        self.endpoint = endpoint
+        self.broken: GatewayError | None = None
+
+    def decode(self, data: bytes) -> list[bytes]:
         """Return the frames that these bytes complete; notes the end and any break."""
-        stream = self._stream
+        stream = self.stream
         frames: list[bytes] = []
         stream.decoder.receive_data(data)
         while not isinstance(event := stream.decoder.next_event(), Signal):
             self._take(event, frames)
-            if stream.done or self._broken is not None:
+            if stream.done or self.broken is not None:
                 return frames
         if event is Signal.END:
             if stream.decoder.complete:
                 frames.append(stream.decoder.closing_frames())
                 stream.done = True
             else:
-                self._broken = StreamBroken(
-                    f"The provider {self._endpoint.provider} cut the stream before its end."
+                self.broken = StreamBroken(
+                    f"The provider {self.endpoint.provider} cut the stream before its end."
                 )
         return frames
 
@@ -116,12 +158,12 @@ class StreamRelay:
         if event.frame:
             frames.append(event.frame)
         if event.kind is EventKind.DONE:
-            self._stream.done = True
+            self.stream.done = True
         elif event.kind is EventKind.ERROR and event.failure is not None:
-            self._broken = self._endpoint.fault(event.failure)
+            self.broken = self.endpoint.fault(event.failure)
         elif event.kind is EventKind.MALFORMED:
-            self._stream.malformed += 1
-            if self._stream.malformed > MAX_MALFORMED_EVENTS:
-                self._broken = StreamBroken(
-                    f"The provider {self._endpoint.provider} sent a stream that cannot be read."
+            self.stream.malformed += 1
+            if self.stream.malformed > MAX_MALFORMED_EVENTS:
+                self.broken = StreamBroken(
+                    f"The provider {self.endpoint.provider} sent a stream that cannot be read."
                 )

@@ -93,7 +93,7 @@ class Endpoints:
             raise InvalidRequest.from_bad_call(error) from error
         record.model = call.model
         record.stream = call.stream
-        await self._exchange.serve(call, reply, record)
+        await self._exchange.serve(call, reply, record, rescue=_wants_rescue(headers))
 
     async def _refuse(
         self, error: GatewayError, body: RequestBody, reply: Reply, record: RequestRecord
@@ -125,6 +125,11 @@ def _outcome(error: GatewayError, *, started: bool) -> Outcome:
     if started:
         return "cut"
     return "client_error" if isinstance(error, ClientFault) else "upstream_error"
+
+
+def _wants_rescue(headers: Headers) -> bool:
+    """Whether another provider may go on with a stream that breaks: unless the client says `off`."""
+    return (_text_header(headers, b"x-syze-rescue") or "").strip().lower() != "off"
 
 
 def _text_header(headers: Headers, name: bytes) -> str | None:

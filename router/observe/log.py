@@ -51,6 +51,7 @@ _REQUEST_FIELDS: Final = (
     "outcome",
     "error_code",
     "attempts",
+    "rescuer",
     "input_tokens",
     "output_tokens",
     "cached_tokens",

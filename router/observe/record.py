@@ -60,6 +60,8 @@ class RequestRecord(msgspec.Struct, kw_only=True):
     attempts: int = 0
     hedged: bool = False
     """Whether the answer came from a hedge, an attempt that was started beside a running one."""
+    rescuer: str | None = None
+    """The provider that went on with the answer after the stream of `provider` broke."""
 
     first_token_seconds: float | None = None
     """From arrival to the first meaningful event."""

@@ -151,6 +151,7 @@ def _attributes(record: RequestRecord) -> dict[str, AttributeValue]:
         "syze.key_id": record.key_id,
         "syze.outcome": record.outcome,
         "syze.attempts": record.attempts,
+        "syze.rescuer": record.rescuer,
         "syze.usage_estimated": record.usage_estimated,
     }
     return {name: value for name, value in attributes.items() if value is not None}

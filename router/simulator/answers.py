@@ -11,7 +11,13 @@ import msgspec
 
 from router.simulator.behaviour import Behaviour
 from router.simulator.chat import ChatVoice
-from router.simulator.choices import Choice, chat_choices, completion_choices
+from router.simulator.choices import (
+    Choice,
+    chat_choices,
+    completion_choices,
+    echoed,
+    prefill_of,
+)
 from router.simulator.completions import CompletionVoice
 from router.simulator.counts import SeenRequest
 from router.simulator.embeddings import embedding_answer
@@ -19,6 +25,7 @@ from router.simulator.fields import (
     CHAT,
     COMPLETION,
     EMBEDDING,
+    ChatFields,
     Sampling,
     check_chat,
     check_sampling,
@@ -91,7 +98,7 @@ class Answers:
         fields = decode(body, CHAT)
         check_chat(fields)
         check_known(self._profile, fields.model)
-        choices = chat_choices(fields, tokens=self._tokens(around))
+        choices = self._chat_choices(fields, around)
         usage = completion_usage(chat_prompt_tokens(fields), choices)
         voice = ChatVoice(
             _identity("chatcmpl-", fields, around),
@@ -99,6 +106,16 @@ class Answers:
             no_role=around.behaviour.no_role,
         )
         return _said(voice, choices, usage=usage, fields=fields, around=around)
+
+    def _chat_choices(self, fields: ChatFields, around: Circumstances) -> list[Choice]:
+        way = around.behaviour.prefill or self._profile.prefill
+        if way == "refuse" and prefill_of(fields) is not None:
+            message = "The last message must be the user's: this model does not take a prefill."
+            raise Refusal(400, message, param="messages", code="invalid_value")
+        choices = chat_choices(fields, tokens=self._tokens(around))
+        if way == "echo" and prefill_of(fields) is not None:
+            return [echoed(choice, fields) for choice in choices]
+        return choices
 
     def _completion(self, body: bytes, around: Circumstances) -> Performance:
         fields = decode(body, COMPLETION)

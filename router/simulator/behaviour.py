@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from router.simulator.latency import NonNegative
-from router.simulator.profile import Tokens
+from router.simulator.profile import Prefill, Tokens
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
@@ -69,6 +69,8 @@ class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     """Starts the stream with an event of a type nobody knows."""
     extra: dict[str, Any] = {}
     """Merged into every chunk or answer: fields nobody knows, or other values for known ones."""
+    prefill: Prefill | None = None
+    """What becomes of an assistant's message that stands last."""
     embeddings_as_floats: bool = False
     """Ignores `encoding_format`."""
 

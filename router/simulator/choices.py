@@ -43,12 +43,30 @@ def chat_choices(fields: ChatFields, *, tokens: int | None) -> list[Choice]:
 
     Raises Refusal for a tool choice that cannot be followed.
     """
+    prefill = prefill_of(fields)
+    if prefill is not None:
+        continued = _continued_choice(fields, prefill, tokens=tokens)
+        if continued is not None:
+            return [continued]
     key = fingerprint(fields.model, fields.messages, fields.seed)
     limit = fields.max_completion_tokens or fields.max_tokens
     return [
         _chat_choice(fields, key=key, index=index, tokens=tokens, limit=limit)
         for index in range(fields.n or 1)
     ]
+
+
+def prefill_of(fields: ChatFields) -> str | None:
+    """The text of an assistant's message that stands last, None where the last one is another."""
+    last = fields.messages[-1]
+    plain = last.role == "assistant" and isinstance(last.content, str) and not last.tool_calls
+    return last.content if plain and isinstance(last.content, str) else None
+
+
+def echoed(choice: Choice, fields: ChatFields) -> Choice:
+    """The choice with the prefill, if there is one, said once more before it."""
+    repeated = split_tokens(prefill_of(fields) or "")
+    return msgspec.structs.replace(choice, tokens=repeated + choice.tokens)
 
 
 def completion_choices(fields: CompletionFields, *, tokens: int | None) -> list[Choice]:
@@ -101,6 +119,35 @@ def _chat_choice(
         _lengthened(reply, key, index, tokens) if structured is None else split_tokens(structured)
     )
     return _speaking(index, wanted, stop=fields.stop, limit=limit)
+
+
+def _continued_choice(fields: ChatFields, prefill: str, *, tokens: int | None) -> Choice | None:
+    """The rest of the answer to the conversation before the prefill, None where it does not begin so.
+
+    The limit is for the rest alone, as it is for what a real model writes after a prefill.
+    """
+    if len(fields.messages) == 1 or (fields.n or 1) > 1:
+        return None
+    unlimited = msgspec.structs.replace(
+        fields, messages=fields.messages[:-1], max_tokens=None, max_completion_tokens=None
+    )
+    (whole,) = chat_choices(unlimited, tokens=tokens)
+    if whole.calls or not whole.text.startswith(prefill):
+        return None
+    limit = fields.max_completion_tokens or fields.max_tokens
+    return _speaking(0, _after(whole.tokens, prefill), stop=None, limit=limit)
+
+
+def _after(tokens: list[str], prefill: str) -> list[str]:
+    """The tokens that follow a text, the first of them cut where the text ends within one."""
+    start = 0
+    for number, token in enumerate(tokens):
+        if start >= len(prefill):
+            return tokens[number:]
+        start += len(token)
+        if start > len(prefill):
+            return [token[len(prefill) - start :], *tokens[number + 1 :]]
+    return []
 
 
 def _completion_choice(

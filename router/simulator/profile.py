@@ -1,11 +1,12 @@
 """What a provider is like when nobody asks for anything special: its pace and its models."""
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import msgspec
 
 from router.simulator.latency import Latency
 
+Prefill = Literal["continue", "refuse", "echo"]
 Tokens = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
 
 
@@ -16,6 +17,8 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     in seconds. An answer that is not streamed takes `ttft` plus one gap a token, which is when its
     stream would have ended; `whole` replaces that sum. `tokens` is the length of an answer, None
     the natural length of its sentence. `models` lists the accepted ids; None accepts every id.
+    `prefill` says what becomes of an assistant's message that stands last: it is continued, refused,
+    or repeated before it is continued.
     """
 
     ttft: Latency = Latency()
@@ -23,6 +26,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     whole: Latency | None = None
     tokens: Tokens | None = None
     models: tuple[str, ...] | None = None
+    prefill: Prefill = "continue"
 
 
 REALISTIC: Final = Profile(

@@ -93,6 +93,10 @@ class Simulator:
         """
         self._plan.extend(behaviours)
 
+    def unplan(self) -> None:
+        """Take back what is planned and has not met its request yet."""
+        self._plan.clear()
+
     async def serve_stream(self, stream: trio.abc.Stream) -> None:
         """Serve one connection until the client or a behaviour closes it, then close the stream."""
         self._counts.open_connections += 1

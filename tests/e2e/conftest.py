@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from router.simulator import Simulator
+from tests.e2e.exam import Hall, Room, exam_hall
 from tests.e2e.gateway import UPSTREAM_KEY, Gateway, running_gateway
 from tests.e2e.node_sdk import NodeDriver, NodeSdk
 from tests.e2e.provider import serving
@@ -90,3 +91,28 @@ def sdk(gateway: Gateway, request: pytest.FixtureRequest) -> Sdk:
     if request.param == "python-async":
         return AsyncPythonSdk(gateway.base_url, gateway.key)
     return NodeSdk(request.getfixturevalue("node_driver"), gateway.base_url, gateway.key)
+
+
+@pytest.fixture(scope="session")
+def open_hall(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hall]:
+    """The hall of the failover exam."""
+    with exam_hall(tmp_path_factory.mktemp("exam")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def hall(open_hall: Hall) -> Iterator[Hall]:
+    yield open_hall
+    open_hall.leak_check()
+
+
+@pytest.fixture
+def room(hall: Hall) -> Room:
+    """A primary and a fallback that no test has met before."""
+    return next(hall.rooms)
+
+
+@pytest.fixture
+def rescue_room(hall: Hall) -> Room:
+    """One whose fallback is known to continue an answer that has begun."""
+    return next(hall.rescue_rooms)

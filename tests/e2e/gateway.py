@@ -22,6 +22,8 @@ UPSTREAM_KEY = "sk-upstream-secret"
 MODEL = "openai/gpt-4o-mini"
 UNREACHABLE_MODEL = "unreachable/anything"
 IMPATIENT_MODEL = "impatient/anything"
+SPARE_MODEL = "gpt-4o-mini"
+SPARE_PROVIDERS = 250
 HELD_STATES = ("leased", "connecting")
 
 
@@ -35,6 +37,11 @@ class Gateway:
         self._config = config
         self._files_at_start = process.open_files()
         self.key = self.create_key("test")["key"]
+        self._spares = iter(range(SPARE_PROVIDERS))
+
+    def untouched_model(self) -> str:
+        """A model at a provider that no test has seen fail: what fails is remembered by the gateway."""
+        return f"spare{next(self._spares)}/{SPARE_MODEL}"
 
     @property
     def root_url(self) -> str:
@@ -156,4 +163,13 @@ models = ["anything"]
 
 [providers.impatient.timeouts]
 first_byte = 0.2
+""" + "".join(
+        f"""
+[providers.spare{number}]
+base_url = "http://127.0.0.1:{port}/spare{number}/v1"
+key = "env:UPSTREAM_KEY"
+models = ["{SPARE_MODEL}"]
+discover = false
 """
+        for number in range(SPARE_PROVIDERS)
+    )

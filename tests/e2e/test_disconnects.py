@@ -179,12 +179,13 @@ def test_nothing_is_left_after_many_cancellations_at_random_moments(
 async def storm(gateway: Gateway, rng: random.Random) -> None:
     """Many clients, some at once, each leaving after a random time or a random number of bytes."""
     limit = trio.CapacityLimiter(AT_ONCE)
+    model = gateway.untouched_model()
     async with trio.open_nursery() as nursery:
         for _ in range(CANCELLATIONS):
             path, fields = rng.choice(SHAPES)
             with_body = (
                 path,
-                request_body(**fields),
+                request_body(**{"model": model, **fields}),
                 rng.random() ** 2 * 0.08,
                 rng.randrange(20_000),
             )

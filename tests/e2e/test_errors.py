@@ -204,6 +204,8 @@ def test_a_failing_provider_is_a_server_error_that_says_when_to_retry(
     sdk: Sdk, gateway: Gateway, fault: str, stream: bool
 ) -> None:
     model, simulate, code = FAULTS[fault]
+    if model == MODEL:
+        model = gateway.untouched_model()
     fields = {**PLAIN, "model": model, "stream": stream}
     failure = failure_of(sdk, gateway, fields, extra={"simulate": simulate})
     assert (failure.kind, failure.status) == ("InternalServerError", 503)
@@ -212,7 +214,8 @@ def test_a_failing_provider_is_a_server_error_that_says_when_to_retry(
 
 
 def test_an_answer_that_is_not_json_is_a_server_error(sdk: Sdk, gateway: Gateway) -> None:
-    failure = failure_of(sdk, gateway, PLAIN, extra={"simulate": {"malformed_at": 0}})
+    fields = {**PLAIN, "model": gateway.untouched_model()}
+    failure = failure_of(sdk, gateway, fields, extra={"simulate": {"malformed_at": 0}})
     assert (failure.kind, failure.status) == ("InternalServerError", 503)
     assert failure.code == "upstream_invalid_response"
 
@@ -224,7 +227,8 @@ def test_a_503_carries_retry_after(
     gateway: Gateway, simulate: dict[str, Any], seconds: int
 ) -> None:
     with Wire(gateway) as wire:
-        body = msgspec.json.encode({**PLAIN, "simulate": simulate})
+        fields = {**PLAIN, "model": gateway.untouched_model(), "simulate": simulate}
+        body = msgspec.json.encode(fields)
         answer = wire.post("/v1/chat/completions", body)
     assert_error(answer, 503)
     assert answer.headers["retry-after"] == str(seconds)
@@ -235,7 +239,8 @@ def test_what_a_provider_says_of_the_operators_account_stays_inside(
     sdk: Sdk, gateway: Gateway
 ) -> None:
     error = {"message": "Key sk-upstream-secret of org-4711 is disabled", "code": "invalid_api_key"}
-    failure = failure_of(sdk, gateway, PLAIN, extra={"simulate": {"status": 401, "error": error}})
+    fields = {**PLAIN, "model": gateway.untouched_model()}
+    failure = failure_of(sdk, gateway, fields, extra={"simulate": {"status": 401, "error": error}})
     assert "4711" not in failure.message
     assert "sk-" not in failure.message
     assert "sk-upstream-secret" not in gateway.process.errors

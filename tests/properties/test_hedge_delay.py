@@ -98,7 +98,7 @@ class Race:
             self.at(now + delay, lambda later: self.hedge(later, index, primary, delay, takes))
 
     def hedge(self, now: float, index: int, primary: int, waited: float, takes: float) -> None:
-        if not self.budget.try_spend(now):
+        if not self.budget.try_spend_saved():
             self.win(now - waited, index, primary, takes)
             return
         self.played.hedges.append(index)

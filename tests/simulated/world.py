@@ -1,14 +1,14 @@
 """The whole gateway on in-memory streams: real front, exchange, upstream client and simulator; no sockets.
 
 Requests go in through the ASGI application, as a server would hand them over; upstream connections are
-memory streams that end in a `Simulator`. Under trio's MockClock everything timed is exact. `leak_check` is
-how every scenario ends.
+memory streams that end in a `Simulator`, the one of the host that is dialled. Under trio's MockClock
+everything timed is exact. `leak_check` is how every scenario ends.
 """
 
 import io
 import math
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, cast
@@ -110,24 +110,32 @@ class Client:
 
 
 class World:
-    """A running gateway, its simulated provider, a key that works, and the log it wrote.
+    """A running gateway, its simulated providers by host, a key that works, and the log it wrote.
 
     What may be replaced while it runs: `pair` makes the two ends of an upstream connection, `dialling`
-    is what a dial waits for, `serve_upstream` what becomes of the provider's end.
+    is what a dial waits for, `serve_upstream` what becomes of the provider's end. Hosts in `unreachable`
+    refuse connections.
     """
 
     def __init__(
-        self, gateway: Gateway, simulator: Simulator, secret: str, log: io.BytesIO
+        self,
+        gateway: Gateway,
+        simulators: Mapping[str, Simulator],
+        secret: str,
+        log: io.BytesIO,
     ) -> None:
         self.gateway = gateway
-        self.simulator = simulator
+        self.simulators = simulators
+        self.simulator = next(iter(simulators.values()))
         self.secret = secret
         self.log = log
         self.refuse_connections = False
+        self.unreachable: set[str] = set()
+        self.dials: list[str] = []
         self.upstream_connections = 0
         self.pair: Callable[[], tuple[trio.abc.Stream, trio.abc.Stream]] = memory_stream_pair
         self.dialling: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
-        self.serve_upstream: Callable[[trio.abc.Stream], Awaitable[None]] = simulator.serve_stream
+        self.serve_upstream: Callable[[trio.abc.Stream], Awaitable[None]] | None = None
 
     async def run(
         self,
@@ -187,7 +195,7 @@ class World:
         assert self.gateway.live.in_flight == 0
         snapshot = self.gateway.client.snapshot()
         assert (snapshot.leased, snapshot.connecting, snapshot.waiting) == (0, 0, 0), snapshot
-        assert self.simulator.open_exchanges == 0
+        assert not any(simulator.open_exchanges for simulator in self.simulators.values())
         assert self.upstream_connections == snapshot.idle
 
 
@@ -215,27 +223,35 @@ def world_config(**provider: Any) -> Config:
 
 @asynccontextmanager
 async def open_world(
-    profile: Profile = INSTANT, *, config: Config | None = None
+    profile: Profile = INSTANT,
+    *,
+    config: Config | None = None,
+    hosts: Sequence[str] = ("simulator",),
+    rng: random.Random | None = None,
 ) -> AsyncIterator[World]:
-    """Run a gateway and its simulator for the length of the block."""
-    simulator = Simulator(profile, wall_clock=lambda: 1_800_000_000.0)
+    """Run a gateway and a simulator for each host, for the length of the block."""
+    simulators = {
+        host: Simulator(profile, seed=seed, wall_clock=lambda: 1_800_000_000.0)
+        for seed, host in enumerate(hosts)
+    }
     log_file = io.BytesIO()
     secret = generate_key()
     async with trio.open_nursery() as nursery:
         world: World
 
-        async def dial(_origin: Origin) -> trio.abc.Stream:
+        async def dial(origin: Origin) -> trio.abc.Stream:
+            world.dials.append(origin.host)
             await world.dialling()
-            if world.refuse_connections:
-                raise refused(_origin)
+            if world.refuse_connections or origin.host in world.unreachable:
+                raise refused(origin)
             ours, theirs = world.pair()
-            nursery.start_soon(serve, theirs)
+            nursery.start_soon(serve, theirs, world.simulators[origin.host])
             return ours
 
-        async def serve(theirs: trio.abc.Stream) -> None:
+        async def serve(theirs: trio.abc.Stream, simulator: Simulator) -> None:
             world.upstream_connections += 1
             try:
-                await world.serve_upstream(theirs)
+                await (world.serve_upstream or simulator.serve_stream)(theirs)
             finally:
                 world.upstream_connections -= 1
 
@@ -244,10 +260,10 @@ async def open_world(
             log=make_log(log_file),
             dial=dial,
             tracer=Tracer(),
-            rng=random.Random(1),
+            rng=rng or random.Random(1),
         )
         gateway.ring.replace([_key(secret)])
-        world = World(gateway, simulator, secret, log_file)
+        world = World(gateway, simulators, secret, log_file)
         yield world
         await gateway.client.aclose()
         nursery.cancel_scope.cancel()

@@ -102,3 +102,12 @@ def test_a_failure_that_repeats_a_configured_secret_is_told_without_it() -> None
         assert "sk-upstream" not in error.message
         assert "hush" not in error.message
         assert "1 wrong" in error.message
+
+
+def test_what_is_peculiar_to_a_known_providers_prefill_is_in_the_target() -> None:
+    found = {
+        name: make_endpoint(candidate(provider=name), "syzeai/1").target
+        for name in ("mine", "anthropic", "deepseek", "mistral")
+    }
+    assert {name for name, one in found.items() if one.marks_prefill} == {"deepseek", "mistral"}
+    assert {name for name, one in found.items() if one.echoes_prefill} == {"mistral"}

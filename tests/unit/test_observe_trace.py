@@ -68,6 +68,7 @@ def test_a_served_stream_has_the_attributes_of_the_convention(collected: Collect
         status=200,
         outcome="ok",
         attempts=1,
+        rescuer="mistral",
         first_token_seconds=0.25,
         duration_seconds=2.0,
         input_tokens=11,
@@ -97,6 +98,7 @@ def test_a_served_stream_has_the_attributes_of_the_convention(collected: Collect
         "syze.key_id": "key_1",
         "syze.outcome": "ok",
         "syze.attempts": 1,
+        "syze.rescuer": "mistral",
         "syze.usage_estimated": False,
     }
 

@@ -1,0 +1,113 @@
+"""Rescue: an answer that breaks off in the middle is gone on with by somebody else.
+
+The client has a part of the answer, so nothing can be tried again unseen. But a model that takes an assistant
+prefill writes on from the text so far, and the client reads one answer. That is tried once a request, where
+the text alone is enough to go on with: see `adapters.openai.continuation` for what that leaves out.
+
+It is an attempt like any other, out of the same budget and below the same limits, and whoever broke is not
+asked. Whatever comes of it, the client never hears of a failed rescue: it is told of the break itself.
+"""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+import trio
+
+from adapters.dialect import Call
+from adapters.openai.continuation import can_be_continued, continue_call
+from router.catalog.routes import Route
+from router.catalog.wishes import Wish
+from router.errors import GatewayError
+from router.exchange.attempt import CommittedStream
+from router.exchange.choice import has_rescuer
+from router.exchange.hedge import Contender, Won
+from router.exchange.racing import Contest, Racing
+from router.exchange.relay import StreamRelay
+
+Opener = Callable[[Contender], Awaitable[CommittedStream]]
+
+
+def may_be_rescued(call: Call, route: Route) -> bool:
+    """Tell, before the first attempt, whether the answer's beginning is worth keeping."""
+    return can_be_continued(call) and has_rescuer(route)
+
+
+class Rescue:
+    """The rescue of one request's answer.
+
+    `opener_of(call)` gives the way to open a stream for a call; `attempts` counts those of the rescue.
+    """
+
+    def __init__(
+        self,
+        call: Call,
+        route: Route,
+        wish: Wish,
+        *,
+        racing: Racing,
+        opener_of: Callable[[Call], Opener],
+    ) -> None:
+        self._call = call
+        self._route = route
+        self._wish = wish
+        self._racing = racing
+        self._opener_of = opener_of
+        self._contest: Contest[CommittedStream] | None = None
+        self._won: Won[CommittedStream] | None = None
+
+    @property
+    def attempts(self) -> int:
+        """Attempts begun so far."""
+        return self._contest.attempts if self._contest is not None else 0
+
+    async def win(
+        self, broken: Won[CommittedStream], error: GatewayError, relay: StreamRelay, *, spent: int
+    ) -> Won[CommittedStream] | None:
+        """Return the stream that goes on, committed, or `None`. `spent`: the attempts made before.
+
+        The client gets its keep-alive comments meanwhile. Cancellation ends every attempt at once.
+        """
+        self._contest = self._contest_after(broken, error, spent=spent)
+        if self._contest is None:
+            return None
+        try:
+            await relay.comment_while(partial(self._run, self._contest))
+        except BaseException:
+            self._let_go()
+            raise
+        return self._won
+
+    def _contest_after(
+        self, broken: Won[CommittedStream], error: GatewayError, *, spent: int
+    ) -> Contest[CommittedStream] | None:
+        beginning = broken.value.decoder.beginning
+        if beginning is None or not error.another_attempt:
+            return None
+        rest = continue_call(self._call, beginning)
+        others = self._racing.rescuers(self._route, self._wish, broken.run)
+        if rest is None or others is None:
+            return None
+        return self._racing.rescue(
+            others,
+            rest,
+            self._wish,
+            spent=spent,
+            attempt=self._opener_of(rest),
+            discard=_discard,
+        )
+
+    async def _run(self, contest: Contest[CommittedStream]) -> None:
+        try:
+            self._won = await contest.run()
+        except GatewayError:
+            self._won = None  # the client is told of the break, not of the rescue
+
+    def _let_go(self) -> None:
+        """Give up a stream that was won and that nobody will read."""
+        if self._won is not None:
+            self._won.run.abandoned(trio.current_time())
+            self._won.value.response.discard()
+
+
+def _discard(stream: CommittedStream) -> None:
+    stream.response.discard()

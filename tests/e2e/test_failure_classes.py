@@ -1,0 +1,159 @@
+"""The failure table over real sockets: every row of it, with one fallback behind the primary.
+
+`docs/reference/failures.md` shows the same rows; that they agree with the code is tested elsewhere, and that
+none is missing here is tested below. What is checked is what a client and two providers can see: who
+answered or what was said, and how often each provider was asked.
+"""
+
+from typing import Any, NamedTuple
+
+import pytest
+
+from router.exchange.reaction import REACTIONS
+from router.simulator import Behaviour
+from tests.e2e.exam import Hall, Room
+
+PRIMARY, FALLBACK = "primary", "fallback"
+
+
+class Case(NamedTuple):
+    """One way to meet a row, and what is seen.
+
+    `outcome`: who answers the first call, or the code of its error. `asked`: how many requests the primary
+    and the fallback have got by then. `then`: the same after one more call, where the row has a mark that
+    shows at once. `ending` of the model id: which of the room's configurations is asked.
+    """
+
+    row: str
+    fault: Behaviour
+    outcome: str
+    asked: tuple[int, int]
+    then: tuple[int, int] | None = None
+    ending: str = ""
+    stream: bool = False
+    only_once: bool = False
+
+
+def refusal(status: int, code: str | None, message: str = "no") -> Behaviour:
+    error: dict[str, Any] = {"message": message, "type": "invalid_request_error", "code": code}
+    return Behaviour(status=status, error=error)
+
+
+BEFORE_AN_ANSWER = "refused, reset, DNS or TLS failure, before an answer"
+TOO_LONG = "400, longer than the model's context"
+NOT_UNDERSTOOD = "an answer that cannot be understood"
+BROKEN = "cut, stalled or unreadable, once the client has part of the answer"
+LONG = refusal(400, "context_length_exceeded")
+
+CASES = {
+    "nobody listens": Case(
+        BEFORE_AN_ANSWER, Behaviour(), FALLBACK, (0, 1), then=(0, 2), ending="-refusing"
+    ),
+    "nothing comes": Case(
+        "nothing within a limit",
+        Behaviour(silence=True),
+        FALLBACK,
+        (1, 1),
+        ending="-impatient",
+    ),
+    "429 for a second": Case(
+        "429 with Retry-After",
+        Behaviour(status=429, retry_after=1),
+        PRIMARY,
+        (2, 0),
+        then=(3, 0),
+        only_once=True,
+    ),
+    "429 for a minute": Case(
+        "429 with Retry-After",
+        Behaviour(status=429, retry_after=60),
+        FALLBACK,
+        (1, 1),
+        then=(1, 2),
+    ),
+    "429": Case("429 without Retry-After", Behaviour(status=429), FALLBACK, (1, 1), then=(1, 2)),
+    **{
+        str(status): Case(
+            "500, 502, 503, 504, 529", Behaviour(status=status), FALLBACK, (2, 1), then=(4, 2)
+        )
+        for status in (500, 502, 503, 504, 529)
+    },
+    "503 for a minute": Case(
+        "500, 502, 503, 504, 529",
+        Behaviour(status=503, retry_after=60),
+        FALLBACK,
+        (1, 1),
+        then=(1, 2),
+    ),
+    **{
+        str(status): Case("401, 402, 403", Behaviour(status=status), FALLBACK, (1, 1), then=(1, 2))
+        for status in (401, 402, 403)
+    },
+    "broken JSON": Case(NOT_UNDERSTOOD, Behaviour(malformed_at=0), FALLBACK, (2, 1)),
+    "an error in a 200": Case(
+        "500, 502, 503, 504, 529", Behaviour(error_event_after=0), FALLBACK, (2, 1), stream=True
+    ),
+    "cut": Case(
+        BROKEN, Behaviour(gap=0.002, cut_after=9), "upstream_stream_broken", (1, 0), stream=True
+    ),
+    "stalled": Case(
+        BROKEN, Behaviour(gap=0.002, stall_after=9), "upstream_stream_broken", (1, 0), stream=True
+    ),
+    "too long": Case(TOO_LONG, LONG, "context_length_exceeded", (1, 0), then=(2, 0)),
+    "too long, and a larger model is there": Case(
+        TOO_LONG, LONG, FALLBACK, (1, 1), then=(2, 2), ending="-larger"
+    ),
+    "a policy": Case(
+        "400, refused by a content policy",
+        refusal(400, "content_policy_violation"),
+        "content_policy_violation",
+        (1, 0),
+        then=(2, 0),
+    ),
+    **{
+        f"a refusal with {status}": Case(
+            "any other 4xx", refusal(status, "tool_unknown"), "tool_unknown", (1, 0), then=(2, 0)
+        )
+        for status in (400, 404, 422)
+    },
+}
+
+
+def test_every_row_is_met() -> None:
+    assert {case.row for case in CASES.values()} == {reaction.when for reaction in REACTIONS}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_failure_is_answered_as_the_table_says(hall: Hall, room: Room, name: str) -> None:
+    case = CASES[name]
+    if case.only_once:
+        room.primary.plan(case.fault)
+    else:
+        room.primary.always = case.fault
+    served = hall.ask(room.name + case.ending, stream=case.stream)
+    if case.outcome in {PRIMARY, FALLBACK}:
+        model = room.primary_model if case.outcome == PRIMARY else room.fallback_model
+        assert served.failure is None
+        assert (served.model, served.text) == (model, room.text)
+    else:
+        assert served.failure is not None
+        assert served.failure.code == case.outcome
+    assert room.asked == case.asked
+    if case.then is not None:
+        hall.ask(room.name + case.ending, stream=case.stream)
+        assert room.asked == case.then
+
+
+def test_a_refusal_keeps_its_status(hall: Hall, room: Room) -> None:
+    room.primary.always = refusal(422, "tool_unknown", "there is no such tool")
+    failure = hall.ask(room.name).failure
+    assert failure is not None
+    assert (failure.status, failure.code) == (422, "tool_unknown")
+    assert "no such tool" in failure.message
+
+
+def test_a_reset_is_retried_and_then_left(hall: Hall, room: Room) -> None:
+    room.primary.always = Behaviour(reset_before_head=True)
+    served = hall.ask(room.name)
+    assert served.model == room.fallback_model
+    assert served.attempts == 3
