@@ -60,7 +60,9 @@ def test_i7_a_win_in_the_very_moment_of_a_cancellation_is_let_go_of() -> None:
 def test_of_two_that_succeed_at_once_one_wins_and_the_other_is_let_go_of() -> None:
     async def scenario() -> None:
         async def attempt(name: str) -> str:
-            await trio.sleep_until(until)
+            # Shielded, or the loser of the tie might be cancelled before it can succeed.
+            with trio.CancelScope(shield=True, deadline=until + 1):
+                await trio.sleep_until(until)
             return name
 
         until = trio.current_time() + 1.5
