@@ -114,12 +114,14 @@ class Continuation:
         """Return the usage of the whole answer; `rest` is what the rescuer told of its own part."""
         produced, told = self._beginning.output_tokens, self._beginning.usage
         read = told.input_tokens if told is not None else 0
+        # An echo was written by the rescuer, and is the text that the first part counts already.
+        echoed = produced if self._echo.was_dropped else 0
         estimated = not read
         if estimated:
             read = max(0, rest.input_tokens - produced)
         return Usage(
             input_tokens=read,
-            output_tokens=produced + rest.output_tokens,
+            output_tokens=produced + max(0, rest.output_tokens - echoed),
             cached_tokens=min(rest.cached_tokens, read),
             reasoning_tokens=rest.reasoning_tokens,
             estimated=estimated,

@@ -11,12 +11,16 @@ LEAST_SURPRISE: Final = 64  # characters: about a sentence, word for word
 
 
 class Echo:
-    """Takes the echo of `beginning` out of a text that comes in pieces. `expected`: of any length."""
+    """Takes the echo of `beginning` out of a text that comes in pieces. `expected`: of any length.
+
+    `was_dropped`: there was one, and the client has not seen it.
+    """
 
     def __init__(self, beginning: str, *, expected: bool) -> None:
         self._beginning = beginning
         self._repeated = 0
         self._over = not expected and len(beginning) < LEAST_SURPRISE
+        self.was_dropped = False
 
     def without(self, piece: str) -> str:
         """Return what can go out now that this piece has come."""
@@ -29,7 +33,7 @@ class Echo:
         self._repeated += len(head)
         if self._repeated < len(self._beginning):
             return ""
-        self._over = True
+        self._over = self.was_dropped = True
         return piece[len(head) :]
 
     def release(self) -> str:

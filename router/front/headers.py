@@ -13,7 +13,8 @@ Headers = list[tuple[bytes, bytes]]
 _EXPOSED: Final = (
     b"x-request-id, retry-after, retry-after-ms, x-ratelimit-limit-requests, "
     b"x-ratelimit-remaining-requests, x-ratelimit-reset-requests, x-ratelimit-limit-tokens, "
-    b"x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens"
+    b"x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens, "
+    b"x-syze-provider, x-syze-attempts, x-syze-hedged"
 )
 _PREFLIGHT_SECONDS: Final = b"86400"
 

@@ -234,6 +234,16 @@ def test_a_provider_known_to_repeat_the_beginning_says_it_once() -> None:
     assert deltas(found) == [{"content": " a"}, {"content": " time"}, {}]
 
 
+def test_what_was_repeated_is_counted_once() -> None:
+    repeated = [event(chunk(text(piece))) for piece in ("On", "ce upon")]
+    rest = rest_of(streaming(), begun(tokens=2))
+    _, echoing = decode((REST[0], *repeated, *REST[2:]), rest, target(echoes_prefill=True))
+    _, plain = decode(REST, rest)
+    assert echoing.usage is not None
+    assert plain.usage is not None
+    assert echoing.usage.output_tokens == plain.usage.output_tokens - 2
+
+
 def test_what_only_begins_like_an_echo_is_not_lost() -> None:
     told = target(echoes_prefill=True)
     pieces = [event(chunk(text(piece))) for piece in ("On", "ce more")]
