@@ -8,7 +8,7 @@ import trio
 from trio.testing import MockClock, lockstep_stream_pair, memory_stream_pair, wait_all_tasks_blocked
 
 from router.simulator import Latency, Profile, Simulator, expected_text, expected_tokens
-from tests.simulated.simulator_wire import WireClient, chat, connected
+from tests.simulated.simulator_wire import WireClient, chat, connected, still
 
 PACED = Profile(ttft=Latency.fixed(0.5), gap=Latency.fixed(0.25), tokens=3)
 
@@ -22,7 +22,7 @@ def contents(events: list[Any]) -> str:
 
 
 async def test_a_stream_keeps_exact_times(autojump_clock: MockClock) -> None:
-    async with connected(Simulator(PACED)) as client:
+    async with connected(Simulator(PACED, wall_clock=still)) as client:
         start = trio.current_time()
         answer = await client.ask(chat(stream=True))
     times = [chunk.at - start for chunk in answer.chunks]
@@ -34,7 +34,7 @@ async def test_a_stream_keeps_exact_times(autojump_clock: MockClock) -> None:
 async def test_the_head_comes_with_the_first_event_unless_it_is_ordered_earlier(
     autojump_clock: MockClock,
 ) -> None:
-    async with connected(Simulator(PACED)) as client:
+    async with connected(Simulator(PACED, wall_clock=still)) as client:
         start = trio.current_time()
         together = await client.ask(chat(stream=True))
         assert together.head_at - start == 0.5
@@ -46,7 +46,7 @@ async def test_the_head_comes_with_the_first_event_unless_it_is_ordered_earlier(
 async def test_a_head_later_than_the_first_token_delays_it_and_nothing_after(
     autojump_clock: MockClock,
 ) -> None:
-    async with connected(Simulator(PACED)) as client:
+    async with connected(Simulator(PACED, wall_clock=still)) as client:
         start = trio.current_time()
         order = {"delay_head": 0.875, "tokens": 3}
         answer = await client.ask(chat(stream=True, simulate=order))
@@ -55,7 +55,7 @@ async def test_a_head_later_than_the_first_token_delays_it_and_nothing_after(
 
 
 async def test_a_whole_answer_takes_as_long_as_its_stream(autojump_clock: MockClock) -> None:
-    async with connected(Simulator(PACED)) as client:
+    async with connected(Simulator(PACED, wall_clock=still)) as client:
         start = trio.current_time()
         answer = await client.ask(chat())
     assert answer.head_at - start == 0.5 + 3 * 0.25
@@ -65,7 +65,7 @@ async def test_a_whole_answer_takes_its_own_latency_when_the_profile_has_one(
     autojump_clock: MockClock,
 ) -> None:
     profile = msgspec.structs.replace(PACED, whole=Latency.fixed(2.0))
-    async with connected(Simulator(profile)) as client:
+    async with connected(Simulator(profile, wall_clock=still)) as client:
         start = trio.current_time()
         assert (await client.ask(chat())).head_at - start == 2.0
         start = trio.current_time()
@@ -132,7 +132,7 @@ async def test_a_stream_goes_by_the_book() -> None:
 
 
 async def test_a_stream_says_nothing_of_usage_unless_asked() -> None:
-    async with connected(Simulator()) as client:
+    async with connected(Simulator(wall_clock=still)) as client:
         answer = await client.ask(chat(stream=True))
     *events, _ = answer.events()
     assert not any("usage" in event for event in events)
@@ -146,14 +146,14 @@ async def test_every_event_is_a_write_of_its_own() -> None:
 
 
 async def test_a_stream_and_a_whole_answer_say_the_same() -> None:
-    async with connected(Simulator()) as client:
+    async with connected(Simulator(wall_clock=still)) as client:
         streamed = contents((await client.ask(chat("Tell me", stream=True))).events())
         whole = (await client.ask(chat("Tell me"))).json()
     assert streamed == whole["choices"][0]["message"]["content"] == expected_text(chat("Tell me"))
 
 
 async def test_several_choices_take_turns() -> None:
-    async with connected(Simulator()) as client:
+    async with connected(Simulator(wall_clock=still)) as client:
         answer = await client.ask(chat(stream=True, n=3))
     *events, _ = answer.events()
     said = {0: "", 1: "", 2: ""}
@@ -170,7 +170,7 @@ async def test_several_choices_take_turns() -> None:
 async def test_a_streamed_tool_call_can_be_put_together() -> None:
     function = {"name": "find", "parameters": {"properties": {"city": {"type": "string"}}}}
     tools = [{"type": "function", "function": function}]
-    async with connected(Simulator()) as client:
+    async with connected(Simulator(wall_clock=still)) as client:
         answer = await client.ask(chat(stream=True, tools=tools))
     *events, _ = answer.events()
     assert events[0]["choices"][0]["delta"]["content"] is None
@@ -212,7 +212,7 @@ async def test_a_legacy_stream_brings_text_and_its_offsets() -> None:
 async def test_a_departure_is_noticed_at_once(
     autojump_clock: MockClock, *, streamed: bool, leaves_at: float
 ) -> None:
-    simulator = Simulator(PACED)
+    simulator = Simulator(PACED, wall_clock=still)
     ours, theirs = memory_stream_pair()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(simulator.serve_stream, theirs)
@@ -228,7 +228,7 @@ async def test_a_departure_is_noticed_at_once(
 
 
 async def test_leaving_between_requests_aborts_nothing() -> None:
-    simulator = Simulator()
+    simulator = Simulator(wall_clock=still)
     async with connected(simulator) as client:
         await client.ask(chat())
     assert (simulator.aborted, simulator.completed, simulator.open_connections) == (0, 1, 0)
@@ -237,7 +237,7 @@ async def test_leaving_between_requests_aborts_nothing() -> None:
 async def test_a_shutdown_closes_the_connection_and_blames_nobody(
     autojump_clock: MockClock,
 ) -> None:
-    simulator = Simulator(PACED)
+    simulator = Simulator(PACED, wall_clock=still)
     ours, theirs = memory_stream_pair()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(simulator.serve_stream, theirs)

@@ -10,14 +10,14 @@ import trio
 from trio.testing import MockClock
 
 from router.simulator import Behaviour, Latency, Profile, Simulator, expected_text
-from tests.simulated.simulator_wire import Answer, chat, connected
+from tests.simulated.simulator_wire import Answer, chat, connected, still
 
 PACED = Profile(ttft=Latency.fixed(0.5), gap=Latency.fixed(0.25), tokens=4)
 
 
 async def streamed(behaviour: Behaviour, *, profile: Profile = PACED, **fields: Any) -> Answer:
     """One stream under a behaviour, its times counted from its start."""
-    simulator = Simulator(profile)
+    simulator = Simulator(profile, wall_clock=still)
     simulator.plan(behaviour)
     async with connected(simulator) as client:
         start = trio.current_time()
@@ -29,7 +29,7 @@ async def streamed(behaviour: Behaviour, *, profile: Profile = PACED, **fields: 
 
 
 async def whole(behaviour: Behaviour, **fields: Any) -> Answer:
-    simulator = Simulator()
+    simulator = Simulator(wall_clock=still)
     simulator.plan(behaviour)
     async with connected(simulator) as client:
         return await client.ask(chat(**fields))
@@ -93,7 +93,7 @@ async def test_an_error_page_that_is_not_json() -> None:
 
 
 async def test_an_error_strikes_whatever_the_request() -> None:
-    simulator = Simulator()
+    simulator = Simulator(wall_clock=still)
     simulator.plan(Behaviour(status=503))
     async with connected(simulator) as client:
         assert (await client.ask(b"no json", path="/nowhere")).status == 503
@@ -137,7 +137,7 @@ async def test_a_cut_of_a_whole_answer_leaves_half_a_body() -> None:
 
 @pytest.mark.parametrize("stream", [True, False])
 async def test_a_cut_counts_as_broken(stream: bool) -> None:
-    simulator = Simulator()
+    simulator = Simulator(wall_clock=still)
     simulator.plan(Behaviour(cut_after=1))
     async with connected(simulator) as client:
         await client.ask(chat(stream=stream))
@@ -148,7 +148,7 @@ async def test_a_cut_counts_as_broken(stream: bool) -> None:
 async def test_a_stall_lasts_until_the_client_leaves(
     stream: bool, autojump_clock: MockClock
 ) -> None:
-    simulator = Simulator()
+    simulator = Simulator(wall_clock=still)
     simulator.plan(Behaviour(stall_after=1))
     async with connected(simulator) as client:
         await client.send(chat(stream=stream))
@@ -160,7 +160,7 @@ async def test_a_stall_lasts_until_the_client_leaves(
 
 
 async def test_a_stall_comes_after_its_tokens(autojump_clock: MockClock) -> None:
-    simulator = Simulator(PACED)
+    simulator = Simulator(PACED, wall_clock=still)
     simulator.plan(Behaviour(stall_after=2))
     received = b""
     async with connected(simulator) as client:
@@ -173,7 +173,7 @@ async def test_a_stall_comes_after_its_tokens(autojump_clock: MockClock) -> None
 
 
 async def test_silence(autojump_clock: MockClock) -> None:
-    simulator = Simulator()
+    simulator = Simulator(wall_clock=still)
     simulator.plan(Behaviour(silence=True))
     async with connected(simulator) as client:
         await client.send(chat())
@@ -184,7 +184,7 @@ async def test_silence(autojump_clock: MockClock) -> None:
 
 
 async def test_a_reset_before_the_head(autojump_clock: MockClock) -> None:
-    simulator = Simulator()
+    simulator = Simulator(wall_clock=still)
     simulator.plan(Behaviour(reset_before_head=True, delay_head=3.0))
     async with connected(simulator) as client:
         start = trio.current_time()
@@ -196,7 +196,7 @@ async def test_a_reset_before_the_head(autojump_clock: MockClock) -> None:
 
 @pytest.mark.parametrize("stream", [True, False])
 async def test_hanging_up_after_an_answer_that_did_not_announce_it(stream: bool) -> None:
-    simulator = Simulator()
+    simulator = Simulator(wall_clock=still)
     simulator.plan(Behaviour(hang_up=True))
     async with connected(simulator) as client:
         answer = await client.ask(chat(stream=stream))
@@ -282,7 +282,7 @@ async def test_extra_fields_that_would_break_the_answer_are_refused(order: dict[
 
 async def test_embeddings_as_floats() -> None:
     fields = {"model": "m", "input": "Hi", "encoding_format": "base64", "dimensions": 4}
-    simulator = Simulator()
+    simulator = Simulator(wall_clock=still)
     async with connected(simulator) as client:
         asked = await client.ask(fields, path="/v1/embeddings")
         simulator.plan(Behaviour(embeddings_as_floats=True))

@@ -7,11 +7,11 @@ import pytest
 from trio.testing import wait_all_tasks_blocked
 
 from router.simulator import Behaviour, Profile, Simulator, expected_text
-from tests.simulated.simulator_wire import CHAT, chat, connected
+from tests.simulated.simulator_wire import CHAT, chat, connected, still
 
 
 async def test_a_connection_serves_one_request_after_the_other_and_remembers_them() -> None:
-    simulator = Simulator()
+    simulator = Simulator(wall_clock=still)
     async with connected(simulator) as client:
         for word in ("one", "two", "three"):
             answer = await client.ask(chat(word), headers=[("X-Word", word)])
@@ -36,7 +36,7 @@ async def test_only_so_many_requests_are_kept(kept: int) -> None:
 
 
 async def test_requests_sent_ahead_are_answered_in_order() -> None:
-    async with connected(Simulator()) as client:
+    async with connected(Simulator(wall_clock=still)) as client:
         one, two = (msgspec.json.encode(chat(word)) for word in ("one", "two"))
         head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n"
         await client.stream.send_all(head % len(one) + one + head % len(two) + two)
@@ -47,7 +47,7 @@ async def test_requests_sent_ahead_are_answered_in_order() -> None:
 
 
 async def test_plans_are_taken_in_order_and_then_the_profile_rules() -> None:
-    simulator = Simulator()
+    simulator = Simulator(wall_clock=still)
     simulator.plan(Behaviour(status=500), Behaviour(status=429))
     async with connected(simulator) as client:
         statuses = [(await client.ask(chat())).status for _ in range(3)]
@@ -56,7 +56,7 @@ async def test_plans_are_taken_in_order_and_then_the_profile_rules() -> None:
 
 
 async def test_an_order_in_the_request_leaves_the_plan_alone() -> None:
-    simulator = Simulator()
+    simulator = Simulator(wall_clock=still)
     simulator.plan(Behaviour(status=500))
     async with connected(simulator) as client:
         assert (await client.ask(chat(simulate={"status": 418}))).status == 418
@@ -64,7 +64,7 @@ async def test_an_order_in_the_request_leaves_the_plan_alone() -> None:
 
 
 async def test_an_order_that_cannot_be_read_is_refused_by_its_field() -> None:
-    async with connected(Simulator()) as client:
+    async with connected(Simulator(wall_clock=still)) as client:
         unknown = await client.ask(chat(simulate={"sttus": 500}))
         wrong = await client.ask(chat(simulate={"ttft": -1}))
     assert (unknown.status, unknown.error["param"]) == (400, "simulate.sttus")
@@ -105,14 +105,14 @@ async def test_a_required_key_is_taken_from_either_header(
     ],
 )
 async def test_endpoints_are_known_under_any_prefix(path: str, kind: str) -> None:
-    async with connected(Simulator()) as client:
+    async with connected(Simulator(wall_clock=still)) as client:
         answer = await client.ask(chat(prompt="Hi", input="Hi"), path=path)
     assert (answer.status, answer.json()["object"]) == (200, kind)
 
 
 async def test_models_are_listed_and_found_by_ids_with_slashes() -> None:
     profile = Profile(models=("plain", "vendor/models/name"))
-    async with connected(Simulator(profile)) as client:
+    async with connected(Simulator(profile, wall_clock=still)) as client:
         listed = await client.ask(method="GET", path="/v1/models")
         encoded = await client.ask(method="GET", path="/v1/models/vendor%2Fmodels%2Fname")
         bare = await client.ask(method="GET", path="/v1/models/vendor/models/name")
@@ -125,7 +125,7 @@ async def test_models_are_listed_and_found_by_ids_with_slashes() -> None:
 
 
 async def test_wrong_paths_and_methods_get_an_error_object() -> None:
-    async with connected(Simulator()) as client:
+    async with connected(Simulator(wall_clock=still)) as client:
         lost = await client.ask(method="GET", path="/v1/nothing")
         wrong = await client.ask(method="GET", path=CHAT)
         head = await client.ask(method="HEAD", path="/v1/models")
@@ -153,7 +153,7 @@ async def test_wrong_paths_and_methods_get_an_error_object() -> None:
 async def test_bad_requests_are_refused_by_the_name_of_the_field(
     fields: dict[str, Any], param: str
 ) -> None:
-    async with connected(Simulator()) as client:
+    async with connected(Simulator(wall_clock=still)) as client:
         answer = await client.ask(fields)
     assert answer.status == 400
     assert answer.error["param"] == param
@@ -172,7 +172,7 @@ async def test_bad_requests_are_refused_by_the_name_of_the_field(
     ],
 )
 async def test_bodies_that_are_no_request_are_refused(body: bytes) -> None:
-    simulator = Simulator()
+    simulator = Simulator(wall_clock=still)
     async with connected(simulator) as client:
         assert (await client.ask(body)).status == 400
         assert (await client.ask(chat())).status == 200
@@ -180,13 +180,13 @@ async def test_bodies_that_are_no_request_are_refused(body: bytes) -> None:
 
 async def test_fields_nobody_knows_and_nulls_change_nothing() -> None:
     fields = chat(seed=None, stop=None, tools=None, n=None, made_up={"deep": [1, None]})
-    async with connected(Simulator()) as client:
+    async with connected(Simulator(wall_clock=still)) as client:
         answer = await client.ask(fields)
     assert answer.json()["choices"][0]["message"]["content"] == expected_text(chat())
 
 
 async def test_what_is_not_http_is_refused_and_the_connection_closed() -> None:
-    simulator = Simulator()
+    simulator = Simulator(wall_clock=still)
     async with connected(simulator) as client:
         await client.stream.send_all(b"what is this\r\n\r\n")
         answer = await client.answer()
@@ -198,7 +198,7 @@ async def test_what_is_not_http_is_refused_and_the_connection_closed() -> None:
 
 async def test_a_client_that_waits_for_permission_gets_it_before_it_sends_the_body() -> None:
     body = msgspec.json.encode(chat())
-    async with connected(Simulator()) as client:
+    async with connected(Simulator(wall_clock=still)) as client:
         await client.stream.send_all(
             b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\n"
             b"content-length: %d\r\n\r\n" % len(body)
@@ -225,7 +225,7 @@ async def test_an_old_client_gets_a_stream_without_chunks() -> None:
 
 async def test_a_large_body_arrives_whole() -> None:
     url = "data:image/png;base64," + "A" * 4_000_000
-    simulator = Simulator()
+    simulator = Simulator(wall_clock=still)
     parts = [{"type": "image_url", "image_url": {"url": url}}]
     async with connected(simulator) as client:
         answer = await client.ask(chat(parts))
