@@ -23,6 +23,7 @@ from router.app import VERSION, serve_gateway, store_path
 from router.catalog.catalog import Catalog
 from router.catalog.models import load_seed
 from router.catalog.routes import Route
+from router.cli_simulate import simulate
 from router.config import Config, ConfigError, find_config, load_config, rules
 from router.demo import run_demo
 from router.observe.bridge import configure_logging
@@ -182,6 +183,9 @@ def models(config_path: Path | None, provider: str | None, as_json: bool) -> Non
     for route in routes:
         facts = _model_facts(route)
         click.echo("\t".join("-" if value is None else str(value) for value in facts.values()))
+
+
+main.add_command(simulate)
 
 
 @main.group("config")

@@ -115,6 +115,16 @@ RULES: tuple[Rule, ...] = (
         "a provider that shared the gateway's code would share its mistakes, and hide them",
         but=("router.simulator",),
     ),
+    Confine(
+        ("router.simulation",),
+        ("router.simulation", "router.cli_simulate"),
+        "it plays with the parts that serve requests, and none of them may depend on a game",
+    ),
+    Forbid(
+        "router.simulation",
+        ("trio", "router.front", "router.upstream", "router.accounts", "router.observe"),
+        "its clock is an argument, and it asks nobody",
+    ),
 )
 
 

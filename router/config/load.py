@@ -29,7 +29,7 @@ def load_config(path: str | Path | None, environ: Mapping[str, str]) -> Config:
     if found is None:
         tree = {"providers": providers_of(environ)}
         return _build(tree, environ, source="the environment", folder=Path())
-    tree = _read(found)
+    tree = read_toml(found)
     return _build(tree, environ, source=str(found), folder=found.parent)
 
 
@@ -47,7 +47,8 @@ def find_config(environ: Mapping[str, str]) -> Path | None:
     return None
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return the tree of a TOML file. Raises `ConfigError` if it cannot be read, or is none."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -107,4 +107,4 @@ async def test_both_play_the_same_race(name: str, autojump_clock: trio.testing.M
     assert nursery.asked == figures.attempts_by_endpoint
     assert nursery.first_token == pytest.approx(list(figures.first_token))
     assert nursery.failed_at == pytest.approx(list(figures.failed_at))
-    assert figures.attempts > figures.requests
+    assert figures.attempts != figures.requests  # it was no run without incidents
