@@ -25,8 +25,6 @@ from router.catalog.catalog import Catalog
 from router.catalog.discovery import discover_forever
 from router.catalog.models import load_seed
 from router.config import Config, RaceConfig
-from router.exchange.budget import AttemptBudget
-from router.exchange.director import RaceLimits
 from router.exchange.endpoint import headers_of, target_of
 from router.exchange.exchange import Exchange
 from router.exchange.live import HedgeSettings, LiveEndpoints
@@ -39,6 +37,8 @@ from router.observe.log import Log
 from router.observe.metrics import Metrics
 from router.observe.observer import Observer
 from router.observe.trace import Tracer, tracer_from_environment
+from router.routing.budget import AttemptBudget
+from router.routing.director import RaceLimits
 from router.upstream.client import OutgoingRequest, PoolLimits, UpstreamClient
 from router.upstream.dial import Dial
 from router.upstream.origin import Origin, parse_base_url

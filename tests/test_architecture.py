@@ -84,6 +84,12 @@ RULES: tuple[Rule, ...] = (
     Forbid("router.upstream.pool", ("trio",), "the assignment core decides, its shell waits"),
     Forbid("router.exchange", ("router.front",), "a request's life does not depend on its door"),
     Forbid(
+        "router.routing",
+        ("trio", "router"),
+        "a decision is a function of what it is told, the time included, so that it can be played through",
+        but=("router.routing", "router.errors"),
+    ),
+    Forbid(
         "router.front", ("router.upstream",), "only the exchange starts attempts and accounts them"
     ),
     Confine(

@@ -17,9 +17,9 @@ from router.catalog.routes import Route, distinct_tiers
 from router.catalog.wishes import Wish
 from router.exchange.hedge import Contender
 from router.exchange.live import Form, LiveEndpoint, LiveEndpoints
-from router.exchange.plan import Preference, Sort, Tier
-from router.exchange.policy import order
-from router.exchange.sticky import fingerprint
+from router.routing.plan import Preference, Sort, Tier
+from router.routing.policy import order
+from router.routing.sticky import fingerprint
 
 # Providers cache from about 1,024 tokens on; a shorter beginning says too little about the rest.
 PREFIX_BYTES: Final = 4096

@@ -16,9 +16,9 @@ import msgspec
 import trio
 
 from router.errors import GatewayError
-from router.exchange.availability import Availability
-from router.exchange.director import Director, Lost, Start, Wait
 from router.exchange.live import Form, LiveEndpoint, Run
+from router.routing.availability import Availability
+from router.routing.director import Director, Lost, Start, Wait
 
 T = TypeVar("T")
 

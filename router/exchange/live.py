@@ -12,15 +12,15 @@ import msgspec
 
 from router.catalog.candidate import Candidate
 from router.errors import GatewayError, UpstreamTimeout
-from router.exchange.availability import Availability, joined
 from router.exchange.endpoint import Endpoint, make_endpoint
-from router.exchange.endpoint_health import EndpointHealth
-from router.exchange.ewma import PeakEwma
-from router.exchange.hedge_delay import HedgeDelay
-from router.exchange.key_health import KeyHealth
-from router.exchange.plan import CandidateView
-from router.exchange.reaction import Mark, reaction_to
-from router.exchange.sticky import fingerprint
+from router.routing.availability import Availability, joined
+from router.routing.endpoint_health import EndpointHealth
+from router.routing.ewma import PeakEwma
+from router.routing.hedge_delay import HedgeDelay
+from router.routing.key_health import KeyHealth
+from router.routing.plan import CandidateView
+from router.routing.reaction import Mark, reaction_to
+from router.routing.sticky import fingerprint
 
 # A stream answers with its first token, a whole answer with its last: their times have nothing in common.
 Form = Literal["stream", "whole"]

@@ -22,11 +22,11 @@ from router.errors import (
     UpstreamExhausted,
     UpstreamFault,
 )
-from router.exchange.budget import AttemptBudget
 from router.exchange.choice import contenders, rescuers
-from router.exchange.director import Director, Lost, RaceLimits
 from router.exchange.hedge import Contender, Race, Won
 from router.exchange.live import LiveEndpoints, Run
+from router.routing.budget import AttemptBudget
+from router.routing.director import Director, Lost, RaceLimits
 
 T = TypeVar("T")
 

@@ -20,11 +20,11 @@ from adapters.dialect import Call
 from router.catalog.routes import Route
 from router.catalog.wishes import Wish
 from router.errors import GatewayError
-from router.exchange.budget import AttemptBudget
 from router.exchange.choice import contenders
-from router.exchange.director import Director, RaceLimits, Start, Wait
 from router.exchange.hedge import Contender
 from router.exchange.live import HedgeSettings, LiveEndpoints, Run
+from router.routing.budget import AttemptBudget
+from router.routing.director import Director, RaceLimits, Start, Wait
 from router.simulation.figures import Figures
 from router.simulation.scenario import Scenario
 from router.simulation.upstreams import Fate, Upstream, upstreams_of

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from router.exchange.reaction import REACTIONS
+from router.routing.reaction import REACTIONS
 from router.simulator import Behaviour
 from tests.e2e.exam import Hall, Room
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from router.exchange.backoff import FIRST_SECONDS
+from router.routing.backoff import FIRST_SECONDS
 from tests.simulated.world import World, chat_fields, in_virtual_time, open_world
 
 

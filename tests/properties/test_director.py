@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router import errors
-from router.exchange.availability import Availability, Standing
-from router.exchange.director import Director, Lost, RaceLimits, Start, Wait
-from router.exchange.reaction import Mark, NextCandidate, SameKey, reaction_to
+from router.routing.availability import Availability, Standing
+from router.routing.director import Director, Lost, RaceLimits, Start, Wait
+from router.routing.reaction import Mark, NextCandidate, SameKey, reaction_to
 
 MOST_STEPS = 500
 SECONDS = st.sampled_from([0.0, 0.1, 0.5, 1.0, 2.0, 2.5, 5.0, 9.0, 30.0])

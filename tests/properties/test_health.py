@@ -11,11 +11,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from router.exchange.availability import Availability, Standing
-from router.exchange.endpoint_health import EndpointHealth, EndpointLimits
-from router.exchange.key_health import KeyHealth, KeyLimits, KeyTrial
-from router.exchange.reaction import Mark
-from router.exchange.trial import Trial
+from router.routing.availability import Availability, Standing
+from router.routing.endpoint_health import EndpointHealth, EndpointLimits
+from router.routing.key_health import KeyHealth, KeyLimits, KeyTrial
+from router.routing.reaction import Mark
+from router.routing.trial import Trial
 
 T = TypeVar("T", bound=Trial)
 

@@ -20,8 +20,8 @@ from statistics import NormalDist
 
 import pytest
 
-from router.exchange.budget import AttemptBudget
-from router.exchange.hedge_delay import HedgeDelay
+from router.routing.budget import AttemptBudget
+from router.routing.hedge_delay import HedgeDelay
 from tests.conftest import SIZE
 
 MEDIAN_SECONDS = 0.3

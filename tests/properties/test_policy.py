@@ -5,10 +5,10 @@ from random import Random
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from router.exchange.availability import Availability, Standing
-from router.exchange.plan import CandidateView, Plan, Preference, Sort, Tier
-from router.exchange.policy import order
-from router.exchange.sticky import score
+from router.routing.availability import Availability, Standing
+from router.routing.plan import CandidateView, Plan, Preference, Sort, Tier
+from router.routing.policy import order
+from router.routing.sticky import score
 
 View = CandidateView[int]
 FINITE = st.floats(min_value=0.0, max_value=1e9)

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from router.exchange.budget import AttemptBudget
-from router.exchange.ewma import PeakEwma
-from router.exchange.quantile import SlidingQuantile
+from router.routing.budget import AttemptBudget
+from router.routing.ewma import PeakEwma
+from router.routing.quantile import SlidingQuantile
 
 RESOLUTION = 0.02
 ONE_BUCKET = 1.0 + RESOLUTION + 1e-9

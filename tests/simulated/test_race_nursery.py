@@ -6,9 +6,9 @@ from random import Random
 import pytest
 import trio
 
-from router.exchange.director import Director, RaceLimits
 from router.exchange.hedge import Contender, Race, Won
 from router.exchange.live import HedgeSettings, LiveEndpoints
+from router.routing.director import Director, RaceLimits
 from tests.simulated.world import in_virtual_time
 from tests.unit.test_exchange_endpoint import candidate
 

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from router.exchange.backoff import backoff, doubled
+from router.routing.backoff import backoff, doubled
 
 
 class Highest(Random):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from router.exchange.budget import AttemptBudget
+from router.routing.budget import AttemptBudget
 
 
 def spend_all(budget: AttemptBudget, now: float) -> int:

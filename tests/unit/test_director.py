@@ -12,9 +12,9 @@ import pytest
 
 from adapters.dialect import Failure, FailureKind
 from router import errors
-from router.exchange.availability import Availability, Standing
-from router.exchange.director import Director, Lost, RaceLimits, Start, Wait
-from router.exchange.reaction import Mark, reaction_to
+from router.routing.availability import Availability, Standing
+from router.routing.director import Director, Lost, RaceLimits, Start, Wait
+from router.routing.reaction import Mark, reaction_to
 
 NEVER = float("inf")
 

@@ -4,7 +4,7 @@ from math import e
 
 import pytest
 
-from router.exchange.ewma import PeakEwma
+from router.routing.ewma import PeakEwma
 
 
 def test_the_initial_value_stands_until_the_first_sample() -> None:

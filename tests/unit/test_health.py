@@ -4,12 +4,12 @@ from random import Random
 
 import pytest
 
-from router.exchange.availability import Availability, Standing, joined
-from router.exchange.endpoint_health import EndpointHealth, EndpointLimits
-from router.exchange.failure_share import FailureShare
-from router.exchange.key_health import KeyHealth, KeyTrial
-from router.exchange.reaction import Mark
-from router.exchange.trial import Trial
+from router.routing.availability import Availability, Standing, joined
+from router.routing.endpoint_health import EndpointHealth, EndpointLimits
+from router.routing.failure_share import FailureShare
+from router.routing.key_health import KeyHealth, KeyTrial
+from router.routing.reaction import Mark
+from router.routing.trial import Trial
 
 
 class LongestWait(Random):

@@ -6,10 +6,10 @@ from random import Random
 
 import pytest
 
-from router.exchange.availability import Availability, Standing
-from router.exchange.plan import CandidateView, Later, Plan, Preference, Sort
-from router.exchange.policy import order
-from router.exchange.sticky import fingerprint, score
+from router.routing.availability import Availability, Standing
+from router.routing.plan import CandidateView, Later, Plan, Preference, Sort
+from router.routing.policy import order
+from router.routing.sticky import fingerprint, score
 
 View = CandidateView[str]
 DRAWS = 4000

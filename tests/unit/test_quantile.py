@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from router.exchange.quantile import SlidingQuantile
+from router.routing.quantile import SlidingQuantile
 
 SETTLED = 1_000
 

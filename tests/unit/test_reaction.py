@@ -9,9 +9,9 @@ import pytest
 
 from adapters.dialect import Failure, FailureKind
 from router import errors
-from router.exchange.endpoint_health import EndpointLimits
-from router.exchange.key_health import KeyLimits
-from router.exchange.reaction import (
+from router.routing.endpoint_health import EndpointLimits
+from router.routing.key_health import KeyLimits
+from router.routing.reaction import (
     REACTIONS,
     Mark,
     NextCandidate,

@@ -18,10 +18,10 @@ from typing import Final
 
 import msgspec
 
-from router.exchange.availability import Availability, Standing
-from router.exchange.backoff import doubled
-from router.exchange.reaction import Mark
-from router.exchange.trial import Trial
+from router.routing.availability import Availability, Standing
+from router.routing.backoff import doubled
+from router.routing.reaction import Mark
+from router.routing.trial import Trial
 
 _NEVER: Final = float("-inf")
 

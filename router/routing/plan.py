@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from router.exchange.availability import Availability
+from router.routing.availability import Availability
 
 C = TypeVar("C")
 

@@ -17,7 +17,7 @@ nobody any more): an old percentile is a better guess than none, and the budget 
 
 from typing import Final
 
-from router.exchange.quantile import SlidingQuantile
+from router.routing.quantile import SlidingQuantile
 
 # In sixty seconds, an endpoint with two calls a second yields too few samples.
 _WINDOW_SECONDS: Final = 300.0

@@ -2,7 +2,7 @@
 
 The director knows the tiers of candidates in the policy's order, what runs, and what failed how. It answers
 with one of three things: start this candidate, wait until then, or the race is lost. The nursery that carries
-this out (`hedge`) knows none of the rules.
+this out (`router.exchange.hedge`) knows none of the rules.
 
 The rules, in the order in which they are tried when nothing runs: the next usable candidate of the tier; the
 same one again where the failure table allows it and the tier has no other; a parked one whose time comes
@@ -23,10 +23,10 @@ from typing import Final, Generic, Protocol, TypeVar
 import msgspec
 
 from router.errors import GatewayError
-from router.exchange.availability import Availability, Standing
-from router.exchange.backoff import backoff
-from router.exchange.reaction import NextCandidate, Reaction, SameKey, reaction_to
-from router.exchange.reaction import Wait as RowWait
+from router.routing.availability import Availability, Standing
+from router.routing.backoff import backoff
+from router.routing.reaction import NextCandidate, Reaction, SameKey, reaction_to
+from router.routing.reaction import Wait as RowWait
 
 _NEVER: Final = float("inf")
 

@@ -14,7 +14,7 @@ below their median is off by more than five standard deviations, the older slice
 does that to one slice in a million, a shift by a factor of three to nearly every one, so it is followed
 within two slices. The median is used because a few more stragglers do not move it.
 
-Samples cut short by a cancellation are handled by `router.exchange.survival`.
+Samples cut short by a cancellation are handled by `router.routing.survival`.
 """
 
 from array import array
@@ -22,7 +22,7 @@ from collections import Counter, deque
 from math import exp, floor, inf, log, log1p, sqrt
 from typing import Final
 
-from router.exchange.survival import SurvivalCurve
+from router.routing.survival import SurvivalCurve
 
 _SMALLEST_SECONDS: Final = 1e-4
 _REFRESHES_PER_WINDOW: Final = 16

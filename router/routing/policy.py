@@ -13,10 +13,10 @@ from itertools import groupby
 from random import Random
 from typing import Any, Final, TypeVar
 
-from router.exchange.availability import Standing
-from router.exchange.plan import CandidateView, Later, Plan, Preference, Sort, Tier
-from router.exchange.sticky import score
-from router.exchange.two_choices import drawn
+from router.routing.availability import Standing
+from router.routing.plan import CandidateView, Later, Plan, Preference, Sort, Tier
+from router.routing.sticky import score
+from router.routing.two_choices import drawn
 
 C = TypeVar("C")
 

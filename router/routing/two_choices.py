@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from random import Random
 from typing import TypeVar
 
-from router.exchange.plan import CandidateView
+from router.routing.plan import CandidateView
 
 C = TypeVar("C")
 
