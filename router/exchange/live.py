@@ -133,9 +133,19 @@ class Run:
         if not self._end():
             return
         if not self._committed:
-            self._timing.delay.observe_lower_bound(now - self._started, now)
+            self._outlasted(now - self._started, now)
         self._picture.health.abandoned(self._trial, now)
         self._picture.key.abandoned(self._key_trial, now)
+
+    def _outlasted(self, seconds: float, now: float) -> None:
+        """Note that the first token took longer than this; how much longer will not be known.
+
+        It is news for the policy only if it is worse than what was expected. Without it, an endpoint that
+        never answers, and always loses, would look as good as on its best day.
+        """
+        self._timing.delay.observe_lower_bound(seconds, now)
+        if seconds > self._timing.expected.read(now):
+            self._timing.expected.observe(seconds, now)
 
     def _end(self) -> bool:
         """Return whether this is the first outcome."""
