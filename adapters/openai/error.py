@@ -28,6 +28,8 @@ _CONTEXT_WORDS: Final = (
 _POLICY_CODES: Final = frozenset(
     {"content_filter", "content_policy_violation", "moderation_blocked"}
 )
+# OpenRouter says it with a 403, which would otherwise speak of the operator's key.
+_POLICY_WORDS: Final = ("requires moderation", "input was flagged")
 _RATE_CODES: Final = frozenset({"rate_limit_exceeded", "rate_limit_error", "too_many_requests"})
 _OVERLOAD_CODES: Final = frozenset(
     {
@@ -72,9 +74,10 @@ def _failure_inside(error: ErrorView) -> Failure:
 
 def _failure(status: int, error: ErrorView, *, retry_after: float | None) -> Failure:
     message = error.message_text() or f"The provider answered with status {status}."
+    kind = _kind(status, names=error.names(), message=message.lower())
     return Failure(
-        kind=_kind(status, names=error.names(), message=message.lower()),
-        status=status,
+        kind=kind,
+        status=400 if kind is FailureKind.CONTENT_POLICY else status,
         message=message,
         type=error.text("type"),
         code=error.text("code"),
@@ -84,6 +87,8 @@ def _failure(status: int, error: ErrorView, *, retry_after: float | None) -> Fai
 
 
 def _kind(status: int, *, names: set[str], message: str) -> FailureKind:
+    if 400 <= status < 500 and _is_about_content(names, message):
+        return FailureKind.CONTENT_POLICY
     if status in {401, 402, 403} or names & _QUOTA_CODES:
         return FailureKind.CREDENTIAL
     if status == 429:
@@ -95,11 +100,13 @@ def _kind(status: int, *, names: set[str], message: str) -> FailureKind:
     return _kind_of_refusal(status, names=names, message=message)
 
 
+def _is_about_content(names: set[str], message: str) -> bool:
+    return bool(names & _POLICY_CODES) or any(words in message for words in _POLICY_WORDS)
+
+
 def _kind_of_refusal(status: int, *, names: set[str], message: str) -> FailureKind:
     if names & _KEY_CODES or any(words in message for words in _KEY_WORDS):
         return FailureKind.CREDENTIAL
-    if names & _POLICY_CODES:
-        return FailureKind.CONTENT_POLICY
     too_long = status in {400, 413, 422} and any(words in message for words in _CONTEXT_WORDS)
     if too_long or names & _CONTEXT_CODES:
         return FailureKind.CONTEXT_LENGTH

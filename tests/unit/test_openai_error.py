@@ -301,3 +301,15 @@ def test_no_header_is_too_strange(value: bytes) -> None:
     for name in (b"retry-after", b"retry-after-ms"):
         found = classify(429, [(name, value)], b"", now_at=NOW_AT).retry_after
         assert found is None or 0 <= found <= 31 * 24 * 3600
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"code": 403, "message": "Your model requires moderation and your input was flagged."},
+        {"code": "content_filter", "message": "No."},
+    ],
+)
+def test_a_403_about_the_content_is_no_word_about_our_key(error: dict[str, Any]) -> None:
+    failure = classify(403, [], msgspec.json.encode({"error": error}), now_at=0.0)
+    assert (failure.kind, failure.status) == (FailureKind.CONTENT_POLICY, 400)
