@@ -186,7 +186,8 @@ def test_i12_a_secret_read_from_anywhere_cannot_break_a_header(value: str) -> No
 
 def test_every_table_is_among_those_tried() -> None:
     decoded = {type(found) for table in TABLES for found in [decoded_at(table)]}
-    assert decoded == set(Section.__subclasses__())
+    of_the_file = {one for one in Section.__subclasses__() if one.__module__ == Section.__module__}
+    assert decoded == of_the_file
 
 
 def decoded_at(table: Place) -> object:
