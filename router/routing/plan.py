@@ -81,16 +81,6 @@ class Tier(msgspec.Struct, Generic[C], frozen=True, kw_only=True):
     parked: tuple[Later[C], ...]
     dead: tuple[Later[C], ...]
 
-    @property
-    def alone(self) -> bool:
-        """Whether the one that is asked here has nobody beside it to turn to."""
-        return len(self.usable or self.last_resorts) <= 1
-
-    @property
-    def opens(self) -> float | None:
-        """When the first parked candidate may be asked, `None` if none is parked."""
-        return self.parked[0].at if self.parked else None
-
 
 class Plan(msgspec.Struct, Generic[C], frozen=True):
     """The tiers, from the first to the last."""
@@ -103,15 +93,3 @@ class Plan(msgspec.Struct, Generic[C], frozen=True):
             yield from tier.usable
         for tier in self.tiers:
             yield from (later.candidate for later in tier.last_resorts)
-
-    @property
-    def soonest(self) -> float | None:
-        """When the first of those that are away is worth asking, `None` if none is away."""
-        return min(
-            (
-                later.at
-                for tier in self.tiers
-                for later in (*tier.last_resorts, *tier.parked, *tier.dead)
-            ),
-            default=None,
-        )

@@ -136,37 +136,11 @@ def test_the_parked_and_the_dead_are_not_asked() -> None:
     assert list(made.attempts()) == ["fine"]
     assert made.tiers[0].parked == (Later("sooner", 20.0), Later("parked", 30.0))
     assert made.tiers[0].dead == (Later("dead", 10.0),)
-    assert (made.tiers[0].opens, made.tiers[1].opens) == (20.0, None)
-    assert made.soonest == 10.0
-
-
-@pytest.mark.parametrize("standing", [Standing.EJECTED, Standing.PARKED, Standing.DEAD])
-def test_the_soonest_is_whoever_comes_back_first(standing: Standing) -> None:
-    late = [view(str(n), available=away(each, 9.0)) for n, each in enumerate(Standing) if each > 1]
-    assert plan([view("soon", tier=3, available=away(standing, 4.0)), *late]).soonest == 4.0
 
 
 def test_no_candidates_make_an_empty_plan() -> None:
     made = plan([])
     assert list(made.attempts()) == []
-    assert made.soonest is None
-
-
-@pytest.mark.parametrize(
-    ("standings", "alone"),
-    [
-        ([Standing.USABLE], True),
-        ([Standing.USABLE, Standing.USABLE], False),
-        ([Standing.USABLE, Standing.PARKED, Standing.EJECTED, Standing.DEAD], True),
-        ([Standing.USABLE, Standing.PROBE], False),
-        ([Standing.EJECTED], True),
-        ([Standing.EJECTED, Standing.EJECTED], False),
-    ],
-)
-def test_alone_is_who_has_no_usable_neighbour(standings: list[Standing], alone: bool) -> None:
-    views = [view(str(n), available=away(standing)) for n, standing in enumerate(standings)]
-    neighbour = view("lower tier", tier=1)
-    assert plan([*views, neighbour]).tiers[0].alone is alone
 
 
 def test_a_flood_with_nowhere_else_to_go_spreads_over_all() -> None:
