@@ -93,10 +93,14 @@ class EncodedRequest(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """A whole answer for the client: its JSON body, and the usage where the provider told it."""
+    """A whole answer for the client: its JSON body, and the usage where the provider told it.
+
+    `output_bytes`: about how much text it holds, told where the usage is not.
+    """
 
     body: bytes
     usage: Usage | None
+    output_bytes: int = 0
 
 
 class EventKind(Enum):
@@ -168,6 +172,10 @@ class StreamDecoder(Protocol):
     @property
     def usage(self) -> Usage | None:
         """The usage told so far, `None` before any was."""
+
+    @property
+    def output_bytes(self) -> int:
+        """About how many bytes of text, reasoning and calls have come so far."""
 
     @property
     def beginning(self) -> Beginning | None:

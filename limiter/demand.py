@@ -1,7 +1,7 @@
 """What a reservation asks for, and how it is answered: the words that every engine shares.
 
-One request draws on several subjects at once: its key, its account, its tier, its model. Each subject may have
-a limit on requests and on tokens per window, on calls in flight, and on the credit that running calls hold.
+One request draws on several subjects at once: its key, its account, its tier, its model. Each may have a limit
+on requests and on tokens per window, on calls in flight, and on the credit that running calls hold.
 A reservation takes from all of them or from none, and ends exactly once: settled with what was really used,
 or released as if it had never been (invariant I1).
 """
@@ -16,7 +16,7 @@ LimitKind = Literal["requests", "tokens", "concurrency", "credit"]
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """What one subject may use: `requests` and `tokens` per window, `concurrency` at once. `None`: no limit."""
+    """What one subject may use: `requests` and `tokens` per window, `concurrency` at once. `None`: any."""
 
     requests: int | None = None
     tokens: int | None = None
@@ -26,8 +26,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 class Demand(msgspec.Struct, frozen=True, kw_only=True):
     """One subject's part in a reservation.
 
-    `subject` names it uniquely, such as `key:key_abc` or `model:openai/gpt-4o`. `credit`: the nano-dollars that
-    its running calls may hold together; `None` where its credit is not counted.
+    `subject` names it uniquely, such as `key:key_abc` or `model:openai/gpt-4o`. `credit`: the nano-dollars
+    that its running calls may hold together; `None` where its credit is not counted.
     """
 
     subject: str
@@ -66,7 +66,7 @@ class EndedTwice(RuntimeError):
 
 
 class Reservation(Protocol):
-    """What was taken, until it ends. Both ways to end it are synchronous, so cancellation cannot interrupt them."""
+    """What was taken, until it ends. Both ends are synchronous, so cancellation cannot interrupt them."""
 
     @property
     def ended(self) -> bool:

@@ -25,6 +25,9 @@ from router.catalog.catalog import Catalog
 from router.catalog.discovery import discover_forever
 from router.catalog.models import load_seed
 from router.config import Config, RaceConfig
+from router.exchange.attempt import Attempts
+from router.exchange.books import Bill
+from router.exchange.drains import Drains
 from router.exchange.endpoint import headers_of, target_of
 from router.exchange.exchange import Exchange
 from router.exchange.live import HedgeSettings, LiveEndpoints
@@ -36,6 +39,7 @@ from router.front.server import Server, open_listeners, server_ssl_context
 from router.observe.log import Log
 from router.observe.metrics import Metrics
 from router.observe.observer import Observer
+from router.observe.record import RequestRecord
 from router.observe.trace import Tracer, tracer_from_environment
 from router.routing.budget import AttemptBudget
 from router.routing.director import RaceLimits
@@ -91,20 +95,23 @@ class Gateway:
             now=trio.current_time,
             wall_clock=wall_clock,
         )
-        exchange = Exchange(
+        self.drains = Drains(seconds=race.drain_seconds, late=self._note_costs)
+        self._exchange = Exchange(
             catalog=self.catalog,
-            client=self.client,
+            attempts_of=lambda call, record: Attempts(
+                call, self.client, self.observer.child_traceparent(record), wall_clock
+            ),
             racing=Racing(
                 live=self.live,
                 budget=AttemptBudget(ratio=race.budget_ratio, burst=race.budget_burst),
                 limits=_race_limits(race),
                 rng=rng,
             ),
-            traceparent_of=self.observer.child_traceparent,
-            wall_clock=wall_clock,
+            drains=self.drains,
+            settle=self._settle,
             comment_every=config.server.keepalive_comment_seconds,
         )
-        self.endpoints = Endpoints(ring=self.ring, exchange=exchange, observer=self.observer)
+        self.endpoints = Endpoints(ring=self.ring, exchange=self._exchange, observer=self.observer)
         self.front = Front(self.endpoints, self._control(), config.server)
 
     async def run(
@@ -116,6 +123,7 @@ class Gateway:
                 nursery.start_soon(
                     partial(watch_keys, store, self.ring, on_error=self._key_trouble)
                 )
+                await nursery.start(self.drains.run)
                 nursery.start_soon(self._sweep_idle)
                 nursery.start_soon(
                     partial(
@@ -130,6 +138,7 @@ class Gateway:
     def stop_being_ready(self) -> None:
         """Answer `/readyz` with 503 from now on, and count what is cancelled as shut down."""
         self.endpoints.stopping = True
+        self._exchange.stopping = True
 
     def _control(self) -> Control:
         return Control(
@@ -159,6 +168,19 @@ class Gateway:
             return await response.read(MAX_LIST_BYTES)
         finally:
             response.discard()
+
+    def _settle(self, _record: RequestRecord, bill: Bill) -> None:
+        self._note_costs(bill)
+
+    def _note_costs(self, bill: Bill) -> None:
+        for charge in bill.charges:
+            self.metrics.observe_attempt(
+                charge.provider,
+                role=charge.role,
+                fate=charge.fate if bill.ending != "drained" else "drained",
+                payer=charge.payer,
+                tokens=charge.usage.input_tokens + charge.usage.output_tokens,
+            )
 
     def _knows_model(self, model: str) -> bool:
         return self.catalog.resolve(model) is not None

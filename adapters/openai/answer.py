@@ -9,11 +9,16 @@ from typing import Final
 import msgspec
 
 from adapters.dialect import Answer, BadAnswer, Call, Failure, FailureKind, Target
+from adapters.openai.chunk import Choice
 from adapters.openai.embedding import in_asked_form
 from adapters.openai.error import classify_object
 from adapters.openai.foreign import FALSY, NULL, UNREADABLE, check_utf8, starts_with
 from adapters.openai.rewrite import ModelName, with_fields
 from adapters.openai.usage import read_usage
+
+
+class _WholeChoice(Choice, rename={"delta": "message"}):
+    """One choice of a whole answer: its message is all that a stream brings in deltas."""
 
 
 class _AnswerView(msgspec.Struct):
@@ -25,6 +30,7 @@ class _AnswerView(msgspec.Struct):
 
 
 _decode_view: Final = msgspec.json.Decoder(_AnswerView).decode
+_decode_choices: Final = msgspec.json.Decoder(list[_WholeChoice]).decode
 
 
 def decode_answer(call: Call, target: Target, body: bytes) -> Answer:
@@ -46,7 +52,17 @@ def _decode(call: Call, target: Target, body: bytes) -> Answer:
     elif not starts_with(view.choices, b"["):
         raise _invalid("The provider's answer has no 'choices'.")
     body = ModelName(target.served_model).replace(body, view.model)
-    return Answer(body, read_usage(view.usage))
+    usage = read_usage(view.usage)
+    told = usage is not None or call.endpoint == "embeddings"
+    return Answer(body, usage, 0 if told else _output_bytes(view.choices))
+
+
+def _output_bytes(choices: msgspec.Raw) -> int:
+    """Return about how much the choices say, to count tokens by where nobody told them."""
+    try:
+        return sum(choice.output_bytes() for choice in _decode_choices(choices))
+    except UNREADABLE:
+        return max(0, len(choices) - 2)
 
 
 def _invalid(message: str) -> BadAnswer:

@@ -28,9 +28,25 @@ class Delta(msgspec.Struct):
     audio: msgspec.Raw = NULL
     function_call: msgspec.Raw = NULL
 
-    def has_output(self) -> bool:
-        """Whether a client would miss this delta."""
-        return self.content not in EMPTY or self.has_more_than_text()
+    def output_bytes(self) -> int:
+        """Return about how much JSON this delta says, 0 where a client would not miss it."""
+        if self.content not in EMPTY:
+            return _size(self.content)
+        if not self.has_more_than_text():
+            return 0
+        return (
+            sum(
+                _size(said)
+                for said in (
+                    self.tool_calls,
+                    self.reasoning_content if self.reasoning in EMPTY else self.reasoning,
+                    self.refusal,
+                    self.function_call,
+                )
+                if said not in EMPTY
+            )
+            or 1
+        )
 
     def has_more_than_text(self) -> bool:
         """Whether there is output of another kind than text."""
@@ -53,9 +69,15 @@ class Choice(msgspec.Struct):
     text: msgspec.Raw = NULL
     finish_reason: msgspec.Raw = NULL
 
+    def output_bytes(self) -> int:
+        """Return about how much JSON this choice says, 0 where a client would not miss it."""
+        if self.text not in EMPTY:
+            return _size(self.text)
+        return self.delta.output_bytes() if self.delta is not None else 0
+
     def has_output(self) -> bool:
         """Whether a client would miss this choice."""
-        return self.text not in EMPTY or (self.delta is not None and self.delta.has_output())
+        return self.output_bytes() > 0
 
     def is_plain_text(self) -> bool:
         """Whether this is the only choice of a chat, not yet finished, and says text or nothing."""
@@ -78,6 +100,11 @@ class Chunk(msgspec.Struct):
     model: str | None = None
     usage: msgspec.Raw = ABSENT
     error: msgspec.Raw = NULL
+
+
+def _size(said: msgspec.Raw) -> int:
+    """Return the bytes between the quotes or brackets of what was said, at least 1."""
+    return max(1, len(said) - 2)
 
 
 class Mend(msgspec.Struct, frozen=True):

@@ -60,13 +60,18 @@ class ChunkDecoder:
         self._usage: Usage | None = None
         if call.beginning is not None:
             self._continuation = Continuation(call.beginning, echoes=target.echoes_prefill)
-            self._usage = call.beginning.usage
         self._owed_usage = b""
+        self._output_bytes = 0
 
     @property
     def usage(self) -> Usage | None:
         """The usage told so far, `None` before any was."""
         return self._usage
+
+    @property
+    def output_bytes(self) -> int:
+        """About how many bytes of text, reasoning and calls have come so far."""
+        return self._output_bytes
 
     @property
     def beginning(self) -> Beginning | None:
@@ -155,7 +160,9 @@ class ChunkDecoder:
             data = self._continuation.rewrite(data, choices)
         if not data:
             return StreamEvent(EventKind.START)
-        return StreamEvent(_kind_of(choices), encode_event(ServerSentEvent(data, event.name)))
+        said = sum([choice.output_bytes() for choice in choices])
+        self._output_bytes += said
+        return StreamEvent(_kind_of(choices, said), encode_event(ServerSentEvent(data, event.name)))
 
     def _note_usage(self, data: bytes, chunk: Chunk) -> None:
         usage = read_usage(chunk.usage)
@@ -193,14 +200,11 @@ def _read_strange(event: ServerSentEvent) -> StreamEvent:
     return StreamEvent(EventKind.OTHER, encode_event(event))
 
 
-def _kind_of(choices: list[Choice]) -> EventKind:
-    kind = EventKind.START
-    for choice in choices:
-        if choice.has_output():
-            return EventKind.OUTPUT
-        if choice.is_finished():
-            kind = EventKind.FINISH
-    return kind
+def _kind_of(choices: list[Choice], said: int) -> EventKind:
+    if said:
+        return EventKind.OUTPUT
+    finished = any(choice.is_finished() for choice in choices)
+    return EventKind.FINISH if finished else EventKind.START
 
 
 def _failed(failure: Failure) -> StreamEvent:

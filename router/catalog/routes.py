@@ -26,14 +26,14 @@ class Route(msgspec.Struct, frozen=True):
 
     `tiers` are never empty: the first holds the model itself, each of the others a fallback that is
     asked when those before it cannot answer. `larger_context` is for prompts that were too long for
-    all that. `hedge`: whether to, `None` where the operator's general choice stands.
+    all that. `hedge`: whether to, or after how many seconds, `None` where the general choice stands.
     """
 
     id: str
     tiers: Tiers
     model: Model | None
     owned_by: str
-    hedge: bool | None = None
+    hedge: bool | float | None = None
     larger_context: tuple[Candidate, ...] = ()
 
     @property

@@ -142,15 +142,16 @@ class ModelConfig(Section, frozen=True):
 
     `target` and `targets` are pooled: any of their candidates may serve. Without them an id that
     exists anyway keeps its own candidates. Each of `fallbacks`, in order, is asked when all before
-    it have failed; those of `larger_context` only when the prompt was too long. `hedge` and
-    `timeouts` as `None` leave it to `[race]` and to the providers.
+    it have failed; those of `larger_context` only when the prompt was too long. `hedge` turns
+    hedging on or off, or gives the seconds after which an attempt is late. `hedge` and `timeouts`
+    as `None` leave it to `[race]` and to the providers.
     """
 
     target: ModelName | None = None
     targets: list[ModelName] = []
     fallbacks: list[ModelName] = []
     larger_context: list[ModelName] = []
-    hedge: bool | None = None
+    hedge: bool | Seconds | None = None
     timeouts: TimeoutOverrides | None = None
 
     @property
@@ -168,7 +169,8 @@ class RaceConfig(Section, frozen=True):
     asked as well. A request makes at most `max_attempts`. Where hedging is on, another attempt
     joins one that is later than the `hedge_quantile` of its kind, and never sooner than after
     `hedge_minimum` seconds. Retries and hedges together are at most `budget_ratio` of the requests,
-    besides a burst of `budget_burst` retries.
+    besides a burst of `budget_burst` retries. An attempt that lost, or whose client left, is read on
+    for `drain_seconds`, so that its provider can tell what it cost; at 0 it is cancelled at once.
     """
 
     patience: Seconds = 3.0
@@ -179,6 +181,7 @@ class RaceConfig(Section, frozen=True):
     hedge_minimum: Seconds = 0.05
     budget_ratio: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.05
     budget_burst: Annotated[float, msgspec.Meta(ge=0, le=1_000_000)] = 100.0
+    drain_seconds: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 0.0
 
 
 class LogConfig(Section, frozen=True):

@@ -29,6 +29,7 @@ from router.errors import (
     UpstreamUnreachable,
 )
 from router.exchange.endpoint import Endpoint
+from router.exchange.hedge import Contender
 from router.upstream.client import OutgoingRequest, UpstreamClient, UpstreamResponse
 from router.upstream.errors import (
     AnswerTooLarge,
@@ -224,6 +225,43 @@ class Attempt:
     @property
     def _name(self) -> str:
         return f"The provider {self._endpoint.provider}"
+
+
+class Attempts:
+    """Makes the attempts of one call, whoever they go to."""
+
+    def __init__(
+        self,
+        call: Call,
+        client: UpstreamClient,
+        traceparent: str | None,
+        wall_clock: Callable[[], float],
+    ) -> None:
+        self._call = call
+        self._client = client
+        self._traceparent = traceparent
+        self._wall_clock = wall_clock
+
+    def for_call(self, call: Call) -> "Attempts":
+        """Return the same for another call."""
+        return Attempts(call, self._client, self._traceparent, self._wall_clock)
+
+    async def open_stream(self, contender: Contender) -> CommittedStream:
+        """Ask a contender for a stream (see `Attempt.open_stream`)."""
+        return await self._to(contender).open_stream()
+
+    async def answer(self, contender: Contender) -> Answer:
+        """Ask a contender for a whole answer (see `Attempt.answer`)."""
+        return await self._to(contender).answer()
+
+    def _to(self, contender: Contender) -> Attempt:
+        return Attempt(
+            self._call,
+            contender.live.endpoint,
+            self._client,
+            traceparent=self._traceparent,
+            wall_clock=self._wall_clock,
+        )
 
 
 def _is_event_stream(response: UpstreamResponse) -> bool:

@@ -1,9 +1,9 @@
 """The exchange: one request's life between the front and the upstreams.
 
-Resolve the model, race the candidates, relay the winner, and note in the record what happened. Deadlines are
-set here and nowhere below. An error that comes before the first byte leaves as an exception for the front
-to render; after it, the client of a stream gets an error event, and the reply stays unfinished so that the
-front breaks the connection (a cut stream is never presented as complete).
+Resolve the model, race the candidates, relay the winner, close the books, and note in the record what
+happened. Deadlines are set here and nowhere below. An error that comes before the first byte leaves as an
+exception for the front to render; after it, the client of a stream gets an error event, and the reply stays
+unfinished so that the front breaks the connection (a cut stream is never presented as complete).
 """
 
 from collections.abc import Callable
@@ -12,70 +12,90 @@ from typing import Final, TypeVar
 import msgspec
 import trio
 
-from adapters.dialect import Answer, BadCall, Call, Usage
+from adapters.dialect import Answer, BadCall, Call
 from router.catalog.catalog import Catalog
 from router.catalog.routes import Route
 from router.catalog.wishes import WISH_FIELDS, Wish, read_wish
 from router.errors import GatewayError, InvalidRequest, ModelNotFound, UpstreamTimeout
-from router.exchange.attempt import Attempt, CommittedStream
-from router.exchange.hedge import Contender, Won
-from router.exchange.racing import Contest, Racing
+from router.exchange.attempt import Attempts, CommittedStream
+from router.exchange.books import Bill, Books, Ending
+from router.exchange.drains import Drains
+from router.exchange.hedge import Won
+from router.exchange.live import Fate
+from router.exchange.options import Options, hedging
+from router.exchange.racing import Contest, Racing, Request
 from router.exchange.relay import StreamRelay
 from router.exchange.reply import Reply
 from router.exchange.rescue import Rescue, may_be_rescued
 from router.observe.record import RequestRecord
-from router.upstream.client import UpstreamClient
 from router.upstream.errors import UpstreamTransportError
 
 T = TypeVar("T")
+
+_BEGAN: Final = frozenset({Fate.SERVED, Fate.BROKEN})
 
 TAIL_SECONDS: Final = 0.1  # how long the end of a finished body may take, to keep its connection
 
 
 class Exchange:
-    """Serves calls against the catalog's candidates through one upstream client.
+    """Serves calls against the catalog's candidates.
 
-    `comment_every`: seconds of silence after which a streaming client gets a keep-alive comment.
+    `comment_every`: seconds of silence after which a streaming client gets a keep-alive comment. `settle`
+    takes the bill of every request as it ends; it is synchronous and must not raise. `stopping`: what is
+    cancelled from now on is the gateway's own doing, and not a client that left.
     """
 
     def __init__(
         self,
         *,
         catalog: Catalog,
-        client: UpstreamClient,
+        attempts_of: Callable[[Call, RequestRecord], Attempts],
         racing: Racing,
-        traceparent_of: Callable[[RequestRecord], str | None],
-        wall_clock: Callable[[], float],
+        drains: Drains,
+        settle: Callable[[RequestRecord, Bill], None],
         comment_every: float,
     ) -> None:
         self._catalog = catalog
-        self._client = client
+        self._attempts_of = attempts_of
         self._racing = racing
-        self._traceparent_of = traceparent_of
-        self._wall_clock = wall_clock
+        self._drains = drains
+        self._settle = settle
         self._comment_every = comment_every
+        self.stopping = False
 
     async def serve(
-        self, call: Call, reply: Reply, record: RequestRecord, *, rescue: bool = True
+        self, call: Call, reply: Reply, record: RequestRecord, *, options: Options
     ) -> None:
-        """Serve one call. Raises `GatewayError`; cancellation closes every upstream connection at once.
-
-        `rescue`: whether somebody else may go on with a stream that breaks.
-        """
-        call, route, wish = self._resolve(call)
-        if rescue and may_be_rescued(call, route):
-            call = msgspec.structs.replace(call, keeps_beginning=True)
-        total = route.candidates[0].timeouts.total
+        """Serve one call. Raises `GatewayError`; cancellation closes every upstream connection at once."""
+        request = self._request(call, options)
+        ending: Ending = "failed"
         try:
-            with trio.fail_after(total):
-                await self._serve(call, route, wish, reply, record)
+            await self._serve_in_time(request, options, reply, record)
+            ending = "whole"
         except GatewayError as error:
-            await _tell(error, call, reply)
+            await _tell(error, request.call, reply)
             raise
-        except trio.TooSlowError:
-            slow = UpstreamTimeout(f"The call took longer than {total:g} seconds.")
-            await _tell(slow, call, reply)
-            raise slow from None
+        except Exception:
+            raise  # a fault of ours: the customer does not pay for it
+        except BaseException:
+            ending = "failed" if self.stopping else "left"
+            raise
+        finally:
+            bill = request.books.close(ending)
+            _note_usage(record, bill)
+            self._settle(record, bill)
+
+    def _request(self, call: Call, options: Options) -> Request:
+        call, route, wish = self._resolve(call)
+        return Request(
+            call=call,
+            route=route,
+            wish=wish,
+            hedge=hedging(
+                asked=options.hedge, key=None, route=route.hedge, general=self._racing.hedges
+            ),
+            books=Books(prompt_tokens=0, tokens_of=lambda size: size // 4),
+        )
 
     def _resolve(self, call: Call) -> tuple[Call, Route, Wish]:
         """Return the call without what was meant for the gateway, and where it may go."""
@@ -92,37 +112,56 @@ class Exchange:
         fields = {name: raw for name, raw in call.fields.items() if name not in WISH_FIELDS}
         return msgspec.structs.replace(call, fields=fields), route, wish
 
-    async def _serve(
-        self, call: Call, route: Route, wish: Wish, reply: Reply, record: RequestRecord
+    async def _serve_in_time(
+        self, request: Request, options: Options, reply: Reply, record: RequestRecord
     ) -> None:
-        runner = _Attempts(call, self._client, self._traceparent_of(record), self._wall_clock)
-        if call.stream:
-            race = self._racing.race(route, call, wish, runner.open_stream, _discard)
-            rescue = Rescue(
-                call,
-                route,
-                wish,
-                racing=self._racing,
-                opener_of=lambda rest: runner.for_call(rest).open_stream,
-            )
-            await self._stream(await _won(race, record), rescue, reply, record)
+        total = request.route.candidates[0].timeouts.total
+        try:
+            with trio.fail_after(total):
+                await self._serve(request, options, reply, record)
+        except trio.TooSlowError:
+            raise UpstreamTimeout(f"The call took longer than {total:g} seconds.") from None
+
+    async def _serve(
+        self, request: Request, options: Options, reply: Reply, record: RequestRecord
+    ) -> None:
+        if options.rescue and may_be_rescued(request.call, request.route):
+            call = msgspec.structs.replace(request.call, keeps_beginning=True)
+            request = msgspec.structs.replace(request, call=call)
+        attempts = self._attempts_of(request.call, record)
+        books = request.books
+        if request.call.stream:
+            opener = self._drains.outliving(attempts.open_stream, books)
+            won = await _won(self._racing.race(request, opener, _discard), record)
+            await self._stream(won, request, attempts, reply, record)
         else:
-            whole = await _won(self._racing.race(route, call, wish, runner.answer, _keep), record)
+            answerer = self._drains.outliving(attempts.answer, books)
+            whole = await _won(self._racing.race(request, answerer, _keep), record)
+            books.note(whole.run, whole.value.usage, whole.value.output_bytes)
             whole.run.completed(trio.current_time())
-            _note_usage(record, whole.value.usage)
             await reply.answer(200, _json_headers(record), whole.value.body)
 
     async def _stream(
-        self, won: Won[CommittedStream], rescue: Rescue, reply: Reply, record: RequestRecord
+        self,
+        won: Won[CommittedStream],
+        request: Request,
+        attempts: Attempts,
+        reply: Reply,
+        record: RequestRecord,
     ) -> None:
         """Relay the winner, and if that breaks, whoever can go on. Raises what broke it if nobody can."""
         record.first_token_seconds = trio.current_time() - record.started
         headers = _served_headers(record)
         relay = StreamRelay(reply, headers=headers, comment_every=self._comment_every)
         spent = record.attempts
-        broken = await self._relay(won, relay, record)
+        broken = await self._relay(won, relay, request.books, record)
         if broken is None:
             return
+        rescue = Rescue(
+            request,
+            racing=self._racing,
+            opener_of=lambda rest: attempts.for_call(rest).open_stream,
+        )
         try:
             rescuer = await rescue.win(won, broken, relay, spent=spent)
         finally:
@@ -130,62 +169,31 @@ class Exchange:
         if rescuer is None:
             raise broken
         record.rescuer = rescuer.run.live.endpoint.provider
-        broken = await self._relay(rescuer, relay, record)
+        broken = await self._relay(rescuer, relay, request.books, record)
         if broken is not None:
             raise broken
 
     async def _relay(
-        self, won: Won[CommittedStream], relay: StreamRelay, record: RequestRecord
+        self, won: Won[CommittedStream], relay: StreamRelay, books: Books, record: RequestRecord
     ) -> GatewayError | None:
         """Relay one stream to its end and let go of it; return what broke it, if it broke."""
-        stream = won.value
+        stream, run = won.value, won.run
         try:
-            await relay.run(stream, won.run.live.endpoint)
-            won.run.completed(trio.current_time())
+            await relay.run(stream, run.live.endpoint)
+            run.completed(trio.current_time())
             await _read_tail(stream)
         except GatewayError as error:
-            self._racing.failed(won.run, error)
+            self._racing.failed(run, error)
             return error
         finally:
-            won.run.abandoned(trio.current_time())
-            stream.response.discard()
+            run.abandoned(trio.current_time())
             record.events = relay.events
-            _note_usage(record, stream.decoder.usage)
+            books.note(run, stream.decoder.usage, stream.decoder.output_bytes)
+            if run.fate is Fate.ABANDONED:
+                self._drains.read_on(stream, run.live, books)
+            else:
+                stream.response.discard()
         return None
-
-
-class _Attempts:
-    """Makes the attempts of one call, whoever they go to."""
-
-    def __init__(
-        self,
-        call: Call,
-        client: UpstreamClient,
-        traceparent: str | None,
-        wall_clock: Callable[[], float],
-    ) -> None:
-        self._call = call
-        self._client = client
-        self._traceparent = traceparent
-        self._wall_clock = wall_clock
-
-    def for_call(self, call: Call) -> "_Attempts":
-        return _Attempts(call, self._client, self._traceparent, self._wall_clock)
-
-    async def open_stream(self, contender: Contender) -> CommittedStream:
-        return await self._to(contender).open_stream()
-
-    async def answer(self, contender: Contender) -> Answer:
-        return await self._to(contender).answer()
-
-    def _to(self, contender: Contender) -> Attempt:
-        return Attempt(
-            self._call,
-            contender.live.endpoint,
-            self._client,
-            traceparent=self._traceparent,
-            wall_clock=self._wall_clock,
-        )
 
 
 def _discard(stream: CommittedStream) -> None:
@@ -230,13 +238,18 @@ async def _won(race: Contest[T], record: RequestRecord) -> Won[T]:
     return won
 
 
-def _note_usage(record: RequestRecord, usage: Usage | None) -> None:
-    if usage is not None:
-        record.input_tokens = usage.input_tokens
-        record.output_tokens = usage.output_tokens
-        record.cached_tokens = usage.cached_tokens
-        record.reasoning_tokens = usage.reasoning_tokens
-        record.usage_estimated = usage.estimated
+def _note_usage(record: RequestRecord, bill: Bill) -> None:
+    """Note what the answer used, whoever pays for it."""
+    began = (charge for charge in bill.charges if charge.fate in _BEGAN)
+    charge = bill.customer or next(began, None)
+    if charge is None:
+        return
+    usage = charge.usage
+    record.input_tokens = usage.input_tokens
+    record.output_tokens = usage.output_tokens
+    record.cached_tokens = usage.cached_tokens
+    record.reasoning_tokens = usage.reasoning_tokens
+    record.usage_estimated = usage.estimated
 
 
 def _served_headers(record: RequestRecord) -> list[tuple[bytes, bytes]]:

@@ -10,7 +10,7 @@ The nursery is closed before the first byte goes to the client.
 
 from collections.abc import Awaitable, Callable
 from random import Random
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import msgspec
 import trio
@@ -46,11 +46,18 @@ class Won(msgspec.Struct, Generic[T], frozen=True):
     hedge: bool
 
 
+class Begun(Protocol):
+    """Hears of an attempt as it begins."""
+
+    def __call__(self, run: Run, *, hedge: bool) -> None:
+        """Take note of it."""
+
+
 class Race(Generic[T]):
     """One race for one answer.
 
     `attempt(contender)` tries to get the answer, raising `GatewayError`; `discard(value)` lets go of one that
-    came too late, synchronously.
+    came too late, synchronously. `begun(run, hedge=...)` hears of every attempt as it begins.
     """
 
     def __init__(
@@ -59,11 +66,13 @@ class Race(Generic[T]):
         *,
         attempt: Callable[[Contender], Awaitable[T]],
         discard: Callable[[T], None],
+        begun: Begun,
         rng: Random,
     ) -> None:
         self._director = director
         self._attempt = attempt
         self._discard = discard
+        self._begun = begun
         self._rng = rng
         self._news = trio.Event()
         self._won: Won[T] | None = None
@@ -104,7 +113,9 @@ class Race(Generic[T]):
         now = trio.current_time()
         self._numbers += 1
         self._director.started(self._numbers, start.candidate, now)
-        return self._numbers, start, Run(start.candidate.live, start.candidate.form, now)
+        run = Run(start.candidate.live, start.candidate.form, now)
+        self._begun(run, hedge=start.hedge)
+        return self._numbers, start, run
 
     async def _run(self, number: int, start: Start[Contender], run: Run) -> None:
         try:

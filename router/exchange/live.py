@@ -5,6 +5,7 @@ time to first token, its hedge delay, how many requests it has in flight. It liv
 so does what it knows. A `Run` is one attempt in that picture: begun once, ended by exactly one outcome.
 """
 
+from enum import StrEnum
 from random import Random
 from typing import Final, Literal
 
@@ -29,6 +30,16 @@ Form = Literal["stream", "whole"]
 PENALTY_SECONDS: Final = 5.0
 LATENCY_MEMORY_SECONDS: Final = 10.0
 UNKNOWN_LATENCY_SECONDS: Final = 0.5
+
+
+class Fate(StrEnum):
+    """What became of an attempt."""
+
+    SERVED = "served"
+    REFUSED = "refused"  # it failed at once: unreachable, or an error for an answer
+    SILENT = "silent"  # a limit passed before it had anything to say
+    BROKEN = "broken"  # it broke after it had begun to answer
+    ABANDONED = "abandoned"  # another was faster, or the client left
 
 
 class HedgeSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,6 +97,8 @@ class LiveEndpoint:
 class Run:
     """One attempt at one endpoint, in its live picture. Begun by its making, ended by exactly one outcome.
 
+    `fate` is that outcome, `None` while it runs; `has_committed`: its answer had begun.
+
     Synchronous, so that cancellation cannot come between an outcome and its entry.
     """
 
@@ -96,13 +109,13 @@ class Run:
         self._started = now
         self._trial = live.picture.health.begin(now)
         self._key_trial = live.picture.key.begin(now)
-        self._committed = False
-        self._ended = False
+        self.fate: Fate | None = None
+        self.has_committed = False
         live.picture.in_flight += 1
 
     def committed(self, now: float) -> None:
         """Note that the answer has begun: the first token of a stream, or a whole answer."""
-        self._committed = True
+        self.has_committed = True
         seconds = now - self._started
         self._timing.expected.observe(seconds, now)
         self._timing.delay.observe(seconds, now)
@@ -111,28 +124,28 @@ class Run:
 
     def completed(self, now: float) -> None:
         """Note that the answer came to its end."""
-        if self._end():
+        if self._end(Fate.SERVED):
             self._picture.health.succeeded(self._trial, now)
             self._picture.key.succeeded(self._key_trial)
 
     def failed(self, error: GatewayError, *, now: float, rng: Random) -> None:
         """Note a failure, and what it is held against."""
-        if not self._end():
+        if not self._end(self._fate_of(error)):
             return
         told = error.told_retry_after
         mark = reaction_to(error, retry_after=told).mark
         if mark is Mark.PENALISE:
             self._timing.expected.observe(max(PENALTY_SECONDS, now - self._started), now)
-        if isinstance(error, UpstreamTimeout) and not self._committed:
+        if isinstance(error, UpstreamTimeout) and not self.has_committed:
             self._timing.delay.observe_lower_bound(now - self._started, now)
         self._picture.health.failed(self._trial, mark, now=now, rng=rng, retry_after=told)
         self._picture.key.failed(self._key_trial, mark, now=now, rng=rng, retry_after=told)
 
     def abandoned(self, now: float) -> None:
         """Note that it was given up (it lost, or the client left): all it tells is how long it ran."""
-        if not self._end():
+        if not self._end(Fate.ABANDONED):
             return
-        if not self._committed:
+        if not self.has_committed:
             self._outlasted(now - self._started, now)
         self._picture.health.abandoned(self._trial, now)
         self._picture.key.abandoned(self._key_trial, now)
@@ -147,11 +160,16 @@ class Run:
         if seconds > self._timing.expected.read(now):
             self._timing.expected.observe(seconds, now)
 
-    def _end(self) -> bool:
+    def _fate_of(self, error: GatewayError) -> Fate:
+        if self.has_committed:
+            return Fate.BROKEN
+        return Fate.SILENT if isinstance(error, UpstreamTimeout) else Fate.REFUSED
+
+    def _end(self, fate: Fate) -> bool:
         """Return whether this is the first outcome."""
-        first = not self._ended
+        first = self.fate is None
         if first:
-            self._ended = True
+            self.fate = fate
             self._picture.in_flight -= 1
         return first
 

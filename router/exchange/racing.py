@@ -22,13 +22,25 @@ from router.errors import (
     UpstreamExhausted,
     UpstreamFault,
 )
+from router.exchange.books import Books
 from router.exchange.choice import contenders, rescuers
 from router.exchange.hedge import Contender, Race, Won
 from router.exchange.live import LiveEndpoints, Run
+from router.exchange.options import Hedging
 from router.routing.budget import AttemptBudget
 from router.routing.director import Director, Lost, RaceLimits
 
 T = TypeVar("T")
+
+
+class Request(msgspec.Struct, frozen=True, eq=False, kw_only=True):
+    """One client request as a race sees it: what is asked, of whom, how, and where its cost is entered."""
+
+    call: Call
+    route: Route
+    wish: Wish
+    hedge: Hedging
+    books: Books
 
 
 class Racing:
@@ -42,19 +54,20 @@ class Racing:
         self._limits = limits
         self._rng = rng
 
+    @property
+    def hedges(self) -> bool:
+        """Whether races are hedged where nobody says otherwise."""
+        return self._limits.hedge
+
     def race(
         self,
-        route: Route,
-        call: Call,
-        wish: Wish,
+        request: Request,
         attempt: Callable[[Contender], Awaitable[T]],
         discard: Callable[[T], None],
     ) -> "Contest[T]":
         """Return the contest of one client request, ready to run. Its request pays into the budget now."""
         self._budget.deposit(trio.current_time())
-        director_of = partial(self._director, call=call, wish=wish, limits=self._limits)
-        race_of = partial(Race[T], attempt=attempt, discard=discard, rng=self._rng)
-        return Contest(route, director_of, race_of)
+        return self._contest(request, self._limits, attempt, discard)
 
     def rescuers(self, route: Route, wish: Wish, broken: Run) -> Route | None:
         """Return who may go on with an answer that broke, `None` where nobody is left to ask."""
@@ -62,15 +75,13 @@ class Racing:
 
     def rescue(
         self,
-        others: Route,
-        rest: Call,
-        wish: Wish,
+        request: Request,
         *,
         spent: int,
         attempt: Callable[[Contender], Awaitable[T]],
         discard: Callable[[T], None],
     ) -> "Contest[T] | None":
-        """Return the contest for `rest`, what is missing of an answer that broke, paid for by the budget.
+        """Return the contest for what is missing of an answer that broke, paid for by the budget.
 
         `spent`: the attempts made before. `None` where there is no attempt left to spend.
         """
@@ -78,22 +89,40 @@ class Racing:
         if left < 1 or not self._budget.try_spend(trio.current_time()):
             return None
         limits = msgspec.structs.replace(self._limits, max_attempts=left)
-        director_of = partial(self._director, call=rest, wish=wish, limits=limits)
-        race_of = partial(Race[T], attempt=attempt, discard=discard, rng=self._rng)
-        return Contest(others, director_of, race_of)
+        request.books.rescuing()
+        return self._contest(request, limits, attempt, discard)
 
     def failed(self, run: Run, error: GatewayError) -> None:
         """Enter the failure of a winner that broke later."""
         run.failed(error, now=trio.current_time(), rng=self._rng)
 
+    def _contest(
+        self,
+        request: Request,
+        limits: RaceLimits,
+        attempt: Callable[[Contender], Awaitable[T]],
+        discard: Callable[[T], None],
+    ) -> "Contest[T]":
+        hedge = request.hedge
+        after = hedge if not isinstance(hedge, bool) else None
+        limits = msgspec.structs.replace(limits, hedge=bool(hedge), hedge_after=after)
+        director_of = partial(self._director, call=request.call, wish=request.wish, limits=limits)
+        race_of = partial(
+            Race[T],
+            attempt=attempt,
+            discard=discard,
+            begun=request.books.begun,
+            rng=self._rng,
+        )
+        return Contest(request.route, director_of, race_of)
+
     def _director(
         self, route: Route, *, call: Call, wish: Wish, limits: RaceLimits
     ) -> Director[Contender]:
         now = trio.current_time()
-        hedge = limits.hedge if route.hedge is None else route.hedge
         return Director(
             contenders(route, call, wish, live=self._live, rng=self._rng, now=now),
-            limits=msgspec.structs.replace(limits, hedge=hedge),
+            limits=limits,
             may_spend=self._budget.try_spend,
             may_hedge=self._budget.try_spend_saved,
             rng=self._rng,

@@ -11,17 +11,17 @@ asked. Whatever comes of it, the client never hears of a failed rescue: it is to
 from collections.abc import Awaitable, Callable
 from functools import partial
 
+import msgspec
 import trio
 
 from adapters.dialect import Call
 from adapters.openai.continuation import can_be_continued, continue_call
 from router.catalog.routes import Route
-from router.catalog.wishes import Wish
 from router.errors import GatewayError
 from router.exchange.attempt import CommittedStream
 from router.exchange.choice import has_rescuer
 from router.exchange.hedge import Contender, Won
-from router.exchange.racing import Contest, Racing
+from router.exchange.racing import Contest, Racing, Request
 from router.exchange.relay import StreamRelay
 
 Opener = Callable[[Contender], Awaitable[CommittedStream]]
@@ -40,16 +40,12 @@ class Rescue:
 
     def __init__(
         self,
-        call: Call,
-        route: Route,
-        wish: Wish,
+        request: Request,
         *,
         racing: Racing,
         opener_of: Callable[[Call], Opener],
     ) -> None:
-        self._call = call
-        self._route = route
-        self._wish = wish
+        self._request = request
         self._racing = racing
         self._opener_of = opener_of
         self._contest: Contest[CommittedStream] | None = None
@@ -80,17 +76,16 @@ class Rescue:
     def _contest_after(
         self, broken: Won[CommittedStream], error: GatewayError, *, spent: int
     ) -> Contest[CommittedStream] | None:
+        request = self._request
         beginning = broken.value.decoder.beginning
         if beginning is None or not error.another_attempt:
             return None
-        rest = continue_call(self._call, beginning)
-        others = self._racing.rescuers(self._route, self._wish, broken.run)
+        rest = continue_call(request.call, beginning)
+        others = self._racing.rescuers(request.route, request.wish, broken.run)
         if rest is None or others is None:
             return None
         return self._racing.rescue(
-            others,
-            rest,
-            self._wish,
+            msgspec.structs.replace(request, call=rest, route=others),
             spent=spent,
             attempt=self._opener_of(rest),
             discard=_discard,

@@ -14,6 +14,7 @@ from adapters.openai.request import decode_call
 from router.accounts.keyring import KeyRing
 from router.errors import ClientFault, GatewayBug, GatewayError, InvalidRequest
 from router.exchange.exchange import Exchange
+from router.exchange.options import read_options
 from router.exchange.reply import Reply
 from router.front.asgi import ClientGone
 from router.front.credentials import authenticate
@@ -93,7 +94,7 @@ class Endpoints:
             raise InvalidRequest.from_bad_call(error) from error
         record.model = call.model
         record.stream = call.stream
-        await self._exchange.serve(call, reply, record, rescue=_wants_rescue(headers))
+        await self._exchange.serve(call, reply, record, options=read_options(headers))
 
     async def _refuse(
         self, error: GatewayError, body: RequestBody, reply: Reply, record: RequestRecord
@@ -125,11 +126,6 @@ def _outcome(error: GatewayError, *, started: bool) -> Outcome:
     if started:
         return "cut"
     return "client_error" if isinstance(error, ClientFault) else "upstream_error"
-
-
-def _wants_rescue(headers: Headers) -> bool:
-    """Whether another provider may go on with a stream that breaks: unless the client says `off`."""
-    return (_text_header(headers, b"x-syze-rescue") or "").strip().lower() != "off"
 
 
 def _text_header(headers: Headers, name: bytes) -> str | None:

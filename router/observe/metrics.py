@@ -48,6 +48,7 @@ class Metrics:
     ) -> None:
         self._knows_model = knows_model
         self._series: dict[_SeriesKey, _Series] = {}
+        self._attempts: dict[tuple[str, str, str, str], tuple[Counter, Counter]] = {}
         self._registry = CollectorRegistry()
         self._families = _Families(self._registry)
         self._readings = Readings(version=version, pool=pool, lost_log_lines=lost_log_lines)
@@ -70,6 +71,25 @@ class Metrics:
             self._families.events.inc(record.events)
         if record.sent_bytes:
             self._families.sent_bytes.inc(record.sent_bytes)
+
+    def observe_attempt(
+        self, provider: str, *, role: str, fate: str, payer: str, tokens: int
+    ) -> None:
+        """Count one upstream attempt, and the tokens that it cost whoever pays for it.
+
+        `role`: first, retry, hedge, rescue. `fate`: what became of it. `payer`: customer, operator.
+        """
+        key = (provider, role, fate, payer)
+        series = self._attempts.get(key)
+        if series is None:
+            families = self._families
+            series = self._attempts[key] = (
+                families.attempts.labels(provider, role, fate),
+                families.attempt_tokens.labels(provider, role, payer),
+            )
+        series[0].inc()
+        if tokens > 0:
+            series[1].inc(tokens)
 
     def render(self) -> tuple[bytes, str]:
         """The metrics in Prometheus' text format, and the content type to send them with."""
@@ -114,6 +134,18 @@ class _Families:
             "syze_tokens",
             "Tokens used. Cached tokens are among the input, reasoning tokens among the output.",
             ("model", "provider", "kind"),
+            registry=registry,
+        )
+        self.attempts = Counter(
+            "syze_attempts",
+            "Upstream attempts, by why they were made and what became of them.",
+            ("provider", "role", "fate"),
+            registry=registry,
+        )
+        self.attempt_tokens = Counter(
+            "syze_attempt_tokens",
+            "Tokens that attempts cost, input and output together, by who pays for them.",
+            ("provider", "role", "payer"),
             registry=registry,
         )
         self.events = Counter(

@@ -49,12 +49,14 @@ class RaceLimits(msgspec.Struct, frozen=True, kw_only=True):
 
     `patience`: how long a tier may wait, in all, for parked or failed candidates; the time in which an
     attempt runs is not waiting. `slow`: after so long without a first token, the next tier is asked as well.
+    `hedge_after` stands for the delay that a candidate has learned; `None` leaves it at that.
     """
 
     patience: float = 3.0
     slow: float = 10.0
     max_attempts: int = 6
     hedge: bool = True
+    hedge_after: float | None = None
 
 
 class Start(msgspec.Struct, Generic[C], frozen=True):
@@ -139,7 +141,9 @@ class Director(Generic[C]):
         self.attempts += 1
         if not self._running:
             self._busy_since = now
-        delay = candidate.hedge_after(now) if self._limits.hedge else None
+        delay = self._limits.hedge_after
+        if delay is None and self._limits.hedge:
+            delay = candidate.hedge_after(now)
         self._running[attempt] = _Running(
             candidate,
             next(level for level, tier in enumerate(self._tiers) if candidate in tier),
