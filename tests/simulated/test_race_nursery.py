@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from router.exchange.hedge import Contender, Race, Won
-from router.exchange.live import HedgeSettings, LiveEndpoints
+from router.exchange.live import HedgeSettings, LiveEndpoints, Run
 from router.routing.director import Director, RaceLimits
 from tests.simulated.world import in_virtual_time
 from tests.unit.test_exchange_endpoint import candidate
@@ -19,6 +19,7 @@ class Track:
     def __init__(self, attempt: Callable[[str], Awaitable[str]]) -> None:
         self.live = LiveEndpoints("syzeai/1", HedgeSettings())
         self.discarded: list[str] = []
+        self.begun: list[tuple[Run, bool]] = []
         self._attempt = attempt
 
     def race(self) -> Race[str]:
@@ -32,7 +33,13 @@ class Track:
             rng=Random(1),
             now=trio.current_time(),
         )
-        return Race(director, attempt=self._asked, discard=self.discarded.append, rng=Random(1))
+        return Race(
+            director,
+            attempt=self._asked,
+            discard=self.discarded.append,
+            begun=lambda run, *, hedge: self.begun.append((run, hedge)),
+            rng=Random(1),
+        )
 
     async def _asked(self, contender: Contender) -> str:
         return await self._attempt(contender.live.endpoint.target.upstream_model)

@@ -11,8 +11,9 @@ import trio
 import trio.testing
 
 from router.errors import GatewayError
+from router.exchange.books import Books
 from router.exchange.hedge import Contender
-from router.exchange.racing import Racing
+from router.exchange.racing import Racing, Request
 from router.simulation.scenario import Scenario
 from router.simulation.world import World
 from tests.unit.simulated_play import endpoint, scenario
@@ -46,9 +47,14 @@ class Nursery:
     async def request(self) -> None:
         arrived = trio.current_time()
         world = self.world
-        contest = self.racing.race(
-            world._route, world._call, world._wish, self.attempt, lambda _: None
+        request = Request(
+            call=world._call,
+            route=world._route,
+            wish=world._wish,
+            hedge=self.racing.hedges,
+            books=Books(prompt_tokens=0, tokens_of=lambda _: 0),
         )
+        contest = self.racing.race(request, self.attempt, lambda _: None)
         try:
             won = await contest.run()
         except GatewayError:
