@@ -49,7 +49,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
     `fields` keeps the JSON of each top-level field as the client wrote it, so that what the gateway
     does not understand passes through untouched. `choices` is how many choices the answer will have in
-    all: `n`, for every prompt of a legacy completion.
+    all: `n`, for every prompt of a legacy completion. `output_cap`: the most tokens that the client allows for
+    one of them, `None` where it set none.
 
     `keeps_beginning`: its streams are to remember their text, because a break may be mended.
     `beginning`: what the client has already; the answer is to go on from there.
@@ -61,6 +62,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     stream: bool = False
     include_usage: bool = False
     choices: int = 1
+    output_cap: int | None = None
     base64_embeddings: bool = False
     keeps_beginning: bool = False
     beginning: Beginning | None = None

@@ -1,4 +1,4 @@
-"""The command line: `python -m bench figures` and `python -m bench endurance`.
+"""The command line: `python -m bench figures`, `endurance`, `stragglers` and `agreement`.
 
 Tables go to standard output, progress to standard error. Exit codes: 0 measured and passed, 1 failed
 or could not be measured, 2 the command line is wrong.
@@ -13,24 +13,28 @@ from typing import Any, Final
 import click
 import trio
 
+from bench.agreement import SCENARIO, measure_agreement
 from bench.answers import WrongAnswer
 from bench.endurance import measure_endurance
 from bench.figures import measure_figures
 from bench.http1 import BadResponse
+from bench.kept import Result, save
 from bench.processes import StandFailed
 from bench.progress import Progress
-from bench.record import EnduranceSettings, FigureSettings, Result, save
+from bench.race_record import Agreement, AgreementSettings, Stragglers, StragglerSettings
+from bench.race_report import Row
+from bench.record import Endurance, EnduranceSettings, FigureSettings
 from bench.report import (
-    Row,
     capacity_rows,
-    check_rows,
-    endurance_rows,
     figure_rows,
+    judged_tables,
     plain_table,
     tab_separated,
     write_page,
 )
+from bench.stragglers import measure_stragglers
 from bench.windows import LoadFailed
+from router.config import ConfigError
 
 RESULTS: Final = Path(__file__).resolve().parent / "results"
 _EXPECTED: Final = (
@@ -38,6 +42,7 @@ _EXPECTED: Final = (
     LoadFailed,
     WrongAnswer,
     BadResponse,
+    ConfigError,
     OSError,
     trio.BrokenResourceError,
     trio.TooSlowError,
@@ -102,6 +107,8 @@ SECONDS: Final = click.FloatRange(min=0.1, max=3600)
 REST: Final = click.FloatRange(min=0, max=3600)
 _F: Final = FigureSettings()
 _E: Final = EnduranceSettings()
+_S: Final = StragglerSettings()
+_A: Final = AgreementSettings()
 
 
 @main.command()
@@ -140,9 +147,72 @@ def endurance(*, name: str, note: str, output: Path, tsv: bool, **chosen: Any) -
     settings = EnduranceSettings(**chosen)
     with explained():
         result = measure_endurance(settings, name=name, note=note, progress=Progress(sys.stderr))
-    for problem in result.streams.problems:
+    finish_judged(result, output, result.streams.problems, tsv=tsv)
+
+
+@main.command()
+@click.option("--rate", type=click.FloatRange(1, 1000), default=_S.rate, help="Requests a second.")
+@click.option(
+    "--requests",
+    type=click.IntRange(100, 1_000_000),
+    default=_S.requests,
+    help="Requests of each run; twice as many where the times shift.",
+)
+@click.option("--seed", type=int, default=_S.seed, help="Another run of chance.")
+@output_options("stragglers")
+def stragglers(*, name: str, note: str, output: Path, tsv: bool, **chosen: Any) -> None:  # noqa: ANN401 - by option
+    """Measure what hedging saves of the slowest hundredth, and what it costs."""
+    settings = StragglerSettings(**chosen)
+    with explained():
+        result = measure_stragglers(settings, name=name, note=note, progress=Progress(sys.stderr))
+    problems = [f"{cell.name}: {problem}" for cell in result.cells for problem in cell.problems]
+    finish_judged(result, output, problems, tsv=tsv)
+
+
+@main.command()
+@click.option(
+    "--scenario",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    default=SCENARIO,
+    show_default="bench/scenarios/agreement.toml",
+    help="Play this one.",
+)
+@click.option(
+    "--virtual-runs",
+    type=click.IntRange(1, 1000),
+    default=_A.virtual_runs,
+    help="Runs in virtual time, each with luck of its own.",
+)
+@click.option("--tolerance", type=click.FloatRange(0, 10), default=_A.tolerance)
+@output_options("agreement")
+def agreement(
+    *,
+    scenario: Path,
+    name: str,
+    note: str,
+    output: Path,
+    tsv: bool,
+    **chosen: Any,  # noqa: ANN401 - by option
+) -> None:
+    """Play a scenario over sockets and as `syze simulate` does, and compare."""
+    settings = AgreementSettings(**chosen)
+    progress = Progress(sys.stderr)
+    with explained():
+        result = measure_agreement(scenario, settings, name=name, note=note, progress=progress)
+    finish_judged(result, output, result.problems, tsv=tsv)
+
+
+def finish_judged(
+    result: Endurance | Stragglers | Agreement,
+    output: Path,
+    problems: Sequence[str],
+    *,
+    tsv: bool,
+) -> None:
+    """Keep a result, print what was found, and end with the exit code that it deserves."""
+    for problem in problems:
         click.echo(problem, err=True)
-    finish(result, output, [check_rows(result), endurance_rows(result)], tsv=tsv)
+    finish(result, output, judged_tables(result), tsv=tsv)
     click.echo("passed" if result.passed else "FAILED", err=True)
     sys.exit(0 if result.passed else 1)
 

@@ -87,6 +87,11 @@ class StreamCheck:
         self._usage = False
         self._done = False
 
+    @property
+    def has_text(self) -> bool:
+        """Whether the first token has come; the role alone is none."""
+        return self._at > 0
+
     def receive_data(self, data: bytes) -> None:
         """Take the next bytes of the body. Raises WrongAnswer at the first wrong one."""
         *blocks, self._buffer = (self._buffer + data).split(b"\n\n")

@@ -3,7 +3,9 @@
 Requests run in a closed loop: each connection asks again when it has its answer, so that so many are
 always under way and the server is as busy as it can be. That measures the cost of a request well and
 latency badly (a slow server is asked less), so no latency is taken from it. Streams set their
-own pace, as the provider's do.
+own pace, as the provider's do. Those that begin at given moments do so whether or not others are
+answered (an open loop), so their times to first token can be taken: from the moment at which a stream was
+due, lest a load that runs late make the server look fast.
 
 A wrong answer to a plain request ends the run with an exception: no figure is worth having from a
 server that answers wrongly. A stream's fault is written down and the others go on, because which
@@ -40,12 +42,18 @@ class Tally(msgspec.Struct):
 
 
 class StreamOutcome(msgspec.Struct):
-    """How one stream went: seconds from its request to its end, events, and what was wrong if anything."""
+    """How one stream went: seconds from its request to its end, events, and what was wrong if anything.
+
+    `late` is by how many seconds the load began it after it was due, `first_token` the seconds from when it
+    was due to its first text, `None` without any.
+    """
 
     number: int
     seconds: float = 0.0
     events: int = 0
     problem: str | None = UNFINISHED
+    late: float = 0.0
+    first_token: float | None = None
 
 
 async def ask_repeatedly(dial: Dial, works: Sequence[Work], tally: Tally) -> None:
@@ -67,13 +75,24 @@ async def run_streams(
     They start evenly over `spread` seconds: clients do not arrive in one instant, and bursts of events would
     measure something else. After `limit` seconds in all, what is still open is dropped.
     """
+    due = [spread * number / len(works) for number in range(len(works))]
+    return await run_streams_at(due, dial, works, tally, limit=limit)
+
+
+async def run_streams_at(
+    due: Sequence[float], dial: Dial, works: Sequence[Work], tally: Tally, *, limit: float
+) -> list[StreamOutcome]:
+    """Run one stream for each work, begun when it is due, and report on every one of them.
+
+    `due` are ascending seconds from now. After `limit` seconds in all, what is still open is dropped.
+    """
     outcomes = [StreamOutcome(number) for number in range(len(works))]
     start = trio.current_time()
     with trio.move_on_after(limit):
         async with trio.open_nursery() as nursery:
-            for work, outcome in zip(works, outcomes, strict=True):
-                at = start + spread * outcome.number / len(works)
-                nursery.start_soon(_stream_at, at, dial, work, tally, outcome)
+            for seconds, work, outcome in zip(due, works, outcomes, strict=True):
+                await trio.sleep_until(start + seconds)
+                nursery.start_soon(_stream_due, start + seconds, dial, work, tally, outcome)
     return outcomes
 
 
@@ -86,13 +105,13 @@ async def _ask_repeatedly(dial: Dial, work: Work, tally: Tally) -> None:
             tally.completed += 1
 
 
-async def _stream_at(
+async def _stream_due(
     at: float, dial: Dial, work: Work, tally: Tally, outcome: StreamOutcome
 ) -> None:
-    await trio.sleep_until(at)
     begun = time.monotonic()
+    outcome.late = trio.current_time() - at
     try:
-        await _stream(dial, work, tally, outcome)
+        await _stream(at, dial, work, tally, outcome)
     except (WrongAnswer, BadResponse) as error:
         outcome.problem = str(error)
     except (OSError, trio.BrokenResourceError) as error:
@@ -103,7 +122,7 @@ async def _stream_at(
         outcome.seconds = time.monotonic() - begun
 
 
-async def _stream(dial: Dial, work: Work, tally: Tally, outcome: StreamOutcome) -> None:
+async def _stream(at: float, dial: Dial, work: Work, tally: Tally, outcome: StreamOutcome) -> None:
     check = StreamCheck(work)
 
     def receive(body: bytes) -> None:
@@ -111,6 +130,8 @@ async def _stream(dial: Dial, work: Work, tally: Tally, outcome: StreamOutcome) 
         if not outcome.events and check.events:
             tally.open += 1
             tally.peak_open = max(tally.peak_open, tally.open)
+        if outcome.first_token is None and check.has_text:
+            outcome.first_token = trio.current_time() - at
         tally.events += check.events - outcome.events
         outcome.events = check.events
 

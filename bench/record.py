@@ -1,4 +1,4 @@
-"""Results as they are kept: one JSON file each, with everything needed to judge or repeat them.
+"""Results of costs, with everything needed to judge or repeat them.
 
 Raw windows are kept beside the medians, so that a later question can be answered without a new run.
 """
@@ -6,7 +6,6 @@ Raw windows are kept beside the medians, so that a later question can be answere
 import statistics
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Self
 
 import msgspec
@@ -145,6 +144,11 @@ class Check(msgspec.Struct, frozen=True):
     required: bool = True
 
 
+def all_passed(checks: Sequence[Check]) -> bool:
+    """Whether every required check passed."""
+    return all(check.passed for check in checks if check.required)
+
+
 class Endurance(msgspec.Struct, frozen=True, tag="endurance", tag_field="kind"):
     """Many long streams at once, and what remained of them."""
 
@@ -162,23 +166,4 @@ class Endurance(msgspec.Struct, frozen=True, tag="endurance", tag_field="kind"):
     @property
     def passed(self) -> bool:
         """Whether every required check passed."""
-        return all(check.passed for check in self.checks if check.required)
-
-
-Result = Figures | Endurance
-
-
-def save(result: Result, folder: Path) -> Path:
-    """Write a result as `NAME.json` and return where it is."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{result.origin.name}.json"
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n")
-    return path
-
-
-def load_all(folder: Path) -> list[Result]:
-    """Read every result of a folder, by name. Raises msgspec.DecodeError for a file that is none."""
-    return [
-        msgspec.json.decode(path.read_bytes(), type=Result)
-        for path in sorted(folder.glob("*.json"))
-    ]
+        return all_passed(self.checks)

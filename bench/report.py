@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from bench.record import Capacity, Check, Endurance, Figures, Origin, Point, Result, load_all
-
-Row = Sequence[str]
+from bench.kept import Result, load_all
+from bench.race_record import Agreement, Stragglers
+from bench.race_report import Row, agreement_rows, noise_rows, straggler_rows
+from bench.record import Capacity, Check, Endurance, Figures, Origin, Point
 
 PAGE: Final = "README.md"
 _INTRODUCTION: Final = """\
@@ -56,11 +57,11 @@ def capacity_rows(figures: Figures) -> list[Row]:
     ]
 
 
-def check_rows(endurance: Endurance) -> list[Row]:
-    """The findings of `endurance`, the header first."""
+def check_rows(result: Endurance | Stragglers | Agreement) -> list[Row]:
+    """The findings of a measurement that is judged, the header first."""
     return [
         ("check", "result", "found"),
-        *((check.name, _verdict(check), check.detail) for check in endurance.checks),
+        *((check.name, _verdict(check), check.detail) for check in result.checks),
     ]
 
 
@@ -83,6 +84,15 @@ def endurance_rows(endurance: Endurance) -> list[Row]:
         ("most memory", f"{endurance.peak.rss_bytes / 2**20:.1f} MiB"),
         ("memory per open stream", f"{per_stream / 1024:.1f} KiB"),
     ]
+
+
+def judged_tables(result: Endurance | Stragglers | Agreement) -> list[list[Row]]:
+    """All tables of a measurement that is judged."""
+    if isinstance(result, Endurance):
+        return [check_rows(result), endurance_rows(result)]
+    if isinstance(result, Stragglers):
+        return [check_rows(result), straggler_rows(result), noise_rows(result)]
+    return [check_rows(result), agreement_rows(result), noise_rows(result)]
 
 
 def plain_table(rows: Sequence[Row]) -> str:
@@ -132,11 +142,8 @@ def _section(result: Result) -> str:
         ]
     else:
         verdict = "passed" if result.passed else "FAILED"
-        parts += [
-            f"Verdict: **{verdict}**.",
-            markdown_table(check_rows(result)),
-            markdown_table(endurance_rows(result)),
-        ]
+        parts.append(f"Verdict: **{verdict}**.")
+        parts += map(markdown_table, judged_tables(result))
     parts += ["Method:", "\n".join(f"- {paragraph}" for paragraph in result.method)]
     return "\n\n".join(parts) + "\n"
 

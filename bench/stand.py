@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -44,17 +44,30 @@ def stand(layout: Layout) -> Iterator[Stand]:
         with running_on(layout.load):
             provider = Service("provider", _provider_command(), folder / "provider.log")
         with ending(provider):
-            direct = provider.wait_until(lambda: _announced(provider.lines()))
+            direct = provider.wait_until(lambda: announced(provider.lines()))
             port = free_port()
-            config = folder / "syze.toml"
-            config.write_text(gateway_config(direct, port), encoding="utf-8")
-            key = _create_key(config)
-            with running_on(layout.gateway):
-                gateway = Service("gateway", _serve_command(config), folder / "gateway.log")
-            with ending(gateway):
-                gateway.wait_until(lambda: _answers(port))
+            written = gateway_config(direct, port)
+            with serving_gateway(written, port, folder, cores=layout.gateway) as (gateway, key):
                 through = Target(LOOPBACK, port, "/v1", key, f"{_PROVIDER}/{MODEL}")
                 yield Stand(provider, gateway, through, direct)
+
+
+@contextmanager
+def serving_gateway(
+    written: str, port: int, folder: Path, *, cores: Collection[int]
+) -> Iterator[tuple[Service, str]]:
+    """Run a gateway with this configuration, by which it serves at `port`; gives it and a key for it.
+
+    Raises StandFailed if it does not come up.
+    """
+    config = folder / "syze.toml"
+    config.write_text(written, encoding="utf-8")
+    key = _create_key(config)
+    with running_on(cores):
+        gateway = Service("gateway", _serve_command(config), folder / "gateway.log")
+    with ending(gateway):
+        gateway.wait_until(lambda: _answers(port))
+        yield gateway, key
 
 
 def probe_of(standing: Stand) -> Probe:
@@ -83,8 +96,13 @@ def gateway_config(provider: Target, port: int) -> str:
     )
 
 
+def python_command(module: str, *arguments: str) -> list[str]:
+    """Return the command that runs a module with this Python."""
+    return [sys.executable, "-m", module, *arguments]
+
+
 def _provider_command() -> list[str]:
-    return [sys.executable, "-m", "router.simulator", "--port", "0", "--model", MODEL]
+    return python_command("router.simulator", "--port", "0", "--model", MODEL)
 
 
 def _serve_command(config: Path) -> list[str]:
@@ -109,7 +127,7 @@ def _create_key(config: Path) -> str:
     return key
 
 
-def _announced(lines: Sequence[str]) -> Target | None:
+def announced(lines: Sequence[str]) -> Target | None:
     """Read the base URL from the line with which the provider says that it serves."""
     urls = [urlsplit(line) for line in lines if line.startswith("http://")]
     if not urls or urls[0].port is None:

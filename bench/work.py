@@ -69,7 +69,18 @@ def stream_work(target: Target, number: int, *, tokens: int, gap: float) -> Work
     return Work(request, "".join(expected_tokens(fields)), tokens, wants_usage)
 
 
+def unordered_work(target: Target, number: int, *, tokens: int) -> Work:
+    """A request for a stream that orders nothing: the provider has its own pace, and this length."""
+    fields = _question(number)
+    text = "".join(expected_tokens(fields, tokens=tokens))
+    return Work(target.request({**fields, "stream": True}), text, tokens)
+
+
 def _fields(number: int, *, tokens: int, gap: float) -> dict[str, Any]:
+    return {**_question(number), "simulate": {"ttft": 0.0, "gap": gap, "tokens": tokens}}
+
+
+def _question(number: int) -> dict[str, Any]:
     return {
         "model": MODEL,
         "messages": [
@@ -80,5 +91,4 @@ def _fields(number: int, *, tokens: int, gap: float) -> dict[str, Any]:
             },
         ],
         "temperature": 0.7,
-        "simulate": {"ttft": 0.0, "gap": gap, "tokens": tokens},
     }

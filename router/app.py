@@ -5,21 +5,29 @@ sockets until it is told to stop, and then ends gracefully: not ready any more, 
 flight finish, exit (invariant I10).
 """
 
+import hashlib
 import os
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 from random import Random
 from typing import Final
 
 import trio
 
+from limiter.estimate import Estimator
+from limiter.local import LocalLimiter
+from limiter.table import Table
 from router.accounts.errors import StoreError
 from router.accounts.keyring import KeyRing
 from router.accounts.store import KeyStore
 from router.accounts.watch import KeySource, watch_keys
+from router.admission.admission import Admission
+from router.admission.engine import Engine, LocalEngine
 from router.catalog.candidate import ProviderWire
 from router.catalog.catalog import Catalog
 from router.catalog.discovery import discover_forever
@@ -46,6 +54,8 @@ from router.routing.director import RaceLimits
 from router.upstream.client import OutgoingRequest, PoolLimits, UpstreamClient
 from router.upstream.dial import Dial
 from router.upstream.origin import Origin, parse_base_url
+from router.workers.page import MetricsPage
+from router.workers.seat import Seat
 
 VERSION: Final = version("syzeai")
 USER_AGENT: Final = f"syzeai/{VERSION}"
@@ -60,20 +70,23 @@ class ListingFailed(Exception):
 class Gateway:
     """One worker's parts, put together. `dial` opens upstream connections, so tests can bring their own."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what the whole process is made of comes in here
         self,
         config: Config,
         *,
         log: Log,
         dial: Dial,
+        engine: Engine,
         tracer: Tracer,
         wall_clock: Callable[[], float] = time.time,
         rng: Random | None = None,
+        seat: Seat | None = None,
     ) -> None:
+        self.seat = seat or Seat()
         rng = rng or Random()  # noqa: S311 - for spreading load, not for secrets
         self.config = config
         self.logger = log.logger
-        self.ring = KeyRing()
+        self.ring = KeyRing(wall_clock=wall_clock)
         self.catalog = Catalog(config, load_seed())
         self.client = UpstreamClient(dial=dial, limits=_pool_limits(config))
         race = config.race
@@ -88,6 +101,7 @@ class Gateway:
             pool=self.client.snapshot,
             lost_log_lines=lambda: log.writer.lost_lines,
         )
+        self.page = MetricsPage(self.metrics.render, self.seat)
         self.observer = Observer(
             logger=log.logger,
             metrics=self.metrics,
@@ -96,8 +110,15 @@ class Gateway:
             wall_clock=wall_clock,
         )
         self.drains = Drains(seconds=race.drain_seconds, late=self._note_costs)
+        self.admission = Admission(
+            config.limits,
+            engine,
+            estimator=Estimator(),
+            tiers_that_have=self._tiers_that_have,
+        )
         self._exchange = Exchange(
             catalog=self.catalog,
+            admission=self.admission,
             attempts_of=lambda call, record: Attempts(
                 call, self.client, self.observer.child_traceparent(record), wall_clock
             ),
@@ -105,9 +126,9 @@ class Gateway:
                 live=self.live,
                 budget=AttemptBudget(ratio=race.budget_ratio, burst=race.budget_burst),
                 limits=_race_limits(race),
+                drains=self.drains,
                 rng=rng,
             ),
-            drains=self.drains,
             settle=self._settle,
             comment_every=config.server.keepalive_comment_seconds,
         )
@@ -130,6 +151,8 @@ class Gateway:
                         discover_forever, self.catalog, self._fetch_list, report=self._list_trouble
                     )
                 )
+                if self.config.metrics.enabled:
+                    await nursery.start(self.page.serve)
                 task_status.started()
         finally:
             with trio.CancelScope(shield=True, deadline=trio.current_time() + 1):
@@ -145,7 +168,7 @@ class Gateway:
             ring=self.ring,
             catalog=self.catalog,
             ready=lambda: not self.endpoints.stopping,
-            metrics=self.metrics.render if self.config.metrics.enabled else None,
+            metrics=self.page.render if self.config.metrics.enabled else None,
             on_bug=lambda request_id, error: self.logger.error(
                 "control route failed", request_id=request_id, exc_info=error
             ),
@@ -168,6 +191,9 @@ class Gateway:
             return await response.read(MAX_LIST_BYTES)
         finally:
             response.discard()
+
+    def _tiers_that_have(self, model: str) -> list[str]:
+        return self.ring.snapshot.tiers_that_have(model)
 
     def _settle(self, _record: RequestRecord, bill: Bill) -> None:
         self._note_costs(bill)
@@ -212,24 +238,32 @@ def _pool_limits(config: Config) -> PoolLimits:
     return PoolLimits(by_origin=allowed)
 
 
-async def serve_gateway(
+async def serve_gateway(  # noqa: PLR0913 - what the whole process is made of comes in here
     config: Config,
     *,
     log: Log,
     dial: Dial,
     stop: trio.Event,
     environ: Mapping[str, str] = os.environ,
+    seat: Seat | None = None,
     on_listening: Callable[[list[str]], None] = lambda _urls: None,
 ) -> None:
     """Serve until `stop` is set, then drain. `on_listening` hears the base URLs once they answer.
 
+    A `seat` is a worker's place among its siblings, with the sockets it was given.
+
     Raises `OSError` when an address or file cannot be used, `StoreError` for the key store.
     """
     tracer = tracer_from_environment(environ, version=VERSION)
-    listeners = await open_listeners(config.server.bind)
+    given = None if seat is None else seat.listeners
+    listeners = await open_listeners(config.server.bind) if given is None else list(given)
     try:
-        with await trio.to_thread.run_sync(KeyStore.open, store_path(config)) as store:
-            gateway = Gateway(config, log=log, dial=dial, tracer=tracer)
+        with (
+            await trio.to_thread.run_sync(KeyStore.open, store_location(config)) as store,
+            Table.open(limits_folder(config)) as table,
+        ):
+            engine = LocalEngine(LocalLimiter(table), clock=time.monotonic)
+            gateway = Gateway(config, log=log, dial=dial, engine=engine, tracer=tracer, seat=seat)
             gateway.ring.replace((await trio.to_thread.run_sync(store.load))[1])
             await _serve_until_stopped(
                 gateway, store, listeners, stop=stop, on_listening=on_listening
@@ -261,16 +295,36 @@ async def _serve_until_stopped(
             on_listening(_base_urls(listeners, tls=context is not None))
             await stop.wait()
             gateway.stop_being_ready()
-            await trio.sleep(server_config.lame_duck_seconds)
+            if not gateway.seat.relieved:
+                await trio.sleep(server_config.lame_duck_seconds)
             await server.stop(drain_seconds=server_config.drain_seconds)
         nursery.cancel_scope.cancel()
 
 
-def store_path(config: Config) -> str:
-    """Return where the key store is; `load_config` always sets it. Raises `StoreError` if nobody did."""
+def store_location(config: Config) -> str:
+    """Return where accounts and keys are kept: a path, or a URL that may hold a password.
+
+    `load_config` always sets one of them. Raises `StoreError` if nobody did.
+    """
+    if config.store.url is not None:
+        return config.store.url.reveal()
     if config.store.path is None:
-        raise StoreError("no path is configured for the key store")
+        raise StoreError("no path and no URL is configured for the store")
     return config.store.path
+
+
+def limits_folder(config: Config) -> Path:
+    """Return where the workers of this machine keep their counts: in memory, where there is such a folder.
+
+    Gateways with different stores have different keys, so each has a folder of its own.
+    """
+    if config.limits.folder is not None:
+        return Path(config.limits.folder)
+    store = store_location(config).encode()
+    name = f"syze-{os.getuid()}-{hashlib.sha256(store).hexdigest()[:12]}"
+    shared = Path("/dev/shm")  # noqa: S108 - the folder made in it is private
+    base = shared if os.access(shared, os.W_OK) else Path(tempfile.gettempdir())
+    return base / name
 
 
 def _base_urls(listeners: list[trio.SocketListener], *, tls: bool) -> list[str]:

@@ -9,7 +9,7 @@ Rendered as OpenAI's `{"error": {"message", "type", "param", "code"}}`.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final
 
 import msgspec
@@ -17,6 +17,7 @@ import msgspec
 from adapters.dialect import BadCall, Failure, FailureKind
 
 Headers = list[tuple[bytes, bytes]]
+_TIERS_NAMED: Final = 5
 
 
 class ErrorBody(msgspec.Struct, frozen=True):
@@ -110,7 +111,7 @@ class MissingKey(ClientFault):
 
 
 class InvalidKey(ClientFault):
-    """401: the API key is unknown or was revoked."""
+    """401: the API key is unknown, expired or revoked, or its account is closed."""
 
     status = 401
     code = "invalid_api_key"
@@ -139,11 +140,32 @@ class CreditHeld(ClientFault):
 
 
 class ModelNotAllowed(ClientFault):
-    """403: the key's tier does not have the model."""
+    """403: the key's tier does not have the model; names the tiers that do."""
 
     status = 403
     type = "permission_error"
     code = "model_not_allowed"
+
+    def __init__(self, model: str, *, tier: str, tiers_with: list[str]) -> None:
+        found = [_short(name) for name in tiers_with[:_TIERS_NAMED]]
+        which = f"The tier {_listed(found)} has it." if found else "No tier has it at present."
+        super().__init__(
+            f"The tier '{_short(tier)}' does not have the model '{_short(model)}'. {which}",
+            param="model",
+        )
+
+
+class ScopeMissing(ClientFault):
+    """403: the key may not be used for this; names what it may be used for."""
+
+    status = 403
+    type = "permission_error"
+    code = "scope_missing"
+
+    def __init__(self, scope: str, scopes: Sequence[str]) -> None:
+        super().__init__(
+            f"This API key may not be used for {scope}, only for {' and '.join(scopes)}."
+        )
 
 
 class ModelNotFound(ClientFault):

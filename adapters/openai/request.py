@@ -79,6 +79,7 @@ def decode_call(endpoint: Endpoint, body: bytes) -> Call:
         fields=fields,
         stream=values.get("stream", False),
         include_usage=_reads_true(values.get("stream_options"), "include_usage"),
+        output_cap=_output_cap(endpoint, values),
         choices=max(1, values.get("n", 1)) * _count_prompts(values.get("prompt")),
         base64_embeddings=values.get("encoding_format") == "base64",
     )
@@ -140,6 +141,14 @@ def _read(name: str, words: str, raw: msgspec.Raw, reader: Any) -> Any:  # noqa:
         raise BadCall(
             f"Invalid type for '{name}': {words} was expected.", param=name, code="invalid_type"
         ) from None
+
+
+def _output_cap(endpoint: Endpoint, values: dict[str, Any]) -> int | None:
+    """Return the most tokens of one choice; an embedding has no output at all."""
+    if endpoint == "embeddings":
+        return 0
+    caps = (values.get("max_completion_tokens"), values.get("max_tokens"))
+    return next((cap for cap in caps if cap is not None and cap >= 0), None)
 
 
 def _is_absent(fields: dict[str, msgspec.Raw], name: str) -> bool:

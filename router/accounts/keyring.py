@@ -1,53 +1,60 @@
 """The keys that work right now, in memory: the only thing a request asks to learn who is calling.
 
-The ring is replaced whole and never edited, so a reader sees the keys before a change or after it,
-and no lock is needed between the task that reloads and the requests that read.
+The ring holds one picture of the store and is given another when that changes. No picture is ever
+edited, so a reader sees the keys before a change or after it, and no lock is needed between the
+task that reloads and the requests that read.
 
 A caller controls the secret, and could measure how long a refusal takes. Two things leave nothing
 to measure: what is looked up is the digest's first bytes, which a caller cannot steer towards a
 stored digest without knowing the secret, and the digest itself is compared in constant time.
+
+A key's end needs no change in the store, so it is the ring that looks at the clock.
 """
 
-import hmac
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable
 from typing import Final
 
-from router.accounts.keys import ApiKey, hash_key
+from router.accounts.caller import Caller
+from router.accounts.keys import hash_key
+from router.accounts.snapshot import Snapshot
 
 MAX_SECRET_BYTES: Final = 256
-_INDEX_BYTES: Final = 8
 
 
 class KeyRing:
-    """An immutable set of active keys behind one replaceable reference."""
+    """The picture in force, behind one replaceable reference. `wall_clock` gives unix seconds."""
 
-    def __init__(self, keys: Iterable[ApiKey] = ()) -> None:
-        self._shelves = _arrange(keys)
+    def __init__(
+        self, snapshot: Snapshot | None = None, *, wall_clock: Callable[[], float] = time.time
+    ) -> None:
+        self._snapshot = snapshot or Snapshot()
+        self._wall_clock = wall_clock
 
     def __len__(self) -> int:
-        return sum(len(shelf) for shelf in self._shelves.values())
+        return len(self._snapshot.callers)
 
-    def replace(self, keys: Iterable[ApiKey]) -> None:
-        """Let exactly these keys work from now on. Revoked ones among them are left out."""
-        self._shelves = _arrange(keys)
+    @property
+    def snapshot(self) -> Snapshot:
+        """The picture that is in force at this moment."""
+        return self._snapshot
 
-    def authenticate(self, secret: str | bytes) -> ApiKey | None:
-        """Return the active key that `secret` opens, or None for anything else; never raises.
+    def replace(self, snapshot: Snapshot) -> None:
+        """Let exactly the keys of this picture work from now on."""
+        self._snapshot = snapshot
 
-        What cannot be a key (over 256 bytes, or not ASCII) is refused before any hashing.
+    def authenticate(self, secret: str | bytes) -> Caller | None:
+        """Return whom `secret` belongs to, or None for anything else; never raises.
+
+        A key that is revoked or expired, or whose account is closed, is anything else too. What
+        cannot be a key (over 256 bytes, or not ASCII) is refused before any hashing.
         """
         if len(secret) > MAX_SECRET_BYTES or not secret.isascii():
             return None
-        digest = hash_key(secret)
-        for key in self._shelves.get(digest[:_INDEX_BYTES], ()):
-            if hmac.compare_digest(key.digest, digest):
-                return key
-        return None
-
-
-def _arrange(keys: Iterable[ApiKey]) -> Mapping[bytes, list[ApiKey]]:
-    shelves: dict[bytes, list[ApiKey]] = {}
-    for key in keys:
-        if key.revoked_at is None:
-            shelves.setdefault(key.digest[:_INDEX_BYTES], []).append(key)
-    return shelves
+        caller = self._snapshot.find(hash_key(secret))
+        if caller is None:
+            return None
+        expires_at = caller.key.expires_at
+        if expires_at is not None and expires_at <= self._wall_clock():
+            return None
+        return caller

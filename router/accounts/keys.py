@@ -3,13 +3,19 @@
 The secret is shown once, when it is made. The record keeps only its digest, which recognises the
 secret and cannot be turned back into it, and a hint: a few characters by which people tell their
 keys apart.
+
+A key belongs to an account and has terms of its own: limits, a budget, an end, and what it may be
+used for. What its terms leave open, its account and tier decide.
 """
 
 import hashlib
 import secrets
 import string
+from typing import Final, Literal, get_args
 
 import msgspec
+
+from limiter.demand import Limits
 
 PREFIX = "sk-syze-"
 SECRET_LENGTH = 32
@@ -21,7 +27,27 @@ _ALPHABET = string.ascii_letters + string.digits
 _CHARACTERS = frozenset(_ALPHABET)
 
 
-class ApiKey(msgspec.Struct, frozen=True):
+Scope = Literal["inference", "usage", "models"]
+SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
+DEFAULT_ACCOUNT_ID: Final = "acc_default"
+
+
+class KeyTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """On which terms a key is used; None leaves a thing open.
+
+    `limits` are this key's own, besides those of its account. `hedge` decides for its requests what
+    the configuration decides otherwise. `budget_nanodollars` is what it may spend in all. From
+    `expires_at` (unix seconds) on it does not work. `scopes` are what it may be used for.
+    """
+
+    limits: Limits = Limits()
+    hedge: bool | None = None
+    budget_nanodollars: int | None = None
+    expires_at: float | None = None
+    scopes: tuple[Scope, ...] | None = None
+
+
+class ApiKey(KeyTerms, frozen=True):
     """One key as the store knows it. Times are unix seconds; `revoked_at` is None while it works.
 
     The digest stays out of every printed form. Encoding the whole struct would include it, so what
@@ -34,6 +60,11 @@ class ApiKey(msgspec.Struct, frozen=True):
     digest: bytes
     created_at: float
     revoked_at: float | None = None
+    account_id: str = DEFAULT_ACCOUNT_ID
+
+    def allows(self, scope: Scope) -> bool:
+        """Tell whether the key may be used for this."""
+        return self.scopes is None or scope in self.scopes
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{field}={value!r}" for field, value in self.__rich_repr__())
@@ -46,12 +77,12 @@ class ApiKey(msgspec.Struct, frozen=True):
 
 def generate_key() -> str:
     """Make a new secret: the prefix and 32 random letters and digits, which is 190 bits."""
-    return PREFIX + _random_text(SECRET_LENGTH)
+    return PREFIX + random_text(SECRET_LENGTH)
 
 
 def generate_key_id() -> str:
     """Make a public id, safe to print, log and put into URLs. It opens nothing."""
-    return ID_PREFIX + _random_text(ID_LENGTH)
+    return ID_PREFIX + random_text(ID_LENGTH)
 
 
 def hash_key(secret: str | bytes) -> bytes:
@@ -89,5 +120,6 @@ def key_hint(secret: str) -> str:
     return f"{PREFIX}{body[:SHOWN]}…{body[-SHOWN:]}"
 
 
-def _random_text(length: int) -> str:
+def random_text(length: int) -> str:
+    """Return so many random letters and digits, for ids and secrets."""
     return "".join(secrets.choice(_ALPHABET) for _ in range(length))

@@ -3,11 +3,27 @@
 `changes` exists for the watchers. Every worker asks twice a second whether anything moved, so the
 question must be tiny: one counter a topic, raised in the same transaction as the change it
 announces.
+
+The same tables serve on SQLite and PostgreSQL, so only what both know is used. Other packages add
+their tables to this `metadata`, which is what lets them refer to an account.
 """
 
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Column, Double, Integer, LargeBinary, MetaData, String, Table
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+)
 
 KEYS_TOPIC: Final = "keys"
 MAX_NAME_LENGTH: Final = 100
@@ -23,6 +39,40 @@ metadata = MetaData(
     }
 )
 
+
+def _limit_columns() -> tuple[Column[Any], ...]:
+    names = ("requests_per_minute", "tokens_per_minute", "concurrency")
+    return tuple(Column(name, BigInteger, nullable=True) for name in names)
+
+
+tiers = Table(
+    "tiers",
+    metadata,
+    Column("name", String(MAX_NAME_LENGTH), primary_key=True),
+    Column("models", JSON, nullable=False),
+    *_limit_columns(),
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("name", String(MAX_NAME_LENGTH), nullable=False),
+    Column("tier", ForeignKey("tiers.name"), nullable=False, index=True),
+    Column("prepaid", Boolean, nullable=False),
+    *_limit_columns(),
+    Column("created_at", Double, nullable=False),
+    Column("closed_at", Double, nullable=True),
+)
+# A closed account's name is free for another.
+Index(
+    "uq_accounts_open_name",
+    accounts.c.name,
+    unique=True,
+    sqlite_where=accounts.c.closed_at.is_(None),
+    postgresql_where=accounts.c.closed_at.is_(None),
+)
+
 api_keys = Table(
     "api_keys",
     metadata,
@@ -32,6 +82,12 @@ api_keys = Table(
     Column("digest", LargeBinary(32), nullable=False, unique=True),
     Column("created_at", Double, nullable=False),
     Column("revoked_at", Double, nullable=True),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False, index=True),
+    *_limit_columns(),
+    Column("hedge", Boolean, nullable=True),
+    Column("budget_nanodollars", BigInteger, nullable=True),
+    Column("expires_at", Double, nullable=True),
+    Column("scopes", JSON(none_as_null=True), nullable=True),
 )
 
 changes = Table(

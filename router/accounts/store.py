@@ -1,9 +1,9 @@
 """API keys at rest: the database that outlives the process and that several processes share.
 
-Nothing here is on a request's path. The command line creates, lists and revokes; every worker
-loads the active keys at its start and again when the revision moves. All calls block (on a disk,
-and for up to five seconds on another writer), so inside trio they belong in a worker thread. One
-store may be used from many threads.
+Nothing here is on a request's path. The command line creates, lists, changes and revokes; every
+worker loads a picture of all that can be called with at its start, and again when the revision
+moves. All calls block (on a disk or a network, and for up to five seconds on another writer), so
+inside trio they belong in a worker thread. One store may be used from many threads.
 """
 
 import time
@@ -13,63 +13,59 @@ from types import TracebackType
 from typing import Self
 
 import msgspec
-from sqlalchemy import Connection, Engine, insert, or_, select, update
+from sqlalchemy import Connection, insert, or_, select, update
 
-from router.accounts.database import database_path, open_engine, store_errors, writing
-from router.accounts.errors import AlreadyRevoked, AmbiguousKey, InvalidKeyName, UnknownKey
+from router.accounts.account_store import account_matching, all_accounts
+from router.accounts.database import Database, open_database
+from router.accounts.errors import (
+    AccountClosed,
+    AlreadyRevoked,
+    AmbiguousKey,
+    InvalidKeyName,
+    UnknownKey,
+)
 from router.accounts.keys import (
-    PREFIX,
+    DEFAULT_ACCOUNT_ID,
     ApiKey,
+    KeyTerms,
     generate_key,
     generate_key_id,
     hash_key,
     key_hint,
     looks_like_key,
 )
-from router.accounts.migrate import migrate
-from router.accounts.schema import KEYS_TOPIC, MAX_NAME_LENGTH, api_keys, changes
+from router.accounts.revision import changing, revision_in
+from router.accounts.rows import key_of, key_values
+from router.accounts.schema import api_keys
+from router.accounts.snapshot import Snapshot
+from router.accounts.terms import check_key_terms, check_name
+from router.accounts.tier_store import all_tiers
 
-_KEYS = select(
-    api_keys.c.id,
-    api_keys.c.name,
-    api_keys.c.hint,
-    api_keys.c.digest,
-    api_keys.c.created_at,
-    api_keys.c.revoked_at,
-).order_by(api_keys.c.created_at, api_keys.c.id)
+_KEYS = select(api_keys).order_by(api_keys.c.created_at, api_keys.c.id)
 _ACTIVE_KEYS = _KEYS.where(api_keys.c.revoked_at.is_(None))
-_REVISION = select(changes.c.revision).where(changes.c.topic == KEYS_TOPIC)
+_OPEN_TERMS = KeyTerms()
 
 
 class KeyStore:
-    """The keys of one database. Any method may raise a StoreError, with the file and the cause."""
+    """The keys of one database. Any method may raise a StoreError, with its name and the cause.
 
-    def __init__(self, path: Path, engine: Engine, *, wall_clock: Callable[[], float]) -> None:
-        self._path = path
-        self._engine = engine
+    `wall_clock` gives unix seconds. Closing the store closes its `database`.
+    """
+
+    def __init__(self, database: Database, *, wall_clock: Callable[[], float] = time.time) -> None:
+        self.database = database
         self._wall_clock = wall_clock
 
     @classmethod
     def open(
-        cls, url_or_path: str | Path, *, wall_clock: Callable[[], float] = time.time
+        cls, location: str | Path, *, wall_clock: Callable[[], float] = time.time
     ) -> "KeyStore":
-        """Open the database, creating and migrating it as needed; safe for many processes at once.
-
-        `url_or_path` is a path or `sqlite:///PATH`. `wall_clock` gives unix seconds.
-        """
-        path = database_path(url_or_path)
-        engine = open_engine(path)
-        try:
-            with store_errors(path):
-                migrate(engine)
-        except BaseException:
-            engine.dispose()
-            raise
-        return cls(path, engine, wall_clock=wall_clock)
+        """Open the database, as `open_database` does, for its keys."""
+        return cls(open_database(location), wall_clock=wall_clock)
 
     def close(self) -> None:
         """Close every connection; calling it again does no harm."""
-        self._engine.dispose()
+        self.database.close()
 
     def __enter__(self) -> Self:
         return self
@@ -82,40 +78,71 @@ class KeyStore:
     ) -> None:
         self.close()
 
-    def create(self, name: str) -> tuple[ApiKey, str]:
+    def create(
+        self, name: str, *, account: str = DEFAULT_ACCOUNT_ID, terms: KeyTerms = _OPEN_TERMS
+    ) -> tuple[ApiKey, str]:
         """Make a key and return its record and its secret, which nobody can read again later.
 
-        Names are for people and need not be unique. Raises InvalidKeyName.
+        Names are for people and need not be unique. `account` is an id or the name of an open one.
+        Raises InvalidKeyName, InvalidTerms, UnknownAccount, AccountClosed.
         """
-        _check_name(name)
+        check_name(name, "a key", refusal=InvalidKeyName)
+        now = self._wall_clock()
+        check_key_terms(terms, now=now)
         secret = generate_key()
-        key = ApiKey(
-            id=generate_key_id(),
-            name=name,
-            hint=key_hint(secret),
-            digest=hash_key(secret),
-            created_at=self._wall_clock(),
-        )
-        row = {field: getattr(key, field) for field in key.__struct_fields__}
-        with store_errors(self._path), writing(self._engine).begin() as connection:
-            connection.execute(insert(api_keys).values(row))
-            _announce(connection)
+        with changing(self.database) as connection:
+            key = ApiKey(
+                id=generate_key_id(),
+                name=name,
+                hint=key_hint(secret),
+                digest=hash_key(secret),
+                created_at=now,
+                account_id=_open_account(connection, account),
+                **msgspec.structs.asdict(terms),
+            )
+            connection.execute(insert(api_keys).values(key_values(key)))
         return key, secret
 
     def list_keys(self, *, include_revoked: bool = False) -> list[ApiKey]:
-        """Return the keys, oldest first."""
-        with store_errors(self._path), self._engine.begin() as connection:
+        """Return the keys, oldest first; those of closed accounts too."""
+        with self.database.reading() as connection:
             return _fetch(connection, include_revoked=include_revoked)
 
-    def load(self) -> tuple[int, list[ApiKey]]:
-        """Return the revision and the active keys as of that revision, read at one moment."""
-        with store_errors(self._path), self._engine.begin() as connection:
-            return _revision(connection), _fetch(connection)
+    def load(self) -> tuple[int, Snapshot]:
+        """Return the revision, and what can be called with as of it, read at one moment."""
+        with self.database.reading() as connection:
+            revision = revision_in(connection)
+            tiers, accounts = all_tiers(connection), all_accounts(connection)
+            keys = _fetch(connection)
+        return revision, Snapshot(keys=keys, accounts=accounts, tiers=tiers)
 
     def revision(self) -> int:
-        """Return the number that moves with every change of the keys: one tiny query."""
-        with store_errors(self._path), self._engine.begin() as connection:
-            return _revision(connection)
+        """Return the number that moves with every change: one tiny query."""
+        with self.database.reading() as connection:
+            return revision_in(connection)
+
+    def change(self, selector: str, edit: Callable[[ApiKey], ApiKey]) -> ApiKey:
+        """Replace the one active key that `selector` names, as for `revoke`, by what `edit` makes of it.
+
+        Its name, account (an id or a name) and terms may change, all else stays. Raises what
+        `revoke` and `create` raise, and what `edit` raises.
+        """
+        with changing(self.database) as connection:
+            found = _one_active(connection, selector)
+            changed = edit(found)
+            check_name(changed.name, "a key", refusal=InvalidKeyName)
+            if changed.expires_at != found.expires_at:
+                check_key_terms(changed, now=self._wall_clock())
+            else:  # also when that moment has passed: the others may be set nevertheless
+                check_key_terms(msgspec.structs.replace(changed, expires_at=None), now=0.0)
+            if changed.account_id != found.account_id:
+                account_id = _open_account(connection, changed.account_id)
+                changed = msgspec.structs.replace(changed, account_id=account_id)
+            fixed = {name: getattr(found, name) for name in ("id", "hint", "digest", "created_at")}
+            changed = msgspec.structs.replace(changed, **fixed, revoked_at=None)
+            values = key_values(changed)
+            connection.execute(update(api_keys).where(api_keys.c.id == found.id).values(values))
+            return changed
 
     def revoke(self, selector: str) -> ApiKey:
         """Revoke the one active key with this id, name, hint or secret; return it as revoked.
@@ -127,20 +154,12 @@ class KeyStore:
             UnknownKey: nothing matches.
             AmbiguousKey: several active keys match; none was revoked.
         """
-        with store_errors(self._path), writing(self._engine).begin() as connection:
-            found = _matching(connection, selector)
-            active = [key for key in found if key.revoked_at is None]
-            if found and not active:
-                raise AlreadyRevoked(selector, found)
-            if not active:
-                raise UnknownKey(selector)
-            if len(active) > 1:
-                raise AmbiguousKey(selector, active)
-            return self._revoke(connection, active)[0]
+        with changing(self.database) as connection:
+            return self._revoke(connection, [_one_active(connection, selector)])[0]
 
     def revoke_all_named(self, name: str) -> list[ApiKey]:
         """Revoke every active key of this name and return them; UnknownKey if there is none."""
-        with store_errors(self._path), writing(self._engine).begin() as connection:
+        with changing(self.database) as connection:
             active = [key for key in _fetch(connection) if key.name == name]
             if not active:
                 raise UnknownKey(name)
@@ -152,30 +171,32 @@ class KeyStore:
         connection.execute(
             update(api_keys).where(api_keys.c.id.in_(ids)).values(revoked_at=revoked_at)
         )
-        _announce(connection)
         return [msgspec.structs.replace(key, revoked_at=revoked_at) for key in keys]
-
-
-def _check_name(name: str) -> None:
-    if not name.strip():
-        raise InvalidKeyName("a key needs a name")
-    if len(name) > MAX_NAME_LENGTH:
-        raise InvalidKeyName(f"a key's name has at most {MAX_NAME_LENGTH} characters")
-    if not name.isprintable():
-        raise InvalidKeyName("a key's name has printable characters only")
-    if PREFIX in name:
-        # Names are stored and shown in clear; a secret pasted in the wrong place must not be.
-        raise InvalidKeyName(f"a key's name must not contain {PREFIX!r}, as a key does")
-
-
-def _revision(connection: Connection) -> int:
-    revision: int = connection.execute(_REVISION).scalar_one()
-    return revision
 
 
 def _fetch(connection: Connection, *, include_revoked: bool = False) -> list[ApiKey]:
     query = _KEYS if include_revoked else _ACTIVE_KEYS
-    return [ApiKey(*row) for row in connection.execute(query)]
+    return [key_of(row) for row in connection.execute(query)]
+
+
+def _open_account(connection: Connection, selector: str) -> str:
+    account = account_matching(connection, selector)
+    if account.closed_at is not None:
+        raise AccountClosed(account.id)
+    return account.id
+
+
+def _one_active(connection: Connection, selector: str) -> ApiKey:
+    found = _matching(connection, selector)
+    active = [key for key in found if key.revoked_at is None]
+    if found and not active:
+        raise AlreadyRevoked(selector, found)
+    if not active:
+        names = select(api_keys.c.name).where(api_keys.c.revoked_at.is_(None)).distinct()
+        raise UnknownKey(selector, connection.execute(names).scalars())
+    if len(active) > 1:
+        raise AmbiguousKey(selector, active)
+    return active[0]
 
 
 def _matching(connection: Connection, selector: str) -> list[ApiKey]:
@@ -192,11 +213,5 @@ def _matching(connection: Connection, selector: str) -> list[ApiKey]:
             columns.hint == selector,
         )
     )
-    found = [ApiKey(*row) for row in connection.execute(query)]
+    found = [key_of(row) for row in connection.execute(query)]
     return [key for key in found if key.id == selector or key.digest == digest] or found
-
-
-def _announce(connection: Connection) -> None:
-    connection.execute(
-        update(changes).where(changes.c.topic == KEYS_TOPIC).values(revision=changes.c.revision + 1)
-    )

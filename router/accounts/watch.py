@@ -1,20 +1,21 @@
 """Carries changes from the store to the ring, whichever process made them.
 
-A poll is one tiny query in a worker thread; keys are loaded only when the revision moved. A change
-is in force at most one interval and one query after its commit, so under a second at the default.
+A poll is one tiny query in a worker thread; accounts, tiers and keys are loaded only when the
+revision moved. A change is in force at most one interval and one query after its commit, so under a
+second at the default.
 
 When the store fails, the ring stays as it was. That is a choice: everybody can still call, and a
 key revoked meanwhile works until the store is back. The other choice would let a full disk stop
 all traffic. Every failure is reported, so that somebody hears of it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Protocol
 
 import trio
 
 from router.accounts.keyring import KeyRing
-from router.accounts.keys import ApiKey
+from router.accounts.snapshot import Snapshot
 
 
 class KeySource(Protocol):
@@ -23,8 +24,8 @@ class KeySource(Protocol):
     def revision(self) -> int:
         """Return a number that differs after every change."""
 
-    def load(self) -> tuple[int, Sequence[ApiKey]]:
-        """Return the revision and the active keys, read at one moment."""
+    def load(self) -> tuple[int, Snapshot]:
+        """Return the revision and what can be called with, read at one moment."""
 
 
 async def watch_keys(
@@ -62,8 +63,8 @@ async def _refresh(
         )
         if revision == known:
             return known
-    revision, keys = await trio.to_thread.run_sync(
+    revision, snapshot = await trio.to_thread.run_sync(
         store.load, abandon_on_cancel=True, limiter=limiter
     )
-    ring.replace(keys)
+    ring.replace(snapshot)
     return revision

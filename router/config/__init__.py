@@ -4,6 +4,8 @@ from router.config.decode import ConfigError, Problem
 from router.config.load import find_config, load_config
 from router.config.schema import (
     Config,
+    LimitsConfig,
+    LimitTable,
     LogConfig,
     MetricsConfig,
     ModelConfig,
@@ -16,12 +18,15 @@ from router.config.schema import (
     TimeoutConfig,
     TimeoutOverrides,
 )
-from router.config.secret import HeaderValue, Secret
+from router.config.secret import DatabaseUrl, HeaderValue, Secret
 
 __all__ = [
     "Config",
     "ConfigError",
+    "DatabaseUrl",
     "HeaderValue",
+    "LimitTable",
+    "LimitsConfig",
     "LogConfig",
     "MetricsConfig",
     "ModelConfig",

@@ -26,6 +26,9 @@ def with_defaults(tree: Tree, environ: Mapping[str, str], folder: Path) -> Tree:
         filled["server"] = server | _absolute(
             server, ("tls_certificate", "tls_key"), environ, folder
         )
+    limits = tree.get("limits")
+    if isinstance(limits, dict) and limits.get("folder"):
+        filled["limits"] = limits | _absolute(limits, ("folder",), environ, folder)
     providers = tree.get("providers", {})
     if isinstance(providers, dict):
         filled["providers"] = {
@@ -50,6 +53,9 @@ def find_contradictions(tree: Tree) -> Iterator[Problem]:
     server = tree.get("server")
     if isinstance(server, dict):
         yield from _in_tls(server)
+    store = tree.get("store")
+    if isinstance(store, dict) and "path" in store and "url" in store:
+        yield Problem("store.url", "`path` is set as well; a store is in one place")
     providers = tree.get("providers")
     if isinstance(providers, dict):
         for name, table in providers.items():
@@ -65,6 +71,8 @@ def find_contradictions(tree: Tree) -> Iterator[Problem]:
 
 def _with_store_path(store: object, environ: Mapping[str, str], folder: Path) -> object:
     if not isinstance(store, dict):
+        return store
+    if "url" in store:
         return store
     if "path" in store:
         # An empty path is left as it is, for the decoder to refuse.

@@ -10,7 +10,7 @@ import msgspec
 
 from router.config import rules
 from router.config.decode import Check
-from router.config.secret import HeaderValue, Secret
+from router.config.secret import DatabaseUrl, HeaderValue, Secret
 
 MIB: Final = 1024 * 1024
 
@@ -29,7 +29,7 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class ServerConfig(Section, frozen=True):
-    """Where and how clients are served.
+    """Where and how clients are served: on the addresses of `bind`, by `workers` processes.
 
     `keep_alive_seconds` bounds the wait for a whole request head, `body_seconds` the reading of its
     body. When told to stop, the gateway says so on `/readyz` and goes on accepting connections for
@@ -41,6 +41,7 @@ class ServerConfig(Section, frozen=True):
     bind: Annotated[list[Annotated[str, Check(rules.bind_address)]], msgspec.Meta(min_length=1)] = (
         msgspec.field(default_factory=lambda: ["127.0.0.1:8080"])
     )
+    workers: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
     tls_certificate: str | None = None
     tls_key: str | None = None
     max_body_bytes: Count = 64 * MIB
@@ -56,9 +57,13 @@ class ServerConfig(Section, frozen=True):
 
 
 class StoreConfig(Section, frozen=True):
-    """Where keys and accounts are kept. `load_config` fills in the default path."""
+    """Where accounts and keys are kept: an SQLite file at `path`, or PostgreSQL at `url`.
+
+    After loading, exactly one of them is set. The URL is a secret, as it holds a password.
+    """
 
     path: Annotated[str, msgspec.Meta(min_length=1)] | None = None
+    url: DatabaseUrl | None = None
 
 
 class TimeoutConfig(Section, frozen=True):
@@ -184,6 +189,39 @@ class RaceConfig(Section, frozen=True):
     drain_seconds: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 0.0
 
 
+class LimitTable(Section, frozen=True):
+    """What one subject may use in a minute, and at once. `None`: no limit."""
+
+    requests_per_minute: Count | None = None
+    tokens_per_minute: Count | None = None
+    concurrency: Count | None = None
+
+
+class LimitsConfig(LimitTable, frozen=True):
+    """What a key may use that has no limits of its own nor of its tier, and how limits are kept.
+
+    `models` limits single models, for all keys together. A request that will fit within
+    `wait_seconds` waits for that; at most `most_waiting_per_key` of one key and `most_waiting` of
+    all. Input that a provider had cached counts `cached_weight` of its tokens. The counts of this
+    machine's workers are kept in `folder`; by default in shared memory.
+
+    With a `url`, many gateways share their counts in the Valkey or Redis there. While it is away,
+    each serves its own share of every limit, the `machines`-th part (`when_away = "share"`), or
+    refuses (`"refuse"`); it is away for a request once it has not answered for `patience` seconds.
+    """
+
+    models: dict[ModelName, LimitTable] = {}
+    wait_seconds: Annotated[float, msgspec.Meta(ge=0, le=600)] = 5.0
+    most_waiting_per_key: Count = 1_000
+    most_waiting: Count = 10_000
+    cached_weight: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
+    folder: Annotated[str, msgspec.Meta(min_length=1)] | None = None
+    url: Secret | None = None
+    machines: Count = 1
+    when_away: Literal["share", "refuse"] = "share"
+    patience: Seconds = 0.1
+
+
 class LogConfig(Section, frozen=True):
     """`auto` writes for people on a terminal and JSON lines everywhere else."""
 
@@ -206,5 +244,6 @@ class Config(Section, frozen=True):
     providers: dict[Annotated[str, Check(rules.provider_name)], ProviderConfig] = {}
     models: dict[ModelName, ModelConfig] = {}
     race: RaceConfig = RaceConfig()
+    limits: LimitsConfig = LimitsConfig()
     log: LogConfig = LogConfig()
     metrics: MetricsConfig = MetricsConfig()

@@ -60,6 +60,12 @@ class HeaderValue(Secret):
     __slots__ = ()
 
 
+class DatabaseUrl(Secret):
+    """The address of a PostgreSQL database, with the user and the password in it."""
+
+    __slots__ = ()
+
+
 class SecretReader:
     """Reads references against an environment; relative files are looked up in `folder`."""
 
@@ -78,6 +84,8 @@ class SecretReader:
         if kind is HeaderValue:
             is_reference = written.startswith(("env:", "file:"))
             return HeaderValue(_fit(self._follow(written) if is_reference else written))
+        if kind is DatabaseUrl:
+            return DatabaseUrl(_postgres_url(_fit(self._follow(written))))
         return Secret(_fit(self._follow(written)))
 
     def _follow(self, written: str) -> str:
@@ -117,6 +125,15 @@ class SecretReader:
         if _VARIABLE_NAME.fullmatch(name) and name in self._environ:
             return f'{HOW_TO_WRITE}; did you mean "env:{name}"?'
         return f"{HOW_TO_WRITE}, never as the value itself"
+
+
+def _postgres_url(value: str) -> str:
+    if not value.startswith(("postgresql://", "postgres://", "postgresql+psycopg://")):
+        raise ValueError(
+            "the value is no URL such as postgresql://USER:PASSWORD@HOST/NAME; "
+            "an SQLite file is named by `path`"
+        )
+    return value
 
 
 def _fit(value: str) -> str:

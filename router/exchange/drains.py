@@ -24,7 +24,7 @@ from router.upstream.errors import UpstreamTransportError
 
 MOST_DRAINS: Final = 1000
 
-T = TypeVar("T", CommittedStream, Answer)
+T = TypeVar("T")
 
 
 class Drains:
@@ -111,12 +111,11 @@ class Drains:
         if pending.orphaned and pending.value is not None:
             self._keep_usage(pending.value, contender.live, books)
 
-    def _keep_usage(
-        self, value: CommittedStream | Answer, live: LiveEndpoint, books: Books
+    def _keep_usage(self, value: object, live: LiveEndpoint, books: Books
     ) -> None:
         if isinstance(value, CommittedStream):
             self.read_on(value, live, books)
-        elif value.usage is not None:
+        elif isinstance(value, Answer) and value.usage is not None:
             self._report(value.usage, live, books)
 
     async def _drain(self, stream: CommittedStream, live: LiveEndpoint, books: Books) -> None:

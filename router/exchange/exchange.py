@@ -13,19 +13,25 @@ import msgspec
 import trio
 
 from adapters.dialect import Answer, BadCall, Call
+from router.accounts.caller import Caller
+from router.admission.admission import Admission
 from router.catalog.catalog import Catalog
 from router.catalog.routes import Route
 from router.catalog.wishes import WISH_FIELDS, Wish, read_wish
-from router.errors import GatewayError, InvalidRequest, ModelNotFound, UpstreamTimeout
+from router.errors import (
+    GatewayError,
+    InvalidRequest,
+    ModelNotFound,
+    UpstreamTimeout,
+)
 from router.exchange.attempt import Attempts, CommittedStream
 from router.exchange.books import Bill, Books, Ending
-from router.exchange.drains import Drains
 from router.exchange.hedge import Won
 from router.exchange.live import Fate
-from router.exchange.options import Options, hedging
+from router.exchange.options import Hedging, Options, hedging
 from router.exchange.racing import Contest, Racing, Request
 from router.exchange.relay import StreamRelay
-from router.exchange.reply import Reply
+from router.exchange.reply import Headers, Reply
 from router.exchange.rescue import Rescue, may_be_rescued
 from router.observe.record import RequestRecord
 from router.upstream.errors import UpstreamTransportError
@@ -35,6 +41,15 @@ T = TypeVar("T")
 _BEGAN: Final = frozenset({Fate.SERVED, Fate.BROKEN})
 
 TAIL_SECONDS: Final = 0.1  # how long the end of a finished body may take, to keep its connection
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What the front has understood of a request; `body` is all that the client sent."""
+
+    caller: Caller
+    call: Call
+    body: bytes
+    options: Options
 
 
 class Exchange:
@@ -50,27 +65,34 @@ class Exchange:
         *,
         catalog: Catalog,
         attempts_of: Callable[[Call, RequestRecord], Attempts],
+        admission: Admission,
         racing: Racing,
-        drains: Drains,
         settle: Callable[[RequestRecord, Bill], None],
         comment_every: float,
     ) -> None:
         self._catalog = catalog
         self._attempts_of = attempts_of
+        self._admission = admission
         self._racing = racing
-        self._drains = drains
         self._settle = settle
         self._comment_every = comment_every
         self.stopping = False
 
-    async def serve(
-        self, call: Call, reply: Reply, record: RequestRecord, *, options: Options
-    ) -> None:
+    async def serve(self, asked: Asked, reply: Reply, record: RequestRecord) -> None:
         """Serve one call. Raises `GatewayError`; cancellation closes every upstream connection at once."""
-        request = self._request(call, options)
+        call, route, wish = self._resolve(asked)
+        admitted = await self._admission.admit(asked.caller, call, asked.body, model=route.id)
+        request = Request(
+            call=call,
+            route=route,
+            wish=wish,
+            hedge=self._hedging(asked, route),
+            books=Books(prompt_tokens=admitted.prompt_tokens, tokens_of=admitted.tokens_of),
+        )
         ending: Ending = "failed"
         try:
-            await self._serve_in_time(request, options, reply, record)
+            reply.limit_headers = await self._admission.headers(asked.caller, route.id)
+            await self._serve_in_time(request, asked.options, reply, record)
             ending = "whole"
         except GatewayError as error:
             await _tell(error, request.call, reply)
@@ -83,34 +105,41 @@ class Exchange:
         finally:
             bill = request.books.close(ending)
             _note_usage(record, bill)
+            admitted.settle(bill.customer.usage if bill.customer is not None else None)
             self._settle(record, bill)
 
-    def _request(self, call: Call, options: Options) -> Request:
-        call, route, wish = self._resolve(call)
-        return Request(
-            call=call,
-            route=route,
-            wish=wish,
-            hedge=hedging(
-                asked=options.hedge, key=None, route=route.hedge, general=self._racing.hedges
-            ),
-            books=Books(prompt_tokens=0, tokens_of=lambda size: size // 4),
+    async def limit_headers(self, caller: Caller) -> Headers:
+        """Return the headers that tell how a caller's limits stand, for an answer that took nothing."""
+        return await self._admission.headers(caller, None)
+
+    def _hedging(self, asked: Asked, route: Route) -> Hedging:
+        return hedging(
+            asked=asked.options.hedge,
+            key=asked.caller.key.hedge,
+            route=route.hedge,
+            general=self._racing.hedges,
         )
 
-    def _resolve(self, call: Call) -> tuple[Call, Route, Wish]:
+    def _resolve(self, asked: Asked) -> tuple[Call, Route, Wish]:
         """Return the call without what was meant for the gateway, and where it may go."""
+        call = asked.call
         route = self._catalog.resolve(call.model)
         if route is None:
             raise ModelNotFound(call.model, self._catalog.nearest(call.model))
+        self._admission.check_tier(asked.caller, route.id)
         if not any(name in call.fields for name in WISH_FIELDS):
             return call, route, Wish()
         try:
             wish = read_wish(call.fields)
-            route = wish.apply(self._catalog, route)
+            whole = wish.apply(self._catalog, route)
         except BadCall as error:
             raise InvalidRequest.from_bad_call(error) from error
+        for model in wish.models:
+            also = self._catalog.resolve(model)
+            if also is not None:
+                self._admission.check_tier(asked.caller, also.id)
         fields = {name: raw for name, raw in call.fields.items() if name not in WISH_FIELDS}
-        return msgspec.structs.replace(call, fields=fields), route, wish
+        return msgspec.structs.replace(call, fields=fields), whole, wish
 
     async def _serve_in_time(
         self, request: Request, options: Options, reply: Reply, record: RequestRecord
@@ -129,15 +158,13 @@ class Exchange:
             call = msgspec.structs.replace(request.call, keeps_beginning=True)
             request = msgspec.structs.replace(request, call=call)
         attempts = self._attempts_of(request.call, record)
-        books = request.books
         if request.call.stream:
-            opener = self._drains.outliving(attempts.open_stream, books)
-            won = await _won(self._racing.race(request, opener, _discard), record)
+            race = self._racing.race(request, attempts.open_stream, _discard)
+            won = await _won(race, record)
             await self._stream(won, request, attempts, reply, record)
         else:
-            answerer = self._drains.outliving(attempts.answer, books)
-            whole = await _won(self._racing.race(request, answerer, _keep), record)
-            books.note(whole.run, whole.value.usage, whole.value.output_bytes)
+            whole = await _won(self._racing.race(request, attempts.answer, _keep), record)
+            request.books.note(whole.run, whole.value.usage, whole.value.output_bytes)
             whole.run.completed(trio.current_time())
             await reply.answer(200, _json_headers(record), whole.value.body)
 
@@ -190,7 +217,7 @@ class Exchange:
             record.events = relay.events
             books.note(run, stream.decoder.usage, stream.decoder.output_bytes)
             if run.fate is Fate.ABANDONED:
-                self._drains.read_on(stream, run.live, books)
+                self._racing.drains.read_on(stream, run.live, books)
             else:
                 stream.response.discard()
         return None

@@ -24,6 +24,7 @@ from router.errors import (
 )
 from router.exchange.books import Books
 from router.exchange.choice import contenders, rescuers
+from router.exchange.drains import Drains
 from router.exchange.hedge import Contender, Race, Won
 from router.exchange.live import LiveEndpoints, Run
 from router.exchange.options import Hedging
@@ -47,8 +48,15 @@ class Racing:
     """What every race of this process is run with."""
 
     def __init__(
-        self, *, live: LiveEndpoints, budget: AttemptBudget, limits: RaceLimits, rng: Random
+        self,
+        *,
+        live: LiveEndpoints,
+        budget: AttemptBudget,
+        limits: RaceLimits,
+        drains: Drains,
+        rng: Random,
     ) -> None:
+        self.drains = drains
         self._live = live
         self._budget = budget
         self._limits = limits
@@ -109,7 +117,7 @@ class Racing:
         director_of = partial(self._director, call=request.call, wish=request.wish, limits=limits)
         race_of = partial(
             Race[T],
-            attempt=attempt,
+            attempt=self.drains.outliving(attempt, request.books),
             discard=discard,
             begun=request.books.begun,
             rng=self._rng,

@@ -11,7 +11,11 @@ class Reply(Protocol):
 
     A reply that was started and never finished is *aborted* by the front: the client sees a broken
     connection, never a clean end. Every method may be cancelled; the reply is then aborted.
+
+    `limit_headers` go out with the answer, whatever it will be; set them before it starts.
     """
+
+    limit_headers: Headers
 
     @property
     def started(self) -> bool:

@@ -36,6 +36,7 @@ class AsgiReply:
     def __init__(self, send: ASGISendCallable, common_headers: Headers) -> None:
         self._send = send
         self._common_headers = list(common_headers)
+        self.limit_headers: Headers = ()
         self.started = False
         self.finished = False
         self.sent_bytes = 0
@@ -46,7 +47,7 @@ class AsgiReply:
         event: HTTPResponseStartEvent = {
             "type": "http.response.start",
             "status": status,
-            "headers": [*headers, *self._common_headers],
+            "headers": [*headers, *self.limit_headers, *self._common_headers],
         }
         await self._send(event)
 

@@ -44,7 +44,7 @@ class Control:
         ring: KeyRing,
         catalog: Catalog,
         ready: Callable[[], bool],
-        metrics: Callable[[], tuple[bytes, str]] | None,
+        metrics: Callable[[], Awaitable[tuple[bytes, str]]] | None,
         on_bug: Callable[[str, Exception], None],
     ) -> None:
         self._ring = ring
@@ -100,7 +100,7 @@ class Control:
         headers = [
             (name.lower().encode(), value.encode("latin-1")) for name, value in request.headers
         ]
-        authenticate(headers, self._ring)
+        authenticate(headers, self._ring, "models")
 
     async def _finish(self, response: Response) -> Response:
         for name, value in self._common.of_answer(g.request_id, _header("Origin")):
@@ -133,9 +133,11 @@ def _add_route(
     )
 
 
-def _scraper(render: Callable[[], tuple[bytes, str]]) -> Callable[[], Awaitable[Response]]:
+def _scraper(
+    render: Callable[[], Awaitable[tuple[bytes, str]]],
+) -> Callable[[], Awaitable[Response]]:
     async def scrape() -> Response:
-        body, content_type = render()
+        body, content_type = await render()
         return Response(body, content_type=content_type)
 
     return scrape

@@ -1,24 +1,29 @@
 """Finding the API key in a request's headers.
 
 `Authorization: Bearer` is the documented place, `x-api-key` is accepted too. Some clients send both
-(Continue does), and not always the same value, so both are tried.
+(Continue does), and not always the same value, so both are tried. What the key may be used for is
+decided here too, so that no route can forget to ask.
 """
 
 from collections.abc import Iterable, Iterator
 
+from router.accounts.caller import Caller
 from router.accounts.keyring import KeyRing
-from router.accounts.keys import ApiKey
-from router.errors import InvalidKey, MissingKey
+from router.accounts.keys import Scope
+from router.errors import InvalidKey, MissingKey, ScopeMissing
 
 
-def authenticate(headers: Iterable[tuple[bytes, bytes]], ring: KeyRing) -> ApiKey:
-    """Return the key a request may use. Raises `MissingKey`, `InvalidKey`."""
+def authenticate(headers: Iterable[tuple[bytes, bytes]], ring: KeyRing, scope: Scope) -> Caller:
+    """Return whom a request is from. Raises `MissingKey`, `InvalidKey`, `ScopeMissing`."""
     found = False
     for secret in _secrets(headers):
         found = True
-        key = ring.authenticate(secret)
-        if key is not None:
-            return key
+        caller = ring.authenticate(secret)
+        if caller is None:
+            continue
+        if not caller.key.allows(scope):
+            raise ScopeMissing(scope, caller.key.scopes or ())
+        return caller
     raise InvalidKey if found else MissingKey
 
 

@@ -11,9 +11,10 @@ import trio
 
 from adapters.dialect import BadCall, Endpoint
 from adapters.openai.request import decode_call
+from router.accounts.caller import Caller
 from router.accounts.keyring import KeyRing
 from router.errors import ClientFault, GatewayBug, GatewayError, InvalidRequest
-from router.exchange.exchange import Exchange
+from router.exchange.exchange import Asked, Exchange
 from router.exchange.options import read_options
 from router.exchange.reply import Reply
 from router.front.asgi import ClientGone
@@ -86,15 +87,27 @@ class Endpoints:
         reply: Reply,
         record: RequestRecord,
     ) -> None:
-        key = authenticate(headers, self._ring)
-        record.key_id = key.id
+        caller = authenticate(headers, self._ring, "inference")
+        record.key_id = caller.key.id
         try:
-            call = decode_call(endpoint, await body.read())
+            asked = await self._read(endpoint, headers, body, caller)
+            record.model = asked.call.model
+            record.stream = asked.call.stream
+            await self._exchange.serve(asked, reply, record)
+        except GatewayError:
+            if not reply.limit_headers and not reply.started:
+                reply.limit_headers = await self._exchange.limit_headers(caller)
+            raise
+
+    async def _read(
+        self, endpoint: Endpoint, headers: Headers, body: RequestBody, caller: Caller
+    ) -> Asked:
+        content = await body.read()
+        try:
+            call = decode_call(endpoint, content)
         except BadCall as error:
             raise InvalidRequest.from_bad_call(error) from error
-        record.model = call.model
-        record.stream = call.stream
-        await self._exchange.serve(call, reply, record, options=read_options(headers))
+        return Asked(caller=caller, call=call, body=content, options=read_options(headers))
 
     async def _refuse(
         self, error: GatewayError, body: RequestBody, reply: Reply, record: RequestRecord

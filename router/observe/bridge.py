@@ -36,13 +36,17 @@ class StandardLibraryBridge(logging.Handler):
 
 
 def configure_logging(
-    level: Level = "info", log_format: LogFormat = "auto", *, file: BinaryIO | None = None
+    level: Level = "info",
+    log_format: LogFormat = "auto",
+    *,
+    file: BinaryIO | None = None,
+    worker: int | None = None,
 ) -> Log:
     """Send every log line of this process to `file`, or to standard error, and return the log.
 
-    "auto" is columns on a terminal and JSON elsewhere. Libraries are heard from warnings on, or
-    from `level` on where that is higher. Replaces the handlers of the root logger and structlog's
-    configuration.
+    "auto" is columns on a terminal and JSON elsewhere. With `worker`, every line has that number.
+    Libraries are heard from warnings on, or from `level` on where that is higher. Replaces the
+    handlers of the root logger and structlog's configuration.
     """
     file = file if file is not None else sys.stderr.buffer
     terminal = file.isatty()
@@ -52,6 +56,7 @@ def configure_logging(
         level=level,
         rendering="console" if columns else "json",
         colors=terminal and "NO_COLOR" not in os.environ,
+        fields={} if worker is None else {"worker": worker},
     )
     structlog.configure(
         processors=log.processors,

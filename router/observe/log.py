@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from operator import attrgetter
+from types import MappingProxyType
 from typing import Any, BinaryIO, Final, Literal, NamedTuple
 
 import msgspec
@@ -96,15 +97,18 @@ def make_log(
     level: Level = "info",
     rendering: Rendering = "json",
     colors: bool = False,
+    fields: Mapping[str, object] = MappingProxyType({}),
     wall_clock: Callable[[], float] = time.time,
 ) -> Log:
     """A log that writes to `file` and touches nothing global.
 
-    `wall_clock` gives unix seconds. What exceptions say is written only at level "debug", because
-    it may quote what a client sent; their classes and places are always written.
+    Every line has `fields`. `wall_clock` gives unix seconds. What exceptions say is written only at
+    level "debug", because it may quote what a client sent; their classes and places are always
+    written.
     """
     writer = LineWriter(file)
     processors = (
+        *([_adder(fields)] if fields else []),
         _explainer(messages=level == "debug"),
         _clean,
         _stamper(wall_clock),
@@ -139,6 +143,13 @@ def log_request(logger: FilteringBoundLogger, record: RequestRecord) -> None:
     if record.exception is not None:
         fields["exc_info"] = record.exception
     logger.log(level, "request", **fields)
+
+
+def _adder(fields: Mapping[str, object]) -> Processor:
+    def add(_logger: object, _method: str, event: EventDict) -> EventDict:
+        return {**fields, **event}
+
+    return add
 
 
 def _explainer(*, messages: bool) -> Processor:

@@ -5,12 +5,15 @@ none is missing here is tested below. What is checked is what a client and two p
 answered or what was said, and how often each provider was asked.
 """
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
 
+from router.routing.endpoint_health import EndpointLimits
 from router.routing.reaction import REACTIONS
 from router.simulator import Behaviour
+from tests.e2e.closed_doors import HEALTHY, TLS, Answered, Doors, closed_doors
 from tests.e2e.exam import Hall, Room
 
 PRIMARY, FALLBACK = "primary", "fallback"
@@ -157,3 +160,60 @@ def test_a_reset_is_retried_and_then_left(hall: Hall, room: Room) -> None:
     served = hall.ask(room.name)
     assert served.model == room.fallback_model
     assert served.attempts == 3
+
+
+# --- connections that fail: one row, and many ways to meet it ----------------------------------------
+
+
+@pytest.fixture(scope="module")
+def ordinary_doors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doors]:
+    """Before a gateway that trusts whom the system trusts."""
+    with closed_doors(tmp_path_factory.mktemp("doors"), {}) as opened:
+        yield opened
+        opened.gateway.leak_check()
+
+
+@pytest.fixture(scope="module")
+def trusted_doors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doors]:
+    """Before a gateway that trusts the authority which signed their certificate."""
+    environ = {"SSL_CERT_FILE": str(TLS / "ca.pem")}
+    with closed_doors(tmp_path_factory.mktemp("trusted"), environ) as opened:
+        yield opened
+        opened.gateway.leak_check()
+
+
+def assert_left_alone_after_a_few(doors: Doors, door: str, *, kind: str, heard: bool) -> None:
+    """Every call is answered by the healthy provider, while the door is tried less and less.
+
+    It is alone in its tier, so it is tried again once, in the same call. What fails so often in a row is
+    ejected: the last call does not even try it.
+    """
+    before = doors.knocks()
+    answers = [doors.ask(door) for _ in range(4)]
+    assert [one.provider for one in answers] == [HEALTHY] * 4
+    assert [one.attempts for one in answers] == [3, 3, 2, 1]
+    failures = sum(one.attempts - 1 for one in answers)
+    assert failures == EndpointLimits().failures_in_a_row
+    assert doors.knocks() - before == (failures if heard else 0)
+    said = doors.failure(door)
+    assert (said.status, said.code) == (503, "upstream_unreachable")
+    assert f"({kind})" in said.message
+
+
+@pytest.mark.parametrize(
+    ("door", "kind", "heard"),
+    [
+        ("no-such-name", "dns", False),
+        ("private-authority", "tls", True),
+        ("plain-text", "tls", True),
+    ],
+)
+def test_a_connection_that_fails_is_nothing_a_client_notices(
+    ordinary_doors: Doors, door: str, kind: str, heard: bool
+) -> None:
+    assert_left_alone_after_a_few(ordinary_doors, door, kind=kind, heard=heard)
+
+
+def test_neither_is_a_good_certificate_for_another_name(trusted_doors: Doors) -> None:
+    assert trusted_doors.ask("private-authority") == Answered("private-authority", 1)
+    assert_left_alone_after_a_few(trusted_doors, "another-name", kind="tls", heard=True)

@@ -9,6 +9,7 @@ import pytest
 import trio
 
 from router.accounts.keys import generate_key
+from router.accounts.snapshot import Snapshot
 from router.config import Config, ProviderConfig, ServerConfig
 from router.front.body import DRAIN_SECONDS
 from tests.simulated.world import (
@@ -94,7 +95,7 @@ def test_a_revoked_key_stops_working_and_its_running_stream_goes_on() -> None:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(world.run, client, CHAT)
                 await trio.sleep(3)
-                world.gateway.ring.replace([])
+                world.gateway.ring.replace(Snapshot())
                 assert (await world.chat()).status == 401
             assert client.answer.finished
             await world.leak_check()

@@ -168,7 +168,7 @@ def test_a_stream_without_usage_is_complete_all_the_same() -> None:
             (line,) = world.log_lines()
             assert line["outcome"] == "ok"
             assert line["usage_estimated"]
-            assert line["output_tokens"] == len(answer.text()) // 4
+            assert 0.8 < line["output_tokens"] / (len(answer.text()) / 3) < 1.25
 
     in_virtual_time(scenario)
 

@@ -7,7 +7,7 @@ does not work.
 """
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from trio.testing import MockClock
 
 from router.accounts.keyring import KeyRing
 from router.accounts.keys import ApiKey, hash_key, key_hint
+from router.accounts.snapshot import Snapshot
 from router.accounts.store import KeyStore
 from router.accounts.watch import KeySource, watch_keys
 
@@ -46,12 +47,17 @@ class RecordingRing(KeyRing):
         self.history: list[tuple[float, set[str]]] = []
         self.replaced = trio.Event()
 
-    def replace(self, keys: Iterable[ApiKey]) -> None:
-        keys = list(keys)
-        super().replace(keys)
-        self.history.append((trio.current_time(), {key.id for key in keys}))
+    def replace(self, snapshot: Snapshot) -> None:
+        super().replace(snapshot)
+        ids = {caller.key.id for caller in snapshot.callers}
+        self.history.append((trio.current_time(), ids))
         self.replaced.set()
         self.replaced = trio.Event()
+
+
+def opened_by(ring: KeyRing, secret: str) -> ApiKey | None:
+    caller = ring.authenticate(secret)
+    return caller.key if caller is not None else None
 
 
 class TimeIsUp(BaseException):
@@ -69,8 +75,9 @@ class TimelineSource:
     def revision(self) -> int:
         return self._state("revision")[0]
 
-    def load(self) -> tuple[int, Sequence[ApiKey]]:
-        return self._state("load")
+    def load(self) -> tuple[int, Snapshot]:
+        revision, keys = self._state("load")
+        return revision, Snapshot.embedded(keys)
 
     def _state(self, call: str) -> State:
         now = trio.from_thread.run_sync(trio.current_time)
@@ -102,7 +109,7 @@ class CountedSource:
         self._poll()
         return self._store.revision()
 
-    def load(self) -> tuple[int, Sequence[ApiKey]]:
+    def load(self) -> tuple[int, Snapshot]:
         if self._count == 0:
             self._poll()
         return self._store.load()
@@ -150,7 +157,7 @@ async def test_a_moved_revision_reloads_the_ring_at_the_next_poll(
     )
     assert ring.history == [(0.0, {"key_a"}), (1.0, {"key_a", "key_b"}), (1.5, {"key_b"})]
     assert ring.authenticate(SECRET_A) is None
-    assert ring.authenticate(SECRET_B) == B
+    assert opened_by(ring, SECRET_B) == B
     assert [call for call in source.calls if call[0] == 1.0] == [(1.0, "revision"), (1.0, "load")]
 
 
@@ -185,7 +192,7 @@ async def test_keys_survive_an_outage_without_a_change(autojump_clock: MockClock
     )
     assert len(errors) == 1
     assert ring.history == [(0.0, {"key_a"})]
-    assert ring.authenticate(SECRET_A) == A
+    assert opened_by(ring, SECRET_A) == A
 
 
 async def test_the_interval_is_the_callers(autojump_clock: MockClock) -> None:
@@ -231,7 +238,7 @@ async def test_i12_a_key_revoked_by_another_process_stops_working_within_a_secon
 
             nursery.start_soon(watch)
             await loaded.wait()
-            assert ring.authenticate(secret) == key
+            assert opened_by(ring, secret) == key
             await trio.sleep_until(revoked_at)
             changed = ring.replaced
             there.revoke(key.id)
@@ -251,11 +258,11 @@ async def test_cancellation_does_not_wait_for_a_query_that_hangs() -> None:
         def revision(self) -> int:
             raise AssertionError("nothing was loaded yet")
 
-        def load(self) -> tuple[int, Sequence[ApiKey]]:
+        def load(self) -> tuple[int, Snapshot]:
             trio.from_thread.run_sync(entered.set)
             release.wait(10)
             finished.set()
-            return 1, [A]
+            return 1, Snapshot.embedded([A])
 
     ring = RecordingRing()
 

@@ -1,22 +1,30 @@
 """The simulation's queue of events against the gateway's own nursery: the same race, attempt for attempt.
 
 Both play one scenario with the same chance, the nursery in trio's virtual time over attempts that sleep as
-long as the modelled ones take. What they must agree on is everything: each request's time, and who was asked.
+long as the modelled ones take. What they must agree on is everything: each request's time, who was asked, and
+whether a hedge won.
 """
 
 from collections import Counter
+from collections.abc import Callable
+from typing import NamedTuple
 
 import pytest
 import trio
 import trio.testing
 
+from router.app import _race_limits
+from router.config.schema import RaceConfig
 from router.errors import GatewayError
 from router.exchange.books import Books
+from router.exchange.drains import Drains
+from router.exchange.drains import Drains
 from router.exchange.hedge import Contender
 from router.exchange.racing import Racing, Request
+from router.simulation.figures import Figures
 from router.simulation.scenario import Scenario
 from router.simulation.world import World
-from tests.unit.simulated_play import endpoint, scenario
+from tests.unit.simulated_play import Table, endpoint, scenario
 
 BUSY = {"rate": 50, "requests": 1500}
 STEADY = endpoint(sigma=0.5, count=3, straggler_share=0.03, answer=1)
@@ -28,14 +36,17 @@ class Nursery:
     def __init__(self, played: Scenario) -> None:
         self.world = World(played)
         self.traffic = played.traffic
+        self.total = played.timeouts.total
         self.racing = Racing(
             live=self.world._live,
             budget=self.world._budget,
             limits=self.world._limits,
+            drains=Drains(seconds=0.0, late=lambda _: None),
             rng=self.world._chance,
         )
         self.first_token: list[float] = []
         self.failed_at: list[float] = []
+        self.hedges_won = 0
         self.asked: Counter[str] = Counter()
 
     async def play(self) -> None:
@@ -56,11 +67,13 @@ class Nursery:
         )
         contest = self.racing.race(request, self.attempt, lambda _: None)
         try:
-            won = await contest.run()
-        except GatewayError:
+            with trio.fail_after(self.total):
+                won = await contest.run()
+        except (GatewayError, trio.TooSlowError):
             self.failed_at.append(arrived)
             return
         self.first_token.append(trio.current_time() - arrived)
+        self.hedges_won += won.hedge
         await trio.sleep(won.value)
         won.run.completed(trio.current_time())
 
@@ -75,42 +88,94 @@ class Nursery:
         return upstream.model.answer
 
 
+class Case(NamedTuple):
+    """A scenario, and what must have come up in it, lest nothing was compared."""
+
+    scenario: Scenario
+    comes_up: Callable[[Figures], bool]
+
+
 SCENARIOS = {
-    "stragglers": scenario(STEADY, traffic=BUSY),
-    "an outage": scenario(
-        STEADY,
-        endpoint("spare", tier=1, median=0.5, sigma=0.2, error_share=0.1),
-        traffic=BUSY,
-        outage=[{"endpoint": "a", "from": 10, "to": 18}],
+    "stragglers": Case(scenario(STEADY, traffic=BUSY), lambda seen: seen.hedges_won > 20),
+    "an outage": Case(
+        scenario(
+            STEADY,
+            endpoint("spare", tier=1, median=0.5, sigma=0.2, error_share=0.1),
+            traffic=BUSY,
+            outage=[{"endpoint": "a", "from": 10, "to": 18}],
+        ),
+        lambda seen: seen.attempts_by_endpoint["spare"] > 100,
     ),
-    "silence": scenario(
-        STEADY,
-        endpoint("b", sigma=0.2, error_share=0.3),
-        traffic=BUSY,
-        timeouts={"first_byte": 4},
-        outage=[{"endpoint": "b", "from": 5, "to": 15, "kind": "silence"}],
+    "silence": Case(
+        scenario(
+            STEADY,
+            endpoint("b", sigma=0.2, error_share=0.3),
+            traffic=BUSY,
+            timeouts={"first_byte": 4},
+            outage=[{"endpoint": "b", "from": 5, "to": 15, "kind": "silence"}],
+        ),
+        lambda seen: max(seen.first_token) > 4,
     ),
-    "limits": scenario(
-        endpoint(sigma=0.3, limit=200, count=2),
-        endpoint("spare", tier=1, limit=300),
-        traffic=BUSY,
+    "limits": Case(
+        scenario(
+            endpoint(sigma=0.3, limit=200, count=2),
+            endpoint("spare", tier=1, limit=300),
+            traffic=BUSY,
+        ),
+        lambda seen: len(seen.failed_at) > 100,
     ),
-    "slow tiers": scenario(
-        endpoint(sigma=0.5, median=2),
-        endpoint("spare", tier=1, sigma=0.5),
-        traffic=BUSY,
-        race={"slow_first_token": 3, "hedge": False},
+    "slow tiers": Case(
+        scenario(
+            endpoint(sigma=0.5, median=2),
+            endpoint("spare", tier=1, sigma=0.5),
+            traffic=BUSY,
+            race={"slow_first_token": 3, "hedge": False},
+        ),
+        lambda seen: seen.attempts_by_endpoint["spare"] > 20,
+    ),
+    "a deadline": Case(
+        scenario(endpoint(sigma=0.8, median=1, count=2), traffic=BUSY, timeouts={"total": 3}),
+        lambda seen: len(seen.failed_at) > 20 and seen.hedges_won > 0,
+    ),
+    "slower halfway": Case(
+        scenario(
+            STEADY,
+            traffic=BUSY,
+            shift=[{"at": 15, "factor": 3}],
+            outage=[{"endpoint": "a", "from": 20, "to": 25, "kind": "slow", "factor": 4}],
+        ),
+        lambda seen: seen.hedges_won > 10 and max(seen.first_token) > 9,
+    ),
+    "the cheapest first": Case(
+        scenario(
+            endpoint(sigma=0.5, price=0.02, weight=3, straggler_share=0.05),
+            endpoint("b", sigma=0.5, price=0.01, error_share=0.02, straggler_share=0.05),
+            traffic={**BUSY, "sort": "price"},
+            race={"budget_ratio": 0.2, "hedge_quantile": 0.8, "hedge_minimum": 0.4},
+        ),
+        lambda seen: seen.attempts_by_endpoint["b"] > 3 * seen.attempts_by_endpoint["a"] > 0,
     ),
 }
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
 async def test_both_play_the_same_race(name: str, autojump_clock: trio.testing.MockClock) -> None:
-    figures = World(SCENARIOS[name]).play()
-    nursery = Nursery(SCENARIOS[name])
+    case = SCENARIOS[name]
+    figures = World(case.scenario).play()
+    nursery = Nursery(case.scenario)
     await nursery.play()
     assert nursery.world._live.in_flight == 0
     assert nursery.asked == figures.attempts_by_endpoint
     assert nursery.first_token == pytest.approx(list(figures.first_token))
     assert nursery.failed_at == pytest.approx(list(figures.failed_at))
-    assert figures.attempts != figures.requests  # it was no run without incidents
+    assert nursery.hedges_won == figures.hedges_won
+    assert len(figures.first_token) + len(figures.failed_at) == figures.requests
+    assert case.comes_up(figures)
+
+
+def test_the_world_reads_the_race_settings_as_the_gateway_does() -> None:
+    """Above, both sides take them from the world."""
+    settings: Table = {"patience": 1.5, "slow_first_token": 7.0, "max_attempts": 4, "hedge": False}
+    world = World(scenario(race=settings))
+    assert world._limits == _race_limits(RaceConfig(**settings))
+    assert world._limits != _race_limits(RaceConfig())

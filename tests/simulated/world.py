@@ -8,9 +8,11 @@ everything timed is exact. `leak_check` is how every scenario ends.
 import io
 import math
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any, cast
 from urllib.parse import unquote
 
@@ -19,7 +21,11 @@ import trio
 import trio.testing
 from trio.testing import memory_stream_pair
 
+from limiter.local import LocalLimiter
+from limiter.table import Table
 from router.accounts.keys import ApiKey, generate_key, hash_key, key_hint
+from router.accounts.snapshot import Snapshot
+from router.admission.engine import LocalEngine
 from router.app import Gateway
 from router.config import Config, ProviderConfig, ServerConfig, TimeoutConfig
 from router.observe.log import make_log
@@ -28,6 +34,7 @@ from router.simulator import Profile, Simulator
 from router.upstream.origin import Origin
 
 INSTANT = Profile()
+_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 MODEL = "openai/gpt-4o-mini"
 
 
@@ -123,12 +130,14 @@ class World:
         simulators: Mapping[str, Simulator],
         secret: str,
         log: io.BytesIO,
+        limiter: LocalLimiter,
     ) -> None:
         self.gateway = gateway
         self.simulators = simulators
         self.simulator = next(iter(simulators.values()))
         self.secret = secret
         self.log = log
+        self.limiter = limiter
         self.refuse_connections = False
         self.unreachable: set[str] = set()
         self.dials: list[str] = []
@@ -189,10 +198,12 @@ class World:
         return [line for line in lines if line["event"] == "request"]
 
     async def leak_check(self) -> None:
-        """Nothing in flight, no upstream connection in use, no exchange open at the provider."""
+        """Nothing in flight or reserved, no upstream connection in use, no exchange open at the provider."""
         await trio.testing.wait_all_tasks_blocked()
         assert self.gateway.observer.in_flight == 0
         assert self.gateway.live.in_flight == 0
+        assert self.gateway.admission.waiting == 0
+        assert self.limiter.standing("key:key_test", now=trio.current_time()).in_flight == 0
         snapshot = self.gateway.client.snapshot()
         assert (snapshot.leased, snapshot.connecting, snapshot.waiting) == (0, 0, 0), snapshot
         assert not any(simulator.open_exchanges for simulator in self.simulators.values())
@@ -255,18 +266,27 @@ async def open_world(
             finally:
                 world.upstream_connections -= 1
 
-        gateway = Gateway(
-            config or world_config(),
-            log=make_log(log_file),
-            dial=dial,
-            tracer=Tracer(),
-            rng=rng or random.Random(1),
-        )
-        gateway.ring.replace([_key(secret)])
-        world = World(gateway, simulators, secret, log_file)
-        yield world
-        await gateway.client.aclose()
-        nursery.cancel_scope.cancel()
+        with private_limiter() as limiter:
+            gateway = Gateway(
+                config or world_config(),
+                log=make_log(log_file),
+                dial=dial,
+                engine=LocalEngine(limiter, clock=trio.current_time),
+                tracer=Tracer(),
+                rng=rng or random.Random(1),
+            )
+            gateway.ring.replace(Snapshot.embedded([_key(secret)]))
+            world = World(gateway, simulators, secret, log_file, limiter)
+            yield world
+            await gateway.client.aclose()
+            nursery.cancel_scope.cancel()
+
+
+@contextmanager
+def private_limiter() -> Iterator[LocalLimiter]:
+    """A limiter that nobody else shares."""
+    with tempfile.TemporaryDirectory(dir=_MEMORY) as folder, Table.open(Path(folder)) as table:
+        yield LocalLimiter(table)
 
 
 def refused(origin: Origin) -> Exception:

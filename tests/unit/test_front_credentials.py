@@ -1,16 +1,18 @@
 """Where a key is looked for in a request's headers, and what a request without a valid one is told."""
 
+import msgspec
 import pytest
 
 from router.accounts.keyring import KeyRing
 from router.accounts.keys import ApiKey, generate_key, hash_key, key_hint
-from router.errors import InvalidKey, MissingKey
+from router.accounts.snapshot import Snapshot
+from router.errors import InvalidKey, MissingKey, ScopeMissing
 from router.front.credentials import authenticate
 
 SECRET = generate_key()
 OTHER = generate_key()
 KEY = ApiKey(id="key_1", name="one", hint=key_hint(SECRET), digest=hash_key(SECRET), created_at=0.0)
-RING = KeyRing([KEY])
+RING = KeyRing(Snapshot.embedded([KEY]))
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -42,7 +44,7 @@ def x_api_key(secret: str) -> tuple[bytes, bytes]:
     ids=repr,
 )
 def test_one_valid_key_is_enough_wherever_it_stands(headers: Headers) -> None:
-    assert authenticate([(b"host", b"a"), *headers], RING) is KEY
+    assert authenticate([(b"host", b"a"), *headers], RING, "inference").key is KEY
 
 
 @pytest.mark.parametrize(
@@ -63,7 +65,7 @@ def test_one_valid_key_is_enough_wherever_it_stands(headers: Headers) -> None:
 )
 def test_a_request_that_sends_no_key_is_told_how_to_send_one(headers: Headers) -> None:
     with pytest.raises(MissingKey, match="Authorization: Bearer"):
-        authenticate(headers, RING)
+        authenticate(headers, RING, "inference")
 
 
 @pytest.mark.parametrize(
@@ -82,6 +84,24 @@ def test_a_request_that_sends_no_key_is_told_how_to_send_one(headers: Headers) -
 )
 def test_a_wrong_key_is_refused_without_being_repeated(headers: Headers) -> None:
     with pytest.raises(InvalidKey) as caught:
-        authenticate(headers, RING)
+        authenticate(headers, RING, "inference")
     assert OTHER not in caught.value.message
     assert SECRET[-8:] not in caught.value.message
+
+
+def test_a_key_is_good_for_what_its_scopes_say_and_for_nothing_else() -> None:
+    key = msgspec.structs.replace(KEY, scopes=("models", "usage"))
+    ring = KeyRing(Snapshot.embedded([key]))
+    assert authenticate([bearer(SECRET)], ring, "models").key is key
+    with pytest.raises(ScopeMissing, match="for inference, only for models and usage"):
+        authenticate([bearer(SECRET)], ring, "inference")
+
+
+def test_an_expired_key_is_told_what_a_wrong_one_is() -> None:
+    key = msgspec.structs.replace(KEY, expires_at=1000.0)
+    now = 999.9
+    ring = KeyRing(Snapshot.embedded([key]), wall_clock=lambda: now)
+    assert authenticate([bearer(SECRET)], ring, "inference").key is key
+    now = 1000.0
+    with pytest.raises(InvalidKey):
+        authenticate([bearer(SECRET)], ring, "inference")

@@ -1,0 +1,258 @@
+"""Limits for all workers of one machine, without a lock: announce, then verify.
+
+To reserve, a worker first adds the amounts to its own rows, passes the fence, and then adds up everybody's
+rows. Of any two that reserve at once, the one that passed the fence later sees the other's announcement, so
+what all have been granted is never above a limit. It may be that both see each other and both withdraw
+although one would have fitted. So whoever has withdrawn looks again; if it would fit now, a rival has
+withdrawn as well, and it tries anew, three times in all. It does not sleep in between, because nothing here
+waits: whoever is refused with `fits_after` of zero may try again after a short random pause.
+
+Away from a limit the running totals settle it: a handful of words per worker. Near it the cells of all rows
+are added up, and the answer is exact.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from limiter.demand import Demand, Limits, Refusal, Standing
+from limiter.errors import TableClosed
+from limiter.fence import Fence
+from limiter.judge import Obstacle, obstacles
+from limiter.known_subject import KnownSubject, KnownSubjects
+from limiter.local_reservation import MOST_TOKENS, LocalReservation, Part
+from limiter.row import (
+    COUNT,
+    HELD,
+    IN_FLIGHT,
+    LAST,
+    REQUEST_CELLS,
+    REQUESTS,
+    TOKENS,
+    advance,
+    counting_cells,
+    in_use,
+)
+from limiter.table import Table
+from limiter.window import BUCKETS, RING, Cell, Usage, seconds_until_forgotten
+
+ATTEMPTS: Final = 3
+NO_LIMITS: Final = Limits()
+MOST_CREDIT: Final = 1 << 48  # nano-dollars: 281,474 dollars in one call
+
+
+class LocalLimiter:
+    """Reserves from the windows and gauges of a `Table`. Belongs to one thread, as the table does.
+
+    The time given is that of the machine's monotonic clock (`time.monotonic()`), which all workers share.
+    """
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._bucket_seconds = table.bucket_seconds
+        self._fence = Fence()
+        self._known = KnownSubjects()
+
+    def reserve(
+        self, demands: Sequence[Demand], *, tokens: int, credit: int = 0, now: float
+    ) -> LocalReservation | Refusal:
+        """Take one request, `tokens`, a call in flight and `credit` from all subjects, or nothing from any.
+
+        Each subject stands in `demands` once. `credit` is held where the demand's is not `None`. A refusal
+        names the limit that stands longest, first those nobody knows the end of. Raises `ValueError` for
+        amounts that are negative or beyond all reason, `TableClosed`, `StaleTime`, `DamagedRegion` and
+        `OSError` (a full disk, say); nothing is taken then.
+        """
+        if not (0 <= tokens <= MOST_TOKENS and 0 <= credit <= MOST_CREDIT):
+            raise ValueError(f"nobody reserves {tokens} tokens and {credit} nano-dollars")
+        attempts = ATTEMPTS
+        while True:
+            taken = self._announce(demands, tokens, credit, now)
+            try:
+                refusal = self._verify(demands, taken, credit, now)
+            except BaseException:
+                taken.release(now=now)
+                raise
+            if refusal is None:
+                return taken
+            taken.release(now=now)
+            if not self._table.others:
+                return refusal
+            without_us = self._refusal(demands, tokens=tokens, credit=credit, now=now)
+            if without_us is not None:
+                return without_us
+            attempts -= 1
+            if not attempts:
+                return msgspec.structs.replace(refusal, fits_after=0.0)
+
+    def standing(self, subject: str, *, now: float) -> Standing:
+        """What all workers together have in use of a subject. Raises `TableClosed`, `StaleTime`."""
+        self._table.look()
+        usage = self._usage(self._known.get(subject), int(now // self._bucket_seconds))
+        return Standing(
+            used_requests=sum(cell.requests for cell in usage.cells),
+            used_tokens=sum(cell.tokens for cell in usage.cells),
+            in_flight=usage.in_flight,
+            held_credit=usage.held,
+            requests_reset=self._reset([cell.bucket for cell in usage.cells if cell.requests], now),
+            tokens_reset=self._reset([cell.bucket for cell in usage.cells if cell.tokens], now),
+        )
+
+    def _announce(
+        self, demands: Sequence[Demand], tokens: int, credit: int, now: float
+    ) -> LocalReservation:
+        """Write the amounts into our own rows, where all can see them."""
+        own = self._table.own
+        if own is None or own.closed:
+            raise TableClosed("nothing can be reserved from a table that is closed or read only")
+        bucket = int(now // self._bucket_seconds)
+        parts: list[Part] = []
+        taken = LocalReservation(own, parts, tokens=tokens, bucket_seconds=self._bucket_seconds)
+        try:
+            for demand in demands:
+                subject = self._known.get(demand.subject)
+                row = subject.own
+                if not row or own.words[row] != subject.high:
+                    row = subject.own = own.row_for(subject.high, subject.low, bucket)
+                words = own.words
+                newest = words[row + LAST]
+                if newest < bucket:
+                    newest = advance(words, row, bucket)
+                cell = row + REQUEST_CELLS + newest % RING
+                held = 0 if demand.credit is None else credit
+                words[row + IN_FLIGHT] += 1
+                if held:
+                    words[row + HELD] += held
+                words[row + REQUESTS] += 1
+                words[row + TOKENS] += tokens
+                words[cell] += 1
+                words[cell + RING] += tokens
+                parts.append(Part(row, newest, held, subject))
+        except BaseException:
+            taken.release(now=now)
+            raise
+        return taken
+
+    def _verify(
+        self, demands: Sequence[Demand], taken: LocalReservation, credit: int, now: float
+    ) -> Refusal | None:
+        """What stands in the way of what we have announced, or None. Raises `StaleTime`."""
+        table = self._table
+        self._fence.acquire()
+        self._fence.release()
+        table.look()
+        bucket = int(now // self._bucket_seconds)
+        for demand, part in zip(demands, taken.parts, strict=True):
+            if not self._surely_fits(demand, part, taken.own.words, bucket):
+                return self._refusal(
+                    demands, tokens=taken.tokens, credit=credit, now=now, announced=taken.parts
+                )
+        return None
+
+    def _surely_fits(self, demand: Demand, part: Part, words: memoryview, bucket: int) -> bool:
+        """Whether even the running totals, which may be too high and never too low, fit the limits.
+
+        A row that is ahead of our time has forgotten what still counts for us: then nothing is sure. `LAST`
+        is read after the totals, so that it cannot be older than they are.
+        """
+        limits = demand.limits
+        if limits == NO_LIMITS and demand.credit is None:
+            return True
+        row, newest, _, subject = part
+        if newest > bucket:
+            return False
+        table = self._table
+        requests, tokens = words[row + REQUESTS], words[row + TOKENS]
+        in_flight, held = words[row + IN_FLIGHT] & COUNT, words[row + HELD]
+        if subject.version != table.version:
+            subject.expect(len(table.others), table.version)
+        for index, region in enumerate(table.others):
+            row = subject.row_in(region, index)
+            if row < 0:
+                continue
+            words = region.words
+            requests_there, tokens_there = words[row + REQUESTS], words[row + TOKENS]
+            last = words[row + LAST]
+            if last > bucket:
+                return False
+            if last >= bucket - BUCKETS:
+                requests += requests_there
+                tokens += tokens_there
+            calls = words[row + IN_FLIGHT]
+            if calls >> 32 == region.tenure:
+                in_flight += calls & COUNT
+                held += words[row + HELD]
+        return (
+            (limits.requests is None or requests <= limits.requests)
+            and (limits.tokens is None or tokens <= limits.tokens)
+            and (limits.concurrency is None or in_flight <= limits.concurrency)
+            and (demand.credit is None or held <= demand.credit)
+        )
+
+    def _refusal(
+        self,
+        demands: Sequence[Demand],
+        *,
+        tokens: int,
+        credit: int,
+        now: float,
+        announced: Sequence[Part] = (),
+    ) -> Refusal | None:
+        """Judge by the cells of all rows, not counting what we have `announced` ourselves."""
+        worst: Refusal | None = None
+        for index, demand in enumerate(demands):
+            usage = self._usage(self._known.get(demand.subject), int(now // self._bucket_seconds))
+            if announced:
+                usage = _without(usage, announced[index], tokens)
+            for obstacle in obstacles(demand, usage, tokens=tokens, credit=credit):
+                refusal = self._refuse(demand.subject, obstacle, now)
+                if worst is None or _longer(refusal, worst):
+                    worst = refusal
+        return worst
+
+    def _refuse(self, subject: str, obstacle: Obstacle, now: float) -> Refusal:
+        return Refusal(
+            subject=subject,
+            kind=obstacle.kind,
+            limit=obstacle.limit,
+            used=obstacle.used,
+            asked=obstacle.asked,
+            fits_after=None if obstacle.bucket is None else self._wait(obstacle.bucket, now),
+        )
+
+    def _usage(self, subject: KnownSubject, bucket: int) -> Usage:
+        """Add up all rows of a subject, exactly. Raises `StaleTime`, `TableClosed`."""
+        cells: list[Cell] = []
+        in_flight = held = 0
+        for region in self._table.regions():
+            row = region.row_of(subject.high, subject.low)
+            if row < 0:
+                continue
+            words = region.words
+            counting = counting_cells(words, row, bucket)
+            calls_there, held_there = in_use(words, row, region.tenure)
+            if words[row] != subject.high:
+                continue  # it passed to another subject meanwhile, so ours had nothing in it
+            cells += counting
+            in_flight += calls_there
+            held += held_there
+        return Usage(cells, in_flight, held)
+
+    def _reset(self, buckets: list[int], now: float) -> float:
+        return self._wait(max(buckets), now) if buckets else 0.0
+
+    def _wait(self, bucket: int, now: float) -> float:
+        return seconds_until_forgotten(bucket, now=now, bucket_seconds=self._bucket_seconds)
+
+
+def _without(usage: Usage, part: Part, tokens: int) -> Usage:
+    """`usage` less one announced call."""
+    ours = Cell(part.bucket, -1, -tokens)
+    return Usage([*usage.cells, ours], usage.in_flight - 1, usage.held - part.held)
+
+
+def _longer(refusal: Refusal, than: Refusal) -> bool:
+    if refusal.fits_after is None or than.fits_after is None:
+        return than.fits_after is not None
+    return refusal.fits_after > than.fits_after

@@ -1,0 +1,80 @@
+"""What was taken from the shared table, until it ends.
+
+A reservation remembers the bucket it was written into, because what is given back must leave the same bucket:
+use that was never made would else be forgotten at another moment than it was counted. Once that bucket is
+too old to count there is nothing to give back. The rows stay ours that long: a call in flight pins its row.
+"""
+
+from typing import Final, NamedTuple
+
+from limiter.demand import EndedTwice
+from limiter.errors import TableClosed
+from limiter.known_subject import KnownSubject
+from limiter.own_region import OwnRegion
+from limiter.row import HELD, IN_FLIGHT, LAST, REQUEST_CELLS, REQUESTS, TOKEN_CELLS, TOKENS, advance
+from limiter.window import BUCKETS, RING
+
+MOST_TOKENS: Final = 1 << 40  # per call: no provider's count, however wrong, can overflow a sum
+
+
+class Part(NamedTuple):
+    """One subject's part: its row, the bucket that took the amounts, and the nano-dollars held."""
+
+    row: int
+    bucket: int
+    held: int
+    subject: KnownSubject
+
+
+class LocalReservation:
+    """A `Reservation` from the shared table. It must end before its table is closed (`TableClosed` else)."""
+
+    __slots__ = ("_bucket_seconds", "ended", "own", "parts", "tokens")
+
+    def __init__(
+        self, own: OwnRegion, parts: list[Part], *, tokens: int, bucket_seconds: float
+    ) -> None:
+        self.parts = parts
+        self.tokens = tokens
+        self.ended = False
+        self.own = own
+        self._bucket_seconds = bucket_seconds
+
+    def settle(self, *, tokens: int, now: float) -> None:
+        """End it with the tokens that were used. See `Reservation`; counts above 2^40 are taken for that."""
+        if tokens < 0:
+            raise ValueError(f"nobody uses {tokens} tokens")
+        words = self._end()
+        surplus = min(tokens, MOST_TOKENS) - self.tokens
+        for row, bucket, held, _ in self.parts:
+            if surplus < 0 and bucket >= words[row + LAST] - BUCKETS:
+                words[row + TOKEN_CELLS + bucket % RING] += surplus
+                words[row + TOKENS] += surplus
+            elif surplus > 0:
+                newest = advance(words, row, int(now // self._bucket_seconds))
+                words[row + TOKENS] += surplus
+                words[row + TOKEN_CELLS + newest % RING] += surplus
+            words[row + IN_FLIGHT] -= 1
+            if held:
+                words[row + HELD] -= held
+
+    def release(self, *, now: float) -> None:  # noqa: ARG002 (what is given back goes where it came from)
+        """End it as if it had never been. See `Reservation`."""
+        words = self._end()
+        for row, bucket, held, _ in self.parts:
+            if bucket >= words[row + LAST] - BUCKETS:
+                words[row + REQUEST_CELLS + bucket % RING] -= 1
+                words[row + TOKEN_CELLS + bucket % RING] -= self.tokens
+                words[row + REQUESTS] -= 1
+                words[row + TOKENS] -= self.tokens
+            words[row + IN_FLIGHT] -= 1
+            if held:
+                words[row + HELD] -= held
+
+    def _end(self) -> memoryview:
+        if self.ended:
+            raise EndedTwice("this reservation was settled or released before")
+        if self.own.closed:
+            raise TableClosed("the table was closed before this reservation ended")
+        self.ended = True
+        return self.own.words

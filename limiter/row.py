@@ -1,0 +1,111 @@
+"""One subject's row in one worker's region: running totals, gauges, and a ring of cells.
+
+A row has one writer, the worker that holds the region; every other worker reads it at any moment, without a
+lock. What a reader may meet halfway is therefore decided by the order of the writer's stores, and each
+order below has one aim: a reader may see more than the truth for an instant, never less.
+
+- A cell of the request ring carries its bucket's number beside its count, in one word. A cell whose bucket
+  is too old counts for nothing, so nothing need be cleared when time passes, even hours.
+- `LAST`, the newest bucket, is stored before a cell is taken over from the bucket 64 before. A reader to
+  whom that old bucket still counts reads `LAST` after the cells, and finds out that its clock is stale.
+- The running totals are raised before the cells and lowered after them. They never lie below the cells, so
+  where they fit the limit, the cells need not be added up.
+- The gauges belong to one tenure of the region. The running calls of a worker that died are gone, and so is
+  what it held: the next tenure has another number, and gauges that carry the old one count for nothing.
+
+Words are 64 bits, signed, and aligned, which makes each load and store of one whole.
+"""
+
+from array import array
+from typing import Final
+
+from limiter.errors import StaleTime
+from limiter.window import BUCKETS, RING, SLACK, Cell
+
+HIGH: Final = 0  # the subject's digest: two words
+LOW: Final = 1
+LAST: Final = 2
+REQUESTS: Final = 3
+TOKENS: Final = 4
+IN_FLIGHT: Final = 5  # tenure << 32 | calls in flight
+HELD: Final = 6  # nano-dollars; means nothing where IN_FLIGHT is of another tenure
+REQUEST_CELLS: Final = 8  # bucket << 32 | requests
+TOKEN_CELLS: Final = REQUEST_CELLS + RING
+ROW_WORDS: Final = TOKEN_CELLS + RING
+
+COUNT: Final = (1 << 32) - 1
+EMPTY: Final = memoryview(array("q", bytes(8 * ROW_WORDS))).toreadonly()
+
+
+def advance(words: memoryview, row: int, bucket: int) -> int:
+    """Bring a row up to `bucket` and forget what is too old. Returns the bucket that takes amounts now.
+
+    A row never goes back: for a `bucket` before its last one, the last one takes them.
+    """
+    last = words[row + LAST]
+    if bucket <= last:
+        return last
+    words[row + LAST] = bucket
+    if bucket - last > BUCKETS:
+        words[row + REQUESTS] = words[row + TOKENS] = 0
+    else:
+        requests = tokens = 0
+        for old in range(last - BUCKETS, bucket - BUCKETS):
+            cell = words[row + REQUEST_CELLS + old % RING]
+            if cell >> 32 == old:
+                requests += cell & COUNT
+                tokens += words[row + TOKEN_CELLS + old % RING]
+        words[row + REQUESTS] -= requests
+        words[row + TOKENS] -= tokens
+    _take_over(words, row, bucket)
+    return bucket
+
+
+def _take_over(words: memoryview, row: int, bucket: int) -> None:
+    """Empty the cell of `bucket`: the number last, which gives the tokens their meaning."""
+    words[row + TOKEN_CELLS + bucket % RING] = 0
+    words[row + REQUEST_CELLS + bucket % RING] = bucket << 32
+
+
+def mend(words: memoryview, row: int, tenure: int) -> None:
+    """Make a row of an earlier tenure ours: its windows go on, its gauges start at zero.
+
+    Whoever had it may have died between any two stores. All that can have left is a total above its cells
+    and a last cell that was not taken over yet.
+    """
+    last = words[row + LAST]
+    if words[row + REQUEST_CELLS + last % RING] >> 32 != last:
+        _take_over(words, row, last)
+    cells = cells_since(words, row, last - BUCKETS)
+    words[row + REQUESTS] = sum(cell.requests for cell in cells)
+    words[row + TOKENS] = sum(cell.tokens for cell in cells)
+    words[row + HELD] = 0
+    words[row + IN_FLIGHT] = tenure << 32
+
+
+def cells_since(words: memoryview, row: int, oldest: int) -> list[Cell]:
+    """The cells of `oldest` and later that hold anything, and those ahead of the reader's time too."""
+    ring = words[row + REQUEST_CELLS : row + ROW_WORDS].tolist()
+    floor = oldest << 32
+    return [
+        Cell(cell >> 32, cell & COUNT, tokens)
+        for cell, tokens in zip(ring[:RING], ring[RING:], strict=True)
+        if cell >= floor and (cell & COUNT or tokens)
+    ]
+
+
+def counting_cells(words: memoryview, row: int, bucket: int) -> list[Cell]:
+    """The cells that count in `bucket`, exactly. Raises `StaleTime` if some may be overwritten."""
+    last = words[row + LAST]
+    if last < bucket - BUCKETS:
+        return []
+    cells = cells_since(words, row, bucket - BUCKETS)
+    if words[row + LAST] > bucket + SLACK:
+        raise StaleTime("the time given lies more than three buckets behind the table")
+    return cells
+
+
+def in_use(words: memoryview, row: int, tenure: int) -> tuple[int, int]:
+    """The gauges: calls in flight and nano-dollars held, both zero unless they are of `tenure`."""
+    calls = words[row + IN_FLIGHT]
+    return (calls & COUNT, words[row + HELD]) if calls >> 32 == tenure else (0, 0)

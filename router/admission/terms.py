@@ -1,0 +1,72 @@
+"""Which limits a request must pass: from who is calling, and for which model, to demands on the limiter.
+
+A key's limits are its own, where it has none its tier's, and where that has none the configuration's. An
+account's limits are shared by all of its keys. A model's limits are shared by everybody, and protect what the
+operator has of it.
+"""
+
+from collections.abc import Mapping
+
+from limiter.demand import Demand, Limits
+from router.accounts.caller import Caller
+from router.config import LimitTable
+
+_NO_LIMITS = Limits()
+
+
+class Terms:
+    """The limits of one configuration. `models`: the limits of single models, by their id."""
+
+    def __init__(self, general: LimitTable, models: Mapping[str, LimitTable]) -> None:
+        self._general = limits_of(general)
+        self._models = {model: limits_of(table) for model, table in models.items()}
+
+    def demands(
+        self, caller: Caller, model: str | None, *, credit: int | None = None
+    ) -> tuple[Demand, ...]:
+        """Return what a request draws on. `credit`: nano-dollars, where the account's are counted.
+
+        The key is always among them, so that its use is known even where nothing limits it.
+        """
+        demands = [Demand(subject=f"key:{caller.key.id}", limits=self.of_key(caller))]
+        if credit is not None or caller.account.limits != _NO_LIMITS:
+            demands.append(
+                Demand(
+                    subject=f"account:{caller.account.id}",
+                    limits=caller.account.limits,
+                    credit=credit,
+                )
+            )
+        limits = self._models.get(model) if model is not None else None
+        if limits is not None:
+            demands.append(Demand(subject=f"model:{model}", limits=limits))
+        return tuple(demands)
+
+    def of_key(self, caller: Caller) -> Limits:
+        """Return the limits of the caller's key."""
+        return _first(_first(caller.key.limits, caller.tier.limits), self._general)
+
+
+def limits_of(table: LimitTable) -> Limits:
+    """Return what a table of the configuration says."""
+    return Limits(
+        requests=table.requests_per_minute,
+        tokens=table.tokens_per_minute,
+        concurrency=table.concurrency,
+    )
+
+
+def most_tokens(demands: tuple[Demand, ...]) -> int | None:
+    """Return the smallest limit on tokens among the demands, `None` where there is none."""
+    limits = (demand.limits.tokens for demand in demands)
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+def _first(own: Limits, general: Limits) -> Limits:
+    if own == _NO_LIMITS:
+        return general
+    return Limits(
+        requests=general.requests if own.requests is None else own.requests,
+        tokens=general.tokens if own.tokens is None else own.tokens,
+        concurrency=general.concurrency if own.concurrency is None else own.concurrency,
+    )

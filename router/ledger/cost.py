@@ -1,0 +1,72 @@
+"""What a request costs: tokens times price, rounded once.
+
+The sum is taken in femto-dollars, exactly, and rounded up to whole nano-dollars at the end: once a request,
+never a token. Up, so that a request with a price is never free because it was small; it costs at most a
+billionth of a dollar. And up is monotonic: what is held for more tokens is never less than what fewer cost.
+"""
+
+from typing import Final
+
+import msgspec
+
+from adapters.dialect import Usage
+from router.ledger.price import FEMTODOLLARS_PER_NANODOLLAR, Price
+
+MOST_TOKENS: Final = 10**8
+"""More than this in one request is a provider's mistake: no context is a tenth of it."""
+
+
+class Tokens(msgspec.Struct, frozen=True, kw_only=True):
+    """What was read and written, in counts that are possible.
+
+    `cached` and `cache_write` are parts of `input` and do not overlap; `reasoning` is a part of `output`.
+    """
+
+    input: int = 0
+    cached: int = 0
+    cache_write: int = 0
+    output: int = 0
+    reasoning: int = 0
+
+
+def possible_tokens(usage: Usage, *, cache_write_tokens: int = 0) -> Tokens:
+    """Return what of `usage` can be true, for it is a provider's word.
+
+    A negative count is none, one above `MOST_TOKENS` is that, and a part is at most what it is a part of.
+    """
+    read = _possible(usage.input_tokens, MOST_TOKENS)
+    cached = _possible(usage.cached_tokens, read)
+    written = _possible(usage.output_tokens, MOST_TOKENS)
+    return Tokens(
+        input=read,
+        cached=cached,
+        cache_write=_possible(cache_write_tokens, read - cached),
+        output=written,
+        reasoning=_possible(usage.reasoning_tokens, written),
+    )
+
+
+def cost(price: Price, usage: Usage, *, cache_write_tokens: int = 0) -> int:
+    """Return what the usage costs, in nano-dollars, never negative."""
+    return cost_of_tokens(price, possible_tokens(usage, cache_write_tokens=cache_write_tokens))
+
+
+def cost_of_tokens(price: Price, tokens: Tokens) -> int:
+    """Return what the tokens cost, in nano-dollars, rounded up."""
+    femtodollars = (
+        (tokens.input - tokens.cached - tokens.cache_write) * price.input
+        + tokens.cached * price.cache_read
+        + tokens.cache_write * price.cache_write
+        + (tokens.output - tokens.reasoning) * price.output
+        + tokens.reasoning * price.reasoning
+    )
+    return nanodollars_up(femtodollars)
+
+
+def nanodollars_up(femtodollars: int) -> int:
+    """Round up to whole nano-dollars: the one rounding of a request."""
+    return -(-femtodollars // FEMTODOLLARS_PER_NANODOLLAR)
+
+
+def _possible(count: int, most: int) -> int:
+    return max(0, min(count, most))

@@ -1,0 +1,64 @@
+"""The end of one request as money sees it: what goes into the journal, and from there into the books.
+
+A settlement is written once, when the request ends, and then only moved. It names ids and figures, never a
+prompt or a secret. Its fields may grow in later versions, each with a default, for a journal may have to be
+read by a newer program than the one that wrote it.
+"""
+
+from typing import Final
+
+import msgspec
+
+from router.ledger.bill import Outcome
+from router.ledger.cost import MOST_TOKENS, Tokens
+from router.ledger.money import MOST_NANODOLLARS
+
+LONGEST_TEXT: Final = 500
+
+
+class Settlement(msgspec.Struct, frozen=True, kw_only=True):
+    """One settled request.
+
+    `at` is unix time. `estimated`: the provider did not tell all of its usage. `charge_nanodollars` is the
+    customer's part, `operator_nanodollars` the operator's (see `bill`). `billed`: the charge is taken from
+    the account's credit; false for accounts that are not prepaid, whose use is counted and not booked.
+    `duration` and `first_token` are seconds; `first_token` is `None` where none came.
+
+    Raises `ValueError` where a figure or a text is none that the books could keep: a settlement which the
+    database must refuse would stand in the way of all that follow it.
+    """
+
+    request_id: str
+    account_id: str
+    key_id: str
+    model: str
+    provider: str
+    at: float
+    tokens: Tokens
+    charge_nanodollars: int
+    operator_nanodollars: int
+    outcome: Outcome
+    duration: float
+    first_token: float | None = None
+    estimated: bool = False
+    billed: bool = True
+
+    def __post_init__(self) -> None:
+        for text in (self.request_id, self.account_id, self.key_id, self.model, self.provider):
+            if len(text) > LONGEST_TEXT or not text.isprintable():
+                raise ValueError(f"not a name that can be booked: {text[:40]!r}")
+        if not self.request_id:
+            raise ValueError("a settlement needs the id of its request")
+        for amount in (self.charge_nanodollars, self.operator_nanodollars):
+            if not 0 <= amount <= MOST_NANODOLLARS:
+                raise ValueError(f"not an amount that can be booked: {amount}")
+        _check_tokens(self.tokens)
+        for seconds in (self.at, self.duration, self.first_token or 0.0):
+            if not 0 <= seconds < 1e12:
+                raise ValueError(f"not a time that can be booked: {seconds}")
+
+
+def _check_tokens(tokens: Tokens) -> None:
+    counts = (tokens.input, tokens.cached, tokens.cache_write, tokens.output, tokens.reasoning)
+    if not (min(counts) >= 0 and max(counts) <= MOST_TOKENS):
+        raise ValueError(f"not a number of tokens that can be booked: {counts}")

@@ -1,0 +1,184 @@
+"""Where the journals' settlements become entries: one transaction for a batch, exactly once.
+
+Two guards keep a settlement from being booked twice. Each journal file's position is kept in the database
+and moves in the same transaction as the batch, so a batch that is brought again finds itself done. And each
+request id is booked once, whichever file it comes from.
+
+A charge takes what the account has and not more: no balance goes below zero (invariant I3). What is missing
+then was held by nobody, which means that credit was taken away while a request ran on it, or that its
+estimate was too low. It is booked as the operator's loss, so that it can be seen.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final
+
+import msgspec
+from sqlalchemy import Connection, delete, select, update
+
+from router.accounts.database import Database
+from router.ledger.entry import ATTEMPTS, LOSSES, PROVIDERS, REVENUE, Draft, Kind
+from router.ledger.posting import lock_balances, post
+from router.ledger.schema import journal_positions, settlements
+from router.ledger.settlement import Settlement
+from router.ledger.statements import insert_new, insert_rows
+from router.ledger.usage import add_usage
+
+_COLUMNS: Final = tuple(column.name for column in settlements.columns)
+_OPERATOR_SIDE: Final = (ATTEMPTS, LOSSES, PROVIDERS, REVENUE)
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """Settlements of one journal file from byte `start` to byte `end`, each with the byte where it ends."""
+
+    file_id: str
+    start: int
+    end: int
+    records: Sequence[tuple[int, Settlement]]
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """How far the file is booked now, and the balances that this changed, in nano-dollars by account."""
+
+    position: int
+    balances: Mapping[str, int]
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """A settlement, what was taken from credit for it, and what was missing there."""
+
+    settlement: Settlement
+    charged: int
+    lost: int
+
+
+class SettlementStore:
+    """Books settlements. All calls block, and may raise a StoreError; what raised has booked nothing."""
+
+    def __init__(self, database: Database, *, wall_clock: Callable[[], float] = time.time) -> None:
+        self._database = database
+        self._wall_clock = wall_clock
+
+    def apply(self, batch: Batch) -> Stored:
+        """Book what of the batch is not booked yet.
+
+        `position` in the answer is the batch's end, or more where the file was booked further than that
+        already. It is less than the batch's start if the database knows less of the file than its caller
+        thought, after it was restored from a copy, say; then nothing is booked, and the caller brings the
+        file again from there.
+        """
+        with self._database.writing() as connection:
+            done = _locked_position(connection, batch.file_id)
+            if done < batch.start or done >= batch.end:
+                return Stored(done, {})
+            new = [record for end, record in batch.records if end > done]
+            changed = book_settlements(connection, new, at=self._wall_clock())
+            connection.execute(
+                update(journal_positions)
+                .where(journal_positions.c.file_id == batch.file_id)
+                .values(position=batch.end)
+            )
+            return Stored(batch.end, changed)
+
+    def position(self, file_id: str) -> int:
+        """Return how far a file is booked, in bytes; 0 for one that was never heard of."""
+        query = select(journal_positions.c.position).where(journal_positions.c.file_id == file_id)
+        with self._database.reading() as connection:
+            return connection.execute(query).scalar_one_or_none() or 0
+
+    def forget(self, file_id: str) -> None:
+        """Forget a file that is booked to its end and does not exist any more."""
+        with self._database.writing() as connection:
+            connection.execute(
+                delete(journal_positions).where(journal_positions.c.file_id == file_id)
+            )
+
+    def forget_settlements(self, *, before_at: float) -> int:
+        """Delete the single records of requests that ended before a unix time; return how many.
+
+        The entries and the usage stay. Records must be kept for longer than a journal can be away.
+        """
+        with self._database.writing() as connection:
+            result = connection.execute(delete(settlements).where(settlements.c.at < before_at))
+            return result.rowcount
+
+
+def book_settlements(
+    connection: Connection, records: Iterable[Settlement], *, at: float
+) -> dict[str, int]:
+    """Book, as of unix time `at`, what is not booked yet; return the balances that this changed."""
+    by_request = {record.request_id: record for record in records}
+    asked = {record.account_id for record in by_request.values() if record.billed}
+    # The locks come first: what another transaction books meanwhile is seen only after them.
+    locked = lock_balances(connection, {*asked, *_OPERATOR_SIDE} if by_request else ())
+    booked = set(
+        connection.execute(
+            select(settlements.c.request_id).where(settlements.c.request_id.in_(by_request))
+        ).scalars()
+    )
+    credit = dict(locked)
+    settled = [_settle(record, credit) for id_, record in by_request.items() if id_ not in booked]
+    if not settled:
+        return {}
+    insert_rows(connection, settlements, _COLUMNS, [_row(one) for one in settled])
+    drafts = [draft for one in settled for draft in _drafts(one)]
+    post(connection, drafts, locked, at=at)
+    add_usage(connection, ((one.settlement, one.charged) for one in settled))
+    return {account: amount for account, amount in credit.items() if amount != locked[account]}
+
+
+def _locked_position(connection: Connection, file_id: str) -> int:
+    connection.execute(
+        insert_new(connection, journal_positions), {"file_id": file_id, "position": 0}
+    )
+    query = select(journal_positions.c.position).where(journal_positions.c.file_id == file_id)
+    position: int = connection.execute(query.with_for_update()).scalar_one()
+    return position
+
+
+def _settle(settlement: Settlement, credit: dict[str, int]) -> Settled:
+    """Take the charge from what is left in `credit`."""
+    if not settlement.billed:
+        return Settled(settlement, 0, 0)
+    charged = min(settlement.charge_nanodollars, credit[settlement.account_id])
+    credit[settlement.account_id] -= charged
+    return Settled(settlement, charged, settlement.charge_nanodollars - charged)
+
+
+def _drafts(settled: Settled) -> Iterable[Draft]:
+    settlement = settled.settlement
+    parts: tuple[tuple[str, Kind, str, str, int], ...] = (
+        ("charge", "charge", settlement.account_id, REVENUE, settled.charged),
+        ("loss", "operator_cost", LOSSES, REVENUE, settled.lost),
+        ("attempts", "operator_cost", ATTEMPTS, PROVIDERS, settlement.operator_nanodollars),
+    )
+    for name, kind, account, counter, amount in parts:
+        if amount:
+            yield Draft(
+                key=f"{name}:{settlement.request_id}",
+                account=account,
+                counter_account=counter,
+                amount=-amount,
+                kind=kind,
+                reference=settlement.request_id,
+                model=settlement.model,
+            )
+
+
+def _row(settled: Settled) -> tuple[object, ...]:
+    """Return the values of `_COLUMNS`."""
+    settlement = settled.settlement
+    return (
+        settlement.request_id,
+        settlement.account_id,
+        settlement.key_id,
+        settlement.model,
+        settlement.provider,
+        settlement.at,
+        *msgspec.structs.astuple(settlement.tokens),
+        settlement.charge_nanodollars,
+        settled.charged,
+        settlement.operator_nanodollars,
+        settlement.outcome,
+        settlement.estimated,
+    )

@@ -1,0 +1,88 @@
+"""A worker: the gateway as it always is, on sockets it was given, told by its supervisor when to end.
+
+SIGTERM does the same as an order, so an operator can retire a single worker. A supervisor that has vanished
+is an order too: nobody will start a worker anew, stop it, or read what it costs.
+"""
+
+import os
+import socket
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+import trio
+
+from router.app import serve_gateway
+from router.observe.bridge import configure_logging
+from router.process import allow_many_open_files, stop_on_signal
+from router.upstream.dial import TcpDialer
+from router.workers.channel import Assignment, Channel, Failed, Listening, Report, decode_assignment
+from router.workers.failure import MENDABLE, leaves
+from router.workers.seat import Seat
+
+
+async def run_worker(channel_number: int) -> int:
+    """Do what the supervisor at the other end of this file descriptor says; return the exit code."""
+    channel = Channel(trio.SocketStream(_adopt(channel_number)))
+    line = await channel.receive()
+    if line is None:
+        return 1  # the supervisor went before it had said a word
+    failures: list[BaseException] = []
+    try:
+        await _serve(decode_assignment(line), channel)
+    except* MENDABLE as group:
+        failures.extend(leaves(group))
+    if failures:
+        await _tell(channel, Failed("; ".join(str(failure) for failure in failures)))
+    return 1 if failures else 0
+
+
+async def _serve(assignment: Assignment, channel: Channel) -> None:
+    allow_many_open_files()
+    config = assignment.config
+    log = configure_logging(config.log.level, config.log.format, worker=assignment.index)
+    folder = Path(assignment.folder)
+    seat = Seat(assignment.index, folder=folder, listeners=_listeners(assignment.listeners))
+    stop = trio.Event()
+    async with trio.open_nursery() as nursery:
+
+        def announce(urls: list[str]) -> None:
+            nursery.start_soon(_tell, channel, Listening(urls))
+
+        nursery.start_soon(stop_on_signal, stop)
+        nursery.start_soon(_heed_orders, channel, seat, stop)
+        await serve_gateway(
+            config, log=log, dial=TcpDialer(), stop=stop, seat=seat, on_listening=announce
+        )
+        nursery.cancel_scope.cancel()
+    _leave(folder)
+
+
+async def _heed_orders(channel: Channel, seat: Seat, stop: trio.Event) -> None:
+    """Wait for the one order, or for the supervisor's end; after that nobody says anything."""
+    order = await channel.receive()
+    # An orphan keeps a port that the next supervisor wants, so it must not linger either.
+    seat.relieved = order is None or order == b"relieve"
+    stop.set()
+
+
+def _leave(folder: Path) -> None:
+    """Remove the shared folder if it is empty, which it is for the last of several orphans."""
+    with suppress(OSError):  # siblings are in it, or the supervisor was faster
+        folder.rmdir()
+
+
+async def _tell(channel: Channel, report: Report) -> None:
+    with suppress(trio.BrokenResourceError):  # the supervisor is gone, and orders end by that
+        await channel.send(msgspec.json.encode(report))
+
+
+def _listeners(numbers: Sequence[int]) -> list[trio.SocketListener]:
+    return [trio.SocketListener(_adopt(number)) for number in numbers]
+
+
+def _adopt(number: int) -> trio.socket.SocketType:
+    """Take over a socket that the supervisor passed on; children of this process do not get it."""
+    os.set_inheritable(number, False)  # noqa: FBT003 - the system's own signature
+    return trio.socket.from_stdlib_socket(socket.socket(fileno=number))
