@@ -18,14 +18,16 @@ Endpoint = Literal["chat", "completions", "embeddings"]
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
-    """Tokens as the provider counted them. Cached tokens are part of the input, reasoning of the output.
+    """Tokens as the provider counted them.
 
+    Tokens read from a cache and those written to one are parts of the input, reasoning is of the output.
     `estimated`: the provider did not tell all of it, and counting stood in.
     """
 
     input_tokens: int = 0
     output_tokens: int = 0
     cached_tokens: int = 0
+    cache_write_tokens: int = 0
     reasoning_tokens: int = 0
     estimated: bool = False
 
@@ -47,10 +49,10 @@ class Beginning(msgspec.Struct, frozen=True, kw_only=True):
 class Call(msgspec.Struct, frozen=True, kw_only=True):
     """One client request: the few fields the gateway reads, and every field's own bytes.
 
-    `fields` keeps the JSON of each top-level field as the client wrote it, so that what the gateway
-    does not understand passes through untouched. `choices` is how many choices the answer will have in
-    all: `n`, for every prompt of a legacy completion. `output_cap`: the most tokens that the client allows for
-    one of them, `None` where it set none.
+    `fields` keeps the JSON of each top-level field as the client wrote it, so that what the gateway does
+    not understand passes through untouched. `choices` is how many choices the answer will have in all: `n`,
+    for every prompt of a legacy completion. `output_cap`: the most tokens that the client allows for one of
+    them, `None` where it set none.
 
     `keeps_beginning`: its streams are to remember their text, because a break may be mended.
     `beginning`: what the client has already; the answer is to go on from there.
