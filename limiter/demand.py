@@ -1,7 +1,7 @@
 """What a reservation asks for, and how it is answered: the words that every engine shares.
 
-One request draws on several subjects at once: its key, its account, its tier, its model. Each may have a limit
-on requests and on tokens per window, on calls in flight, and on the credit that running calls hold.
+One request draws on several subjects at once: its key, its account, its tier, its model. Each may have
+a limit on requests and on tokens per window, on calls in flight, and on the credit that running calls hold.
 A reservation takes from all of them or from none, and ends exactly once: settled with what was really used,
 or released as if it had never been (invariant I1).
 """
@@ -72,12 +72,16 @@ class Reservation(Protocol):
     def ended(self) -> bool:
         """Whether it was settled or released."""
 
-    def settle(self, *, tokens: int, now: float) -> None:
+    def settle(self, *, tokens: int, now: float, owed: int = 0) -> None:
         """End it with the tokens that were really used; the request stays counted. Raises `EndedTwice`.
 
         Tokens that were reserved and not used go back to where they were taken. Those used beyond the
-        reservation are counted now, past the limit if need be: whoever comes next waits for them.
+        reservation are counted now, past the limit if need be: whoever comes next waits for them. Of the
+        credit, `owed` nano-dollars stay held until `paid`.
         """
+
+    def paid(self) -> None:
+        """Free the credit that was owed, now that the balance has been lowered by it. Does nothing twice."""
 
     def release(self, *, now: float) -> None:
         """End it as if it had never been: the request is given back too. Raises `EndedTwice`."""

@@ -11,7 +11,8 @@ Away from a limit the running totals settle it: a handful of words per worker. N
 are added up, and the answer is exact.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -35,6 +36,7 @@ from limiter.row import (
     in_use,
 )
 from limiter.table import Table
+from limiter.turns import Coming
 from limiter.window import BUCKETS, RING, Cell, Usage, seconds_until_forgotten
 
 ATTEMPTS: Final = 3
@@ -99,6 +101,16 @@ class LocalLimiter:
             tokens_reset=self._reset([cell.bucket for cell in usage.cells if cell.tokens], now),
         )
 
+    def schedule(self, subject: str, *, now: float) -> tuple[Coming, Coming]:
+        """When the requests, and when the tokens that a subject has in use are forgotten; the soonest first.
+
+        What is forgotten at one moment is one entry. Raises `TableClosed`, `StaleTime`.
+        """
+        self._table.look()
+        cells = self._usage(self._known.get(subject), int(now // self._bucket_seconds)).cells
+        requests = self._coming(((cell.bucket, cell.requests) for cell in cells), now)
+        return requests, self._coming(((cell.bucket, cell.tokens) for cell in cells), now)
+
     def _announce(
         self, demands: Sequence[Demand], tokens: int, credit: int, now: float
     ) -> LocalReservation:
@@ -120,7 +132,7 @@ class LocalLimiter:
                 if newest < bucket:
                     newest = advance(words, row, bucket)
                 cell = row + REQUEST_CELLS + newest % RING
-                held = 0 if demand.credit is None else credit
+                held = None if demand.credit is None else credit
                 words[row + IN_FLIGHT] += 1
                 if held:
                     words[row + HELD] += held
@@ -242,6 +254,12 @@ class LocalLimiter:
     def _reset(self, buckets: list[int], now: float) -> float:
         return self._wait(max(buckets), now) if buckets else 0.0
 
+    def _coming(self, amounts: Iterable[tuple[int, int]], now: float) -> Coming:
+        totals: Counter[int] = Counter()
+        for bucket, amount in amounts:
+            totals[bucket] += amount
+        return [(self._wait(bucket, now), totals[bucket]) for bucket in sorted(+totals)]
+
     def _wait(self, bucket: int, now: float) -> float:
         return seconds_until_forgotten(bucket, now=now, bucket_seconds=self._bucket_seconds)
 
@@ -249,7 +267,7 @@ class LocalLimiter:
 def _without(usage: Usage, part: Part, tokens: int) -> Usage:
     """`usage` less one announced call."""
     ours = Cell(part.bucket, -1, -tokens)
-    return Usage([*usage.cells, ours], usage.in_flight - 1, usage.held - part.held)
+    return Usage([*usage.cells, ours], usage.in_flight - 1, usage.held - (part.held or 0))
 
 
 def _longer(refusal: Refusal, than: Refusal) -> bool:

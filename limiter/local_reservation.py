@@ -18,18 +18,21 @@ MOST_TOKENS: Final = 1 << 40  # per call: no provider's count, however wrong, ca
 
 
 class Part(NamedTuple):
-    """One subject's part: its row, the bucket that took the amounts, and the nano-dollars held."""
+    """One subject's part: its row, the bucket that took the amounts, and the nano-dollars held.
+
+    `held` is `None` where the subject's credit is not counted.
+    """
 
     row: int
     bucket: int
-    held: int
+    held: int | None
     subject: KnownSubject
 
 
 class LocalReservation:
     """A `Reservation` from the shared table. It must end before its table is closed (`TableClosed` else)."""
 
-    __slots__ = ("_bucket_seconds", "ended", "own", "parts", "tokens")
+    __slots__ = ("_bucket_seconds", "_owed", "ended", "own", "parts", "tokens")
 
     def __init__(
         self, own: OwnRegion, parts: list[Part], *, tokens: int, bucket_seconds: float
@@ -38,9 +41,10 @@ class LocalReservation:
         self.tokens = tokens
         self.ended = False
         self.own = own
+        self._owed = 0
         self._bucket_seconds = bucket_seconds
 
-    def settle(self, *, tokens: int, now: float) -> None:
+    def settle(self, *, tokens: int, now: float, owed: int = 0) -> None:
         """End it with the tokens that were used. See `Reservation`; counts above 2^40 are taken for that."""
         if tokens < 0:
             raise ValueError(f"nobody uses {tokens} tokens")
@@ -54,9 +58,20 @@ class LocalReservation:
                 newest = advance(words, row, int(now // self._bucket_seconds))
                 words[row + TOKENS] += surplus
                 words[row + TOKEN_CELLS + newest % RING] += surplus
+            if held is not None and held != owed:
+                words[row + HELD] += owed - held
             words[row + IN_FLIGHT] -= 1
-            if held:
-                words[row + HELD] -= held
+        self._owed = owed
+
+    def paid(self) -> None:
+        """Free the credit that was owed. See `Reservation`."""
+        owed, self._owed = self._owed, 0
+        if not owed or self.own.closed:
+            return
+        words = self.own.words
+        for row, _, held, _ in self.parts:
+            if held is not None:
+                words[row + HELD] -= owed
 
     def release(self, *, now: float) -> None:  # noqa: ARG002 (what is given back goes where it came from)
         """End it as if it had never been. See `Reservation`."""

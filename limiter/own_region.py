@@ -96,9 +96,9 @@ class OwnRegion(Region):
         return 0
 
     def _idle(self, row: int, bucket: int) -> bool:
-        """Whether its cells are too old even for the stalest reader, and no call in flight pins it."""
-        in_flight, _ = in_use(self.words, row, self.tenure)
-        return not in_flight and self.words[row + LAST] < bucket - RING
+        """Whether its cells are too old even for the stalest reader, and neither calls nor debts pin it."""
+        in_flight, held = in_use(self.words, row, self.tenure)
+        return not in_flight and not held and self.words[row + LAST] < bucket - RING
 
     def _make_room_in_directory(self) -> None:
         words = self.words

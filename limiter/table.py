@@ -17,7 +17,7 @@ from typing import Final, Self
 
 from limiter.errors import DamagedRegion, NoFreeRegion, TableClosed, UnsupportedMachine
 from limiter.fence import orders_stores
-from limiter.own_region import OwnRegion, create_region
+from limiter.own_region import FIRST_CAPACITY, OwnRegion, create_region
 from limiter.region import Region, region_path
 from limiter.roster import MOST_REGIONS, Roster
 from limiter.window import BUCKET_SECONDS
@@ -35,7 +35,9 @@ class Table:
     were found damaged at opening and began anew, with empty windows.
     """
 
-    def __init__(self, folder: Path, roster: Roster) -> None:
+    def __init__(
+        self, folder: Path, roster: Roster, *, first_capacity: int = FIRST_CAPACITY
+    ) -> None:
         self.folder = folder
         self.bucket_seconds = roster.bucket_seconds
         self.own: OwnRegion | None = None
@@ -43,6 +45,7 @@ class Table:
         self.version = 0
         self.replaced: list[int] = []
         self._roster = roster
+        self._first_capacity = first_capacity
         self._seen = b""
 
     @classmethod
@@ -52,30 +55,35 @@ class Table:
         *,
         bucket_seconds: float = BUCKET_SECONDS,
         most_regions: int = MOST_REGIONS,
+        first_capacity: int = FIRST_CAPACITY,
         machine: str | None = None,
     ) -> Self:
-        """Take a region of `folder`, which is made if need be. `machine`: the processor, for tests.
+        """Take a region of `folder`, which is made if need be.
 
-        Raises `NoFreeRegion`, `FolderInUse`, `UnsupportedMachine`, `ValueError` for buckets
-        shorter than 10 ms, and `OSError` (a full disk, say).
-        Blocks while another worker opens its table, which takes milliseconds.
+        `first_capacity`: the slots of a new region's directory, a power of two. `machine`: the processor, as
+        `platform.machine` names it; this one by default.
+
+        Raises `NoFreeRegion`, `FolderInUse`, `UnsupportedMachine`, `OSError` (a full disk, say), and
+        `ValueError` for buckets shorter than 10 ms or more regions than there can be. Blocks while another
+        worker opens its table, which takes milliseconds.
         """
-        if bucket_seconds < LEAST_BUCKET_SECONDS:
-            raise ValueError(f"a bucket of {bucket_seconds} s is too short to be numbered for long")
+        if bucket_seconds < LEAST_BUCKET_SECONDS or not 0 < most_regions <= MOST_REGIONS:
+            raise ValueError(f"no buckets of {bucket_seconds} s, or no {most_regions} regions")
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         roster = Roster(folder, writable=True)
+        table: Self | None = None
         try:
             with roster.setup():
                 if not roster.is_of(bucket_seconds):
                     roster.start_anew(bucket_seconds)
                     for left in folder.glob("region-*"):
                         left.unlink()
-                table = cls(folder, roster)
-                table._claim(min(most_regions, MOST_REGIONS), alone=not orders_stores(machine))
+                table = cls(folder, roster, first_capacity=first_capacity)
+                table._claim(most_regions, alone=not orders_stores(machine))
+            table.look()
         except BaseException:
-            roster.close()
+            (table or roster).close()
             raise
-        table.look()
         return table
 
     @classmethod
@@ -85,7 +93,11 @@ class Table:
         Raises `FileNotFoundError` if there is none, and `DamagedRegion`. One of another boot reads as empty.
         """
         table = cls(folder, Roster(folder, writable=False))
-        table.look()
+        try:
+            table.look()
+        except BaseException:
+            table.close()
+            raise
         return table
 
     def _claim(self, most_regions: int, *, alone: bool) -> None:
@@ -127,16 +139,20 @@ class Table:
     def _replace(self, index: int) -> None:
         if self._roster.tenure(index):
             self.replaced.append(index)
-        create_region(region_path(self.folder, index), origin=self._roster.origin)
+        create_region(
+            region_path(self.folder, index),
+            origin=self._roster.origin,
+            capacity=self._first_capacity,
+        )
 
     def regions(self) -> list[Region]:
-        """All regions that are read: ours first, if we hold one. Raises `TableClosed`."""
-        if self._roster.closed:
-            raise TableClosed("the table was closed")
+        """All regions that are read: ours first, if we hold one."""
         return [self.own, *self.others] if self.own else self.others
 
     def look(self) -> None:
-        """See who is there. Cheap while nobody has come. Raises `OSError`, `DamagedRegion`."""
+        """See who is there. Cheap while nobody has come. Raises `TableClosed`, `OSError`, `DamagedRegion`."""
+        if self._roster.closed:
+            raise TableClosed("the table was closed")
         seen = self._roster.snapshot()
         if seen != self._seen:
             self._meet()

@@ -1,241 +1,31 @@
-"""Composition: everything is built here, once, and the process's nursery belongs here.
+"""Serving: a gateway on real sockets, files and databases, until it is told to stop.
 
-`Gateway` is one worker: key ring, catalog, upstream client, exchange, front. `serve_gateway` runs it on real
-sockets until it is told to stop, and then ends gracefully: not ready any more, no new connections, streams in
-flight finish, exit (invariant I10).
+It then ends gracefully: not ready any more, no new connections, streams in flight finish, exit (invariant
+I10).
 """
 
 import hashlib
 import os
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
-from functools import partial
-from importlib.metadata import version
 from pathlib import Path
-from random import Random
-from typing import Final
 
 import trio
 
-from limiter.estimate import Estimator
 from limiter.local import LocalLimiter
 from limiter.table import Table
 from router.accounts.errors import StoreError
-from router.accounts.keyring import KeyRing
 from router.accounts.store import KeyStore
-from router.accounts.watch import KeySource, watch_keys
-from router.admission.admission import Admission
-from router.admission.engine import Engine, LocalEngine
-from router.catalog.candidate import ProviderWire
-from router.catalog.catalog import Catalog
-from router.catalog.discovery import discover_forever
-from router.catalog.models import load_seed
-from router.config import Config, RaceConfig
-from router.exchange.attempt import Attempts
-from router.exchange.books import Bill
-from router.exchange.drains import Drains
-from router.exchange.endpoint import headers_of, target_of
-from router.exchange.exchange import Exchange
-from router.exchange.live import HedgeSettings, LiveEndpoints
-from router.exchange.racing import Racing
-from router.front.app import Front
-from router.front.control import Control
-from router.front.endpoints import Endpoints
+from router.admission.engine import LocalEngine
+from router.config import Config
 from router.front.server import Server, open_listeners, server_ssl_context
+from router.gateway import Gateway
 from router.observe.log import Log
-from router.observe.metrics import Metrics
-from router.observe.observer import Observer
-from router.observe.record import RequestRecord
-from router.observe.trace import Tracer, tracer_from_environment
-from router.routing.budget import AttemptBudget
-from router.routing.director import RaceLimits
-from router.upstream.client import OutgoingRequest, PoolLimits, UpstreamClient
+from router.observe.trace import tracer_from_environment
 from router.upstream.dial import Dial
-from router.upstream.origin import Origin, parse_base_url
-from router.workers.page import MetricsPage
+from router.version import VERSION
 from router.workers.seat import Seat
-
-VERSION: Final = version("syzeai")
-USER_AGENT: Final = f"syzeai/{VERSION}"
-IDLE_SWEEP_SECONDS: Final = 5.0
-MAX_LIST_BYTES: Final = 32 * 1024 * 1024
-
-
-class ListingFailed(Exception):
-    """A provider did not give its list of models."""
-
-
-class Gateway:
-    """One worker's parts, put together. `dial` opens upstream connections, so tests can bring their own."""
-
-    def __init__(  # noqa: PLR0913 - what the whole process is made of comes in here
-        self,
-        config: Config,
-        *,
-        log: Log,
-        dial: Dial,
-        engine: Engine,
-        tracer: Tracer,
-        wall_clock: Callable[[], float] = time.time,
-        rng: Random | None = None,
-        seat: Seat | None = None,
-    ) -> None:
-        self.seat = seat or Seat()
-        rng = rng or Random()  # noqa: S311 - for spreading load, not for secrets
-        self.config = config
-        self.logger = log.logger
-        self.ring = KeyRing(wall_clock=wall_clock)
-        self.catalog = Catalog(config, load_seed())
-        self.client = UpstreamClient(dial=dial, limits=_pool_limits(config))
-        race = config.race
-        self.live = LiveEndpoints(
-            USER_AGENT,
-            HedgeSettings(quantile=race.hedge_quantile, minimum=race.hedge_minimum),
-        )
-        self.tracer = tracer
-        self.metrics = Metrics(
-            version=VERSION,
-            knows_model=self._knows_model,
-            pool=self.client.snapshot,
-            lost_log_lines=lambda: log.writer.lost_lines,
-        )
-        self.page = MetricsPage(self.metrics.render, self.seat)
-        self.observer = Observer(
-            logger=log.logger,
-            metrics=self.metrics,
-            tracer=tracer,
-            now=trio.current_time,
-            wall_clock=wall_clock,
-        )
-        self.drains = Drains(seconds=race.drain_seconds, late=self._note_costs)
-        self.admission = Admission(
-            config.limits,
-            engine,
-            estimator=Estimator(),
-            tiers_that_have=self._tiers_that_have,
-        )
-        self._exchange = Exchange(
-            catalog=self.catalog,
-            admission=self.admission,
-            attempts_of=lambda call, record: Attempts(
-                call, self.client, self.observer.child_traceparent(record), wall_clock
-            ),
-            racing=Racing(
-                live=self.live,
-                budget=AttemptBudget(ratio=race.budget_ratio, burst=race.budget_burst),
-                limits=_race_limits(race),
-                drains=self.drains,
-                rng=rng,
-            ),
-            settle=self._settle,
-            comment_every=config.server.keepalive_comment_seconds,
-        )
-        self.endpoints = Endpoints(ring=self.ring, exchange=self._exchange, observer=self.observer)
-        self.front = Front(self.endpoints, self._control(), config.server)
-
-    async def run(
-        self, store: KeySource, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
-    ) -> None:
-        """Run what goes on beside requests (keys, discovery, idle connections) until cancelled."""
-        try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(
-                    partial(watch_keys, store, self.ring, on_error=self._key_trouble)
-                )
-                await nursery.start(self.drains.run)
-                nursery.start_soon(self._sweep_idle)
-                nursery.start_soon(
-                    partial(
-                        discover_forever, self.catalog, self._fetch_list, report=self._list_trouble
-                    )
-                )
-                if self.config.metrics.enabled:
-                    await nursery.start(self.page.serve)
-                task_status.started()
-        finally:
-            with trio.CancelScope(shield=True, deadline=trio.current_time() + 1):
-                await self.client.aclose()
-
-    def stop_being_ready(self) -> None:
-        """Answer `/readyz` with 503 from now on, and count what is cancelled as shut down."""
-        self.endpoints.stopping = True
-        self._exchange.stopping = True
-
-    def _control(self) -> Control:
-        return Control(
-            ring=self.ring,
-            catalog=self.catalog,
-            ready=lambda: not self.endpoints.stopping,
-            metrics=self.page.render if self.config.metrics.enabled else None,
-            on_bug=lambda request_id, error: self.logger.error(
-                "control route failed", request_id=request_id, exc_info=error
-            ),
-        )
-
-    async def _sweep_idle(self) -> None:
-        while True:
-            await trio.sleep(IDLE_SWEEP_SECONDS)
-            self.client.close_idle(trio.current_time())
-
-    async def _fetch_list(self, wire: ProviderWire) -> bytes:
-        origin, prefix = parse_base_url(wire.base_url)
-        target = target_of(wire, prefix, wire.paths.models)
-        response = await self.client.send(
-            origin, OutgoingRequest(b"GET", target, headers_of(wire, USER_AGENT), b"")
-        )
-        try:
-            if response.status != 200:
-                raise ListingFailed(f"status {response.status}")
-            return await response.read(MAX_LIST_BYTES)
-        finally:
-            response.discard()
-
-    def _tiers_that_have(self, model: str) -> list[str]:
-        return self.ring.snapshot.tiers_that_have(model)
-
-    def _settle(self, _record: RequestRecord, bill: Bill) -> None:
-        self._note_costs(bill)
-
-    def _note_costs(self, bill: Bill) -> None:
-        for charge in bill.charges:
-            self.metrics.observe_attempt(
-                charge.provider,
-                role=charge.role,
-                fate=charge.fate if bill.ending != "drained" else "drained",
-                payer=charge.payer,
-                tokens=charge.usage.input_tokens + charge.usage.output_tokens,
-            )
-
-    def _knows_model(self, model: str) -> bool:
-        return self.catalog.resolve(model) is not None
-
-    def _key_trouble(self, error: Exception) -> None:
-        self.logger.error("the key store cannot be read; known keys go on working", exc_info=error)
-
-    def _list_trouble(self, provider: str, error: Exception) -> None:
-        self.logger.warning(
-            "a provider did not list its models", provider=provider, error=type(error).__name__
-        )
-
-
-def _race_limits(race: RaceConfig) -> RaceLimits:
-    return RaceLimits(
-        patience=race.patience,
-        slow=race.slow_first_token,
-        max_attempts=race.max_attempts,
-        hedge=race.hedge,
-    )
-
-
-def _pool_limits(config: Config) -> PoolLimits:
-    """Allow each origin what the providers that live there are allowed together."""
-    allowed: Counter[Origin] = Counter()
-    for provider in config.providers.values():
-        if provider.base_url is not None:
-            allowed[parse_base_url(provider.base_url)[0]] += provider.max_connections
-    return PoolLimits(by_origin=allowed)
 
 
 async def serve_gateway(  # noqa: PLR0913 - what the whole process is made of comes in here

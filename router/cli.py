@@ -17,7 +17,7 @@ import trio
 
 from router.accounts.errors import UnknownKey
 from router.accounts.store import KeyStore
-from router.app import VERSION, serve_gateway
+from router.app import serve_gateway
 from router.catalog.catalog import Catalog
 from router.catalog.models import load_seed
 from router.catalog.routes import Route
@@ -33,6 +33,7 @@ from router.quickstart import quickstart_model, quickstart_text
 from router.simulator import REALISTIC, Latency, Profile
 from router.simulator.option import LatencyParameter
 from router.upstream.dial import TcpDialer
+from router.version import VERSION
 from router.workers.failure import MENDABLE, leaves
 from router.workers.supervisor import serve_with_workers
 

@@ -34,15 +34,22 @@ class Books:
             self.running[place.subject] = (in_flight + 1, held + added)
             self._places[place.subject] = place
 
-    def end(self, group: Iterable[Part], credit: int) -> None:
-        """Count the end of a call."""
+    def end(self, group: Iterable[Part], credit: int, *, owed: int = 0) -> None:
+        """Count the end of a call, of whose credit `owed` stays held."""
+        self._move(group, -1, owed - credit)
+
+    def paid(self, group: Iterable[Part], owed: int) -> None:
+        """Free what was owed for a call that has ended."""
+        self._move(group, 0, -owed)
+
+    def _move(self, group: Iterable[Part], calls: int, credit: int) -> None:
         for place, demand in group:
             in_flight, held = self.running[place.subject]
-            added = 0 if demand.credit is None else credit
-            if in_flight == 1:
+            moved = (in_flight + calls, held + (0 if demand.credit is None else credit))
+            if moved == (0, 0):
                 del self.running[place.subject], self._places[place.subject]
             else:
-                self.running[place.subject] = (in_flight - 1, held - added)
+                self.running[place.subject] = moved
 
     def note(self, note: Note) -> None:
         """Keep a note until it is sent."""

@@ -1,11 +1,10 @@
 """The connection to the server: script calls in, answers out, many in one round trip.
 
 This is the only place that knows the client library. Two of its habits shape what is built here. A pool of
-coredis never gets back the place of a connection that broke under a pipeline, nor of one whose opening was
-cancelled, so after enough trouble nobody would get a connection any more: therefore a client that met
-trouble is thrown away with its pool, and a new one made. And it does not notice a peer that fell silent,
-since a timeout there ends the wait and keeps the connection: therefore whoever uses a link bounds the wait
-from outside, and drops the link when the bound is met.
+coredis never gets back the place of a connection that broke under a pipeline, so after enough trouble nobody
+would get a connection any more: therefore a client that met trouble is thrown away with its pool, and a new
+one made. And an opening that is cancelled ends in a connection error: therefore whoever uses a link bounds
+the wait from outside, and takes no error here for a proof that it was not cancelled.
 """
 
 from collections.abc import Awaitable, Callable, Sequence

@@ -59,12 +59,15 @@ class ValkeyReservation:
         *,
         tokens: int,
         taken_at: float,
-        end: Callable[[Sequence[Holding], list[Note]], None],
+        end: Callable[[Sequence[Holding], list[Note], int], None],
+        paid: Callable[[Sequence[Holding], list[Note], int], None],
     ) -> None:
         self.tokens = tokens
         self.taken_at = taken_at
         self._holdings = holdings
         self._end = end
+        self._paid = paid
+        self._owed = 0
         self._ended = False
 
     @property
@@ -72,22 +75,31 @@ class ValkeyReservation:
         """Whether it was settled or released."""
         return self._ended
 
-    def settle(self, *, tokens: int, now: float) -> None:  # noqa: ARG002 - the server's clock counts
+    def settle(self, *, tokens: int, now: float, owed: int = 0) -> None:  # noqa: ARG002 - the server's clock counts
         """End it with the tokens that were really used. Raises `EndedTwice`."""
         if tokens < 0:
             raise ValueError(f"{tokens} tokens cannot have been used")
-        self._finish(requests_back=0, tokens=tokens - self.tokens)
+        self._finish(requests_back=0, tokens=tokens - self.tokens, owed=owed)
+        self._owed = owed
+
+    def paid(self) -> None:
+        """Free the credit that was owed. See `Reservation`."""
+        owed, self._owed = self._owed, 0
+        if owed:
+            self._paid(self._holdings, self._notes(0, 0), owed)
 
     def release(self, *, now: float) -> None:  # noqa: ARG002 - the server's clock counts
         """End it as if it had never been. Raises `EndedTwice`."""
-        self._finish(requests_back=1, tokens=-self.tokens)
+        self._finish(requests_back=1, tokens=-self.tokens, owed=0)
 
-    def _finish(self, *, requests_back: int, tokens: int) -> None:
+    def _finish(self, *, requests_back: int, tokens: int, owed: int) -> None:
         if self._ended:
             raise EndedTwice("a reservation on the shared windows ends once")
         self._ended = True
-        notes = [
+        self._end(self._holdings, self._notes(requests_back, tokens), owed)
+
+    def _notes(self, requests_back: int, tokens: int) -> list[Note]:
+        return [
             Note(holding.places, holding.bucket, requests_back, tokens)
             for holding in self._holdings
         ]
-        self._end(self._holdings, notes)

@@ -7,7 +7,7 @@ local gauge = read_gauges(KEYS[2], false)
 local function until_empty(kind)
     local buckets, cells = read_cells(window, kind)
     for i = #buckets, 1, -1 do
-        if number(cells[i]) > 0 then
+        if cells[i] > 0 then
             return left(buckets[i])
         end
     end

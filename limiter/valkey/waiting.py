@@ -115,14 +115,20 @@ class WaitingForReservation(Waiting):
         for group in self._groups:
             self._books.begin(group, self._credit)
         self._outcome = ValkeyReservation(
-            holdings, tokens=self._tokens, taken_at=taken_at, end=self._end
+            holdings, tokens=self._tokens, taken_at=taken_at, end=self._end, paid=self._paid
         )
         if self.left:
             self._outcome.release(now=0.0)
 
-    def _end(self, holdings: Sequence[Holding], notes: Sequence[Note]) -> None:
+    def _end(self, holdings: Sequence[Holding], notes: Sequence[Note], owed: int) -> None:
         for holding in holdings:
-            self._books.end(holding.group, self._credit)
+            self._books.end(holding.group, self._credit, owed=owed)
+        for note in notes:
+            self._books.note(note)
+
+    def _paid(self, holdings: Sequence[Holding], notes: Sequence[Note], owed: int) -> None:
+        for holding in holdings:
+            self._books.paid(holding.group, owed)
         for note in notes:
             self._books.note(note)
 

@@ -109,17 +109,22 @@ local function write_window(window, requests, tokens)
     redis.call('PEXPIRE', window.key, math.ceil((RING + 1) * length / 1000))
 end
 
--- The cells of one kind ('r' or 't') that still count, oldest first: their buckets and their values.
+-- The cells of one kind ('r' or 't') that still count, oldest first: their buckets and their values. One
+-- HGETALL: a full window is stored as a list, in which asking for each field by its name would be a search.
 local function read_cells(window, kind)
-    local buckets, fields = {}, {}
-    for bucket = current - RING + 1, window.last do
-        buckets[#buckets + 1] = bucket
-        fields[#fields + 1] = kind .. bucket % RING
-    end
-    if #fields == 0 or window.expired then
+    if window.expired then
         return {}, {}
     end
-    return buckets, redis.call('HMGET', window.key, unpack(fields))
+    local entries = redis.call('HGETALL', window.key)
+    local fields, buckets, values = {}, {}, {}
+    for i = 1, #entries, 2 do
+        fields[entries[i]] = entries[i + 1]
+    end
+    for bucket = current - RING + 1, window.last do
+        buckets[#buckets + 1] = bucket
+        values[#values + 1] = number(fields[kind .. bucket % RING])
+    end
+    return buckets, values
 end
 
 -- Microseconds until a bucket no longer counts.
@@ -132,7 +137,7 @@ local function until_freed(window, kind, excess)
     local buckets, cells = read_cells(window, kind)
     local freed = 0
     for i = 1, #buckets do
-        freed = freed + number(cells[i])
+        freed = freed + cells[i]
         if freed >= excess then
             return left(buckets[i])
         end

@@ -21,7 +21,7 @@ from limiter.valkey import Settings, StoreAway, ValkeyLimiter
 TASKS = 8
 
 
-async def hammer(limiter: ValkeyLimiter, demand: Demand, log: list[str], ready: Path) -> None:
+async def hammer(limiter: ValkeyLimiter, demand: Demand, log: list[str], ready: trio.Path) -> None:
     """Reserve, settle, and start over, until cancelled."""
     rng = random.Random(str(id(log)))
     while True:
@@ -38,7 +38,7 @@ async def hammer(limiter: ValkeyLimiter, demand: Demand, log: list[str], ready: 
             continue
         used = rng.randint(tokens // 2, tokens)
         if not log:
-            ready.touch()
+            await ready.touch()
         log.append(f"taken {demand.subject} {used} {outcome.taken_at:.6f}")
         outcome.settle(tokens=used, now=time.monotonic())
 
@@ -48,7 +48,7 @@ async def main(url: str, path: Path, seconds: float, demands: list[Demand], buck
     settings = Settings(bucket=bucket, probe=0.2)
     limiter = ValkeyLimiter(url, instance=path.stem, settings=settings)
     log: list[str] = []
-    ready = path.with_suffix(".ready")
+    ready = trio.Path(path.with_suffix(".ready"))
     async with trio.open_nursery() as nursery:
         await nursery.start(limiter.run)
         with trio.move_on_after(seconds):
@@ -57,7 +57,7 @@ async def main(url: str, path: Path, seconds: float, demands: list[Demand], buck
                     hammers.start_soon(hammer, limiter, demands[number % len(demands)], log, ready)
         await limiter.aclose()
         nursery.cancel_scope.cancel()
-    path.write_text("\n".join(log) + "\n", "ascii")
+    await trio.Path(path).write_text("\n".join(log) + "\n", "ascii")
 
 
 if __name__ == "__main__":

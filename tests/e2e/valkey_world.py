@@ -1,4 +1,4 @@
-"""What the tests of the shared limits have in common: a clock to turn, and limiters that run while a test does."""
+"""What the tests of the shared limits have in common: a clock to turn, and limiters that run for a while."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

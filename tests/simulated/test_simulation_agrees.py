@@ -13,14 +13,13 @@ import pytest
 import trio
 import trio.testing
 
-from router.app import _race_limits
 from router.config.schema import RaceConfig
 from router.errors import GatewayError
 from router.exchange.books import Books
 from router.exchange.drains import Drains
-from router.exchange.drains import Drains
 from router.exchange.hedge import Contender
 from router.exchange.racing import Racing, Request
+from router.gateway import _race_limits
 from router.simulation.figures import Figures
 from router.simulation.scenario import Scenario
 from router.simulation.world import World

@@ -26,8 +26,8 @@ from limiter.table import Table
 from router.accounts.keys import ApiKey, generate_key, hash_key, key_hint
 from router.accounts.snapshot import Snapshot
 from router.admission.engine import LocalEngine
-from router.app import Gateway
 from router.config import Config, ProviderConfig, ServerConfig, TimeoutConfig
+from router.gateway import Gateway
 from router.observe.log import make_log
 from router.observe.trace import Tracer
 from router.simulator import Profile, Simulator

@@ -142,7 +142,8 @@ def ended(tokens: int) -> tuple[ValkeyReservation, list[Note]]:
         [Holding([part("a")], 7)],
         tokens=tokens,
         taken_at=0.0,
-        end=lambda _, found: notes.extend(found),
+        end=lambda _, found, _owed: notes.extend(found),
+        paid=lambda _, found, _owed: notes.extend(found),
     )
     return reservation, notes
 
@@ -164,9 +165,10 @@ def test_a_release_notes_everything() -> None:
 
 def test_a_second_end_is_refused_and_notes_nothing() -> None:
     reservation, notes = ended(tokens=100)
-    assert not reservation.ended
+    states = [reservation.ended]
     reservation.settle(tokens=1, now=0.0)
-    assert reservation.ended
+    states.append(reservation.ended)
+    assert states == [False, True]
     with pytest.raises(EndedTwice):
         reservation.release(now=0.0)
     with pytest.raises(EndedTwice):
