@@ -54,8 +54,10 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     for every prompt of a legacy completion. `output_cap`: the most tokens that the client allows for one of
     them, `None` where it set none.
 
-    `keeps_beginning`: its streams are to remember their text, because a break may be mended.
-    `beginning`: what the client has already; the answer is to go on from there.
+    `output_limit`: the most tokens of one choice that the caller can pay for, where that is less than it
+    asked for; the provider is told this cap instead of the client's. `keeps_beginning`: its streams are to
+    remember their text, because a break may be mended. `beginning`: what the client has already; the answer
+    is to go on from there.
     """
 
     endpoint: Endpoint
@@ -65,6 +67,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     include_usage: bool = False
     choices: int = 1
     output_cap: int | None = None
+    output_limit: int | None = None
     base64_embeddings: bool = False
     keeps_beginning: bool = False
     beginning: Beginning | None = None
@@ -77,6 +80,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     `paths` maps each endpoint to the request target (path and query). `headers` hold the credential.
     `stream_usage` says whether the upstream accepts `stream_options.include_usage`. An answer that has
     begun must be marked as such for it if `marks_prefill`; if `echoes_prefill`, it repeats that beginning.
+    `cap_field` is what it calls the most tokens of a chat answer.
     """
 
     upstream_model: str
@@ -86,6 +90,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     stream_usage: bool = True
     marks_prefill: bool = False
     echoes_prefill: bool = False
+    cap_field: str = "max_tokens"
 
 
 class EncodedRequest(msgspec.Struct, frozen=True):
@@ -197,6 +202,9 @@ class StreamDecoder(Protocol):
 
     def closing_frames(self) -> bytes:
         """Return the bytes that end a complete stream: owed usage, then `[DONE]`."""
+
+    def cut_frames(self, usage: Usage) -> bytes:
+        """Return the bytes that end a stream here as if it had reached its cap, with this usage."""
 
 
 class Dialect(Protocol):

@@ -24,8 +24,8 @@ class KnownProvider(msgspec.Struct, frozen=True, kw_only=True):
     URL, or, with `bare_address`, a host and port in the form Ollama reads. `discover` asks for its
     model list at run time; with `inventory` that list is the whole truth and replaces the built-in
     one. `listed_prefix` is cut from the ids it lists. `makes` are the beginnings (lower case) of
-    the names of the models that this provider itself has made. `marks_prefill` and `echoes_prefill`
-    are explained in `adapters.dialect.Target`.
+    the names of the models that this provider itself has made. `marks_prefill`, `echoes_prefill` and
+    `cap_field` are explained in `adapters.dialect.Target`.
     """
 
     name: str
@@ -42,6 +42,7 @@ class KnownProvider(msgspec.Struct, frozen=True, kw_only=True):
     stream_usage: bool = True
     marks_prefill: bool = False
     echoes_prefill: bool = False
+    cap_field: str = "max_tokens"
     makes: tuple[str, ...] = ()
 
 
@@ -51,6 +52,7 @@ _TABLE: Final = (
         base_url="https://api.openai.com/v1",
         key_variables=("OPENAI_API_KEY",),
         address_variable="OPENAI_BASE_URL",
+        cap_field="max_completion_tokens",
         makes=("gpt-", "o1", "o3", "o4", "chatgpt-", "text-embedding-", "davinci", "babbage"),
     ),
     KnownProvider(

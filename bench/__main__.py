@@ -1,4 +1,4 @@
-"""The command line: `python -m bench figures`, `endurance`, `stragglers` and `agreement`.
+"""The command line: `python -m bench figures`, `endurance`, `stragglers`, `agreement` and `micro`.
 
 Tables go to standard output, progress to standard error. Exit codes: 0 measured and passed, 1 failed
 or could not be measured, 2 the command line is wrong.
@@ -19,6 +19,8 @@ from bench.endurance import measure_endurance
 from bench.figures import measure_figures
 from bench.http1 import BadResponse
 from bench.kept import Result, save
+from bench.micro import measure_micro
+from bench.micro_record import Micro, MicroSettings
 from bench.processes import StandFailed
 from bench.progress import Progress
 from bench.race_record import Agreement, AgreementSettings, Stragglers, StragglerSettings
@@ -109,6 +111,7 @@ _F: Final = FigureSettings()
 _E: Final = EnduranceSettings()
 _S: Final = StragglerSettings()
 _A: Final = AgreementSettings()
+_M: Final = MicroSettings()
 
 
 @main.command()
@@ -202,8 +205,27 @@ def agreement(
     finish_judged(result, output, result.problems, tsv=tsv)
 
 
+@main.command()
+@click.option("--keys", type=Numbers(), default=_M.keys, show_default="10,1000,100000,1000000")
+@click.option("--workers", type=click.IntRange(1, 64), default=_M.workers, help="Regions of a key.")
+@click.option("--rounds", type=click.IntRange(1, 100), default=_M.rounds)
+@click.option(
+    "--operations",
+    type=click.IntRange(100, 1_000_000),
+    default=_M.operations,
+    help="Reservations of a round.",
+)
+@output_options("micro")
+def micro(*, name: str, note: str, output: Path, tsv: bool, **chosen: Any) -> None:  # noqa: ANN401 - by option
+    """Measure what a reservation of the limiter takes, beside two other packages."""
+    settings = MicroSettings(**chosen)
+    with explained():
+        result = measure_micro(settings, name=name, note=note, progress=Progress(sys.stderr))
+    finish_judged(result, output, [], tsv=tsv)
+
+
 def finish_judged(
-    result: Endurance | Stragglers | Agreement,
+    result: Endurance | Stragglers | Agreement | Micro,
     output: Path,
     problems: Sequence[str],
     *,

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import msgspec
 
+from bench.micro_record import Micro
 from bench.race_record import Agreement, Stragglers
 from bench.record import Endurance, Figures
 
-Result = Figures | Endurance | Stragglers | Agreement
+Result = Figures | Endurance | Stragglers | Agreement | Micro
 
 
 def save(result: Result, folder: Path) -> Path:

@@ -62,7 +62,7 @@ a run; in a hundredth of {requests:,} the 99th has a standard error of about 2 %
 
 "Virtual" is the same scenario played by the code of `syze simulate`, with other luck: it is without a
 machine's noise, not without chance. A cell whose median without stragglers lay more than {noise:.0%} above
-its virtual twin was played again at the end.
+its virtual twin was played again at the end, and the run whose median lay nearer is the one shown.
 """
 
 _AGREEMENT = """

@@ -78,8 +78,8 @@ class StragglerSettings(msgspec.Struct, frozen=True):
     extra upstream requests; by `noise` a median without stragglers may lie above its virtual twin.
     """
 
-    rate: float = 70.0
-    requests: int = 7000
+    rate: float = 60.0
+    requests: int = 6000
     seed: int = 1
     limit: float = 1.4
     budget: float = 0.05

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from bench.kept import Result, load_all
+from bench.micro_record import Micro
+from bench.micro_report import micro_rows
 from bench.race_record import Agreement, Stragglers
 from bench.race_report import Row, agreement_rows, noise_rows, straggler_rows
 from bench.record import Capacity, Check, Endurance, Figures, Origin, Point
@@ -57,7 +59,7 @@ def capacity_rows(figures: Figures) -> list[Row]:
     ]
 
 
-def check_rows(result: Endurance | Stragglers | Agreement) -> list[Row]:
+def check_rows(result: Endurance | Stragglers | Agreement | Micro) -> list[Row]:
     """The findings of a measurement that is judged, the header first."""
     return [
         ("check", "result", "found"),
@@ -86,12 +88,14 @@ def endurance_rows(endurance: Endurance) -> list[Row]:
     ]
 
 
-def judged_tables(result: Endurance | Stragglers | Agreement) -> list[list[Row]]:
+def judged_tables(result: Endurance | Stragglers | Agreement | Micro) -> list[list[Row]]:
     """All tables of a measurement that is judged."""
     if isinstance(result, Endurance):
         return [check_rows(result), endurance_rows(result)]
     if isinstance(result, Stragglers):
         return [check_rows(result), straggler_rows(result), noise_rows(result)]
+    if isinstance(result, Micro):
+        return [check_rows(result), micro_rows(result)]
     return [check_rows(result), agreement_rows(result), noise_rows(result)]
 
 

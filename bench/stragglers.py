@@ -83,8 +83,8 @@ def measure_stragglers(
     cells = {kind: _cell(kind, settings, progress) for kind in KINDS}
     for kind, cell in cells.items():
         if cell.median_off > settings.noise:
-            again = _cell(kind, settings, progress)
-            cells[kind] = msgspec.structs.replace(again, again=True)
+            again = msgspec.structs.replace(_cell(kind, settings, progress), again=True)
+            cells[kind] = min(cell, again, key=lambda one: one.median_off)
     played = list(cells.values())
     return Stragglers(
         origin=origin,

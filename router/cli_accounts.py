@@ -71,7 +71,7 @@ def accounts_create(
     as_json: bool,
     **_limits: object,
 ) -> None:
-    """Open an account. Limits of its own go before those of its tier."""
+    """Open an account. Its limits are what all of its keys may use together."""
     limits = Limits(**given_limits())
     with open_store(load_or_exit(config_path)) as database:
         made = AccountStore(database).create(name, tier=tier, prepaid=prepaid, limits=limits)
@@ -86,7 +86,7 @@ def accounts_list(*, config_path: Path | None, include_closed: bool, as_json: bo
     """List the accounts, tab-separated.
 
     The columns are id, name, tier, prepaid, requests a minute, tokens a minute, concurrency, created,
-    closed. The limits are the account's own.
+    closed. The limits are those of all its keys together.
     """
     with open_store(load_or_exit(config_path)) as database:
         found = AccountStore(database).list_accounts(include_closed=include_closed)
@@ -165,7 +165,7 @@ def tiers_create(
     as_json: bool,
     **_limits: object,
 ) -> None:
-    """Create a tier. Without patterns it has every model; its limits are each account's."""
+    """Create a tier. Without patterns it has every model. Its limits are those of each key."""
     tier = Tier(name, ModelPatterns(models or ["*"]), Limits(**given_limits()))
     with open_store(load_or_exit(config_path)) as database:
         made = TierStore(database).create(tier)

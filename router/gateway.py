@@ -97,7 +97,9 @@ class Gateway:
             now=trio.current_time,
             wall_clock=wall_clock,
         )
-        self.drains = Drains(seconds=race.drain_seconds, late=self._note_costs)
+        self.drains = Drains(
+            seconds=race.drain_seconds, late=self._note_costs, on_bug=self._drain_trouble
+        )
         self.admission = Admission(
             config.limits,
             engine,
@@ -191,13 +193,16 @@ class Gateway:
             self.metrics.observe_attempt(
                 charge.provider,
                 role=charge.role,
-                fate=charge.fate if bill.ending != "drained" else "drained",
+                fate=charge.fate if bill.ending != "drained" else None,
                 payer=charge.payer,
                 tokens=charge.usage.input_tokens + charge.usage.output_tokens,
             )
 
     def _knows_model(self, model: str) -> bool:
         return self.catalog.resolve(model) is not None
+
+    def _drain_trouble(self, error: Exception) -> None:
+        self.logger.error("an answer could not be read on for its usage", exc_info=error)
 
     def _key_trouble(self, error: Exception) -> None:
         self.logger.error("the key store cannot be read; known keys go on working", exc_info=error)

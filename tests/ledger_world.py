@@ -42,7 +42,7 @@ def new_account(database: Database) -> str:
 def settlement(**fields: Any) -> Settlement:
     """A settlement of a request of its own, with figures that a test does not care about."""
     usual: dict[str, Any] = {
-        "request_id": f"req_{next(_numbers)}",
+        "request_id": f"req_{next(_numbers):08}",
         "account_id": "acc_default",
         "key_id": "key_1",
         "model": "openai/gpt-4o",

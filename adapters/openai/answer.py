@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from adapters.dialect import Answer, BadAnswer, Call, Failure, FailureKind, Target
-from adapters.openai.chunk import Choice
+from adapters.openai.chunk import Choice, Delta
 from adapters.openai.embedding import in_asked_form
 from adapters.openai.error import classify_object
 from adapters.openai.foreign import FALSY, NULL, UNREADABLE, check_utf8, starts_with
@@ -17,8 +17,14 @@ from adapters.openai.rewrite import ModelName, with_fields
 from adapters.openai.usage import read_usage
 
 
-class _WholeChoice(Choice, rename={"delta": "message"}):
+class _WholeChoice(msgspec.Struct):
     """One choice of a whole answer: its message is all that a stream brings in deltas."""
+
+    message: Delta | None = None
+    text: msgspec.Raw = NULL
+
+    def output_bytes(self) -> int:
+        return Choice(delta=self.message, text=self.text).output_bytes()
 
 
 class _AnswerView(msgspec.Struct):
@@ -53,7 +59,7 @@ def _decode(call: Call, target: Target, body: bytes) -> Answer:
         raise _invalid("The provider's answer has no 'choices'.")
     body = ModelName(target.served_model).replace(body, view.model)
     usage = read_usage(view.usage)
-    told = usage is not None or call.endpoint == "embeddings"
+    told = (usage is not None and usage.output_tokens > 0) or call.endpoint == "embeddings"
     return Answer(body, usage, 0 if told else _output_bytes(view.choices))
 
 

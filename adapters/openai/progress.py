@@ -26,6 +26,11 @@ class Progress:
         """Whether every choice has given its finish reason."""
         return len(self._finished) >= self._awaited and self._started <= self._finished
 
+    @property
+    def open_choices(self) -> list[int]:
+        """The choices that have begun and not ended, in order."""
+        return sorted(self._started - self._finished)
+
     def note(self, choice: Choice) -> Mend | None:
         """Note what a chunk says of a choice; return what is to be mended in it, by the book."""
         index = choice.index or 0

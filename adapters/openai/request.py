@@ -20,6 +20,7 @@ _INCLUDE_USAGE: Final = msgspec.Raw(b'{"include_usage":true}')
 _decode_fields: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode: Final = msgspec.json.encode
 
+_CAPS: Final = ("max_completion_tokens", "max_tokens")
 _REQUIRED: Final[dict[Endpoint, str]] = {
     "chat": "messages",
     "completions": "prompt",
@@ -95,12 +96,22 @@ def encode_request(call: Call, target: Target) -> EncodedRequest:
         fields["messages"] = with_prefill(
             fields["messages"], call.beginning.text, marked=target.marks_prefill
         )
+    if call.output_limit is not None:
+        _limit_output(fields, call, target)
     fields["model"] = msgspec.Raw(_encode(target.upstream_model))
     if call.stream and target.stream_usage:
         fields["stream_options"] = _with_usage(fields.get("stream_options"))
     elif not target.stream_usage:
         fields.pop("stream_options", None)
     return EncodedRequest(target.paths[call.endpoint], target.headers, _encode(fields))
+
+
+def _limit_output(fields: dict[str, msgspec.Raw], call: Call, target: Target) -> None:
+    """Put the caller's means in place of every cap that the client wrote."""
+    written = [name for name in _CAPS if not _is_absent(fields, name)]
+    default = target.cap_field if call.endpoint == "chat" else "max_tokens"
+    for name in written or [default]:
+        fields[name] = msgspec.Raw(_encode(call.output_limit))
 
 
 def _read_object(body: bytes) -> dict[str, msgspec.Raw]:
@@ -147,7 +158,7 @@ def _output_cap(endpoint: Endpoint, values: dict[str, Any]) -> int | None:
     """Return the most tokens of one choice; an embedding has no output at all."""
     if endpoint == "embeddings":
         return 0
-    caps = (values.get("max_completion_tokens"), values.get("max_tokens"))
+    caps = (values.get(name) for name in _CAPS)
     return next((cap for cap in caps if cap is not None and cap >= 0), None)
 
 

@@ -25,6 +25,7 @@ from adapters.dialect import (
 from adapters.openai.beginning import BeginningKeeper
 from adapters.openai.chunk import Choice, Chunk, decode_chunk, decode_shape, with_mended_choices
 from adapters.openai.continuation import Continuation
+from adapters.openai.ending import ending_chunk, usage_chunk
 from adapters.openai.error import classify_event, classify_object
 from adapters.openai.foreign import ABSENT, FALSY, NULL, UNREADABLE, check_utf8, starts_with
 from adapters.openai.progress import Progress
@@ -49,9 +50,11 @@ class ChunkDecoder:
         self._events = EventDecoder()
         self._given_up = False
         self._wants_usage = call.include_usage
+        self._is_chat = call.endpoint == "chat"
+        self._last = b"{}"
         self._model = ModelName(target.served_model)
         self._progress = Progress(
-            is_chat=call.endpoint == "chat",
+            is_chat=self._is_chat,
             awaited=call.choices,
             begun=call.beginning is not None,
         )
@@ -113,6 +116,16 @@ class ChunkDecoder:
         self._owed_usage = b""
         return encode_event(ServerSentEvent(usage)) + _DONE
 
+    def cut_frames(self, usage: Usage) -> bytes:
+        """Return the bytes that end a stream here: `length` for every open choice, usage if asked for."""
+        frames = b"".join(
+            encode_event(ServerSentEvent(ending_chunk(self._last, index, is_chat=self._is_chat)))
+            for index in self._progress.open_choices
+        )
+        if self._wants_usage:
+            self._owed_usage = usage_chunk(self._last, usage)
+        return frames + self.closing_frames()
+
     def _read(self, event: ServerSentEvent) -> StreamEvent:
         if event.name == b"error":
             return _failed(classify_event(event.data))
@@ -160,6 +173,7 @@ class ChunkDecoder:
             data = self._continuation.rewrite(data, choices)
         if not data:
             return StreamEvent(EventKind.START)
+        self._last = data
         said = sum([choice.output_bytes() for choice in choices])
         self._output_bytes += said
         return StreamEvent(_kind_of(choices, said), encode_event(ServerSentEvent(data, event.name)))

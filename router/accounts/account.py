@@ -18,8 +18,8 @@ ACCOUNT_PREFIX: Final = "acc_"
 class Account(msgspec.Struct, frozen=True):
     """One account. Times are unix seconds; `closed_at` is None while its keys work.
 
-    `prepaid`: its running calls may never cost more than the credit it has. `limits` are its own,
-    and where they are None those of its tier hold.
+    `prepaid`: its running calls may never cost more than the credit it has. `limits` are what all
+    of its keys may use together.
     """
 
     id: str

@@ -2,7 +2,6 @@
 
 import msgspec
 
-from limiter.demand import Limits
 from router.accounts.account import Account
 from router.accounts.keys import ApiKey
 from router.accounts.tier import Tier
@@ -14,15 +13,3 @@ class Caller(msgspec.Struct, frozen=True):
     key: ApiKey
     account: Account
     tier: Tier
-
-    def account_limits(self) -> Limits:
-        """Return what the account's keys may use together: each limit its own, else its tier's.
-
-        A key's own limits hold besides these, not in their place.
-        """
-        own, general = self.account.limits, self.tier.limits
-        return Limits(
-            requests=general.requests if own.requests is None else own.requests,
-            tokens=general.tokens if own.tokens is None else own.tokens,
-            concurrency=general.concurrency if own.concurrency is None else own.concurrency,
-        )

@@ -35,9 +35,10 @@ DEFAULT_ACCOUNT_ID: Final = "acc_default"
 class KeyTerms(msgspec.Struct, frozen=True, kw_only=True):
     """On which terms a key is used; None leaves a thing open.
 
-    `limits` are this key's own, besides those of its account. `hedge` decides for its requests what
-    the configuration decides otherwise. `budget_nanodollars` is what it may spend in all. From
-    `expires_at` (unix seconds) on it does not work. `scopes` are what it may be used for.
+    `limits` go before those of the account's tier, which each key has otherwise. `hedge` decides for
+    its requests what the configuration decides otherwise. `budget_nanodollars` is what it may spend
+    in all. From `expires_at` (unix seconds) on it does not work. `scopes` are what it may be used
+    for.
     """
 
     limits: Limits = Limits()

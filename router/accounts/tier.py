@@ -1,4 +1,4 @@
-"""A tier: a named set of models, and the limits that each account in it has.
+"""A tier: a named set of models, and the limits of each key whose account is in it.
 
 The models are glob patterns over the ids that clients use: `*` stands for any text, slashes too,
 `?` for one character, `[ab]` for one of those. Case matters, as it does in the ids.
@@ -53,7 +53,7 @@ EVERY_MODEL: Final = ModelPatterns(["*"])
 
 
 class Tier(msgspec.Struct, frozen=True):
-    """One tier. `limits` are those of each account in it that has none of its own."""
+    """One tier. `limits` are those of each key, where it has none of its own."""
 
     name: str
     models: ModelPatterns = EVERY_MODEL

@@ -10,18 +10,16 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from adapters.dialect import Call, Usage
-from limiter.demand import Demand, Refusal, Reservation, Standing
+from limiter.demand import Demand, Reservation, Standing
 from limiter.estimate import Asked, Estimator
 from limiter.prompt import measure_prompt
 from limiter.queue import WaitingLines
-from limiter.turns import Turns
 from limiter.weighted import weighted_tokens
 from router.accounts.caller import Caller
 from router.admission.engine import Engine
 from router.admission.headers import Headers, limit_headers
-from router.admission.refusing import refused
+from router.admission.reserving import Reserving
 from router.admission.terms import Terms, most_tokens
-from router.admission.waiting import WaitingRoom
 from router.config import LimitsConfig
 from router.errors import ModelNotAllowed
 
@@ -34,12 +32,14 @@ class Admitted:
         admission: "Admission",
         reservation: Reservation,
         asked: Asked,
+        demands: Sequence[Demand],
         *,
         prompt_tokens: int,
     ) -> None:
         self._admission = admission
         self._reservation = reservation
         self._asked = asked
+        self._demands = demands
         self.prompt_tokens = prompt_tokens
 
     def tokens_of(self, output_bytes: int) -> int:
@@ -48,7 +48,7 @@ class Admitted:
 
     def settle(self, usage: Usage | None) -> None:
         """End it with what was used, `None` where the caller is to be charged for nothing."""
-        self._admission.end(self._reservation, self._asked, usage)
+        self._admission.end(self._reservation, self._asked, self._demands, usage)
 
 
 class Admission:
@@ -66,17 +66,16 @@ class Admission:
         self._engine = engine
         self._tiers_that_have = tiers_that_have
         self._terms = Terms(config, config.models)
-        self._turns = Turns()
         lines = WaitingLines(
             most_per_key=config.most_waiting_per_key, most_in_all=config.most_waiting
         )
-        self._room = WaitingRoom(lines, clock=engine.now)
+        self._reserving = Reserving(engine, lines, wait_seconds=config.wait_seconds)
         self.estimator = estimator
 
     @property
     def waiting(self) -> int:
         """Requests that wait for their limits now."""
-        return len(self._room)
+        return self._reserving.waiting
 
     def check_tier(self, caller: Caller, model: str) -> None:
         """Raise `ModelNotAllowed` unless the caller's tier has the model with this id."""
@@ -103,14 +102,25 @@ class Admission:
         tokens = prompt + self.estimator.output_tokens(asked, most=most)
         if most is not None:
             tokens = min(tokens, most)  # or it could never be served
-        reservation = await self._reserve(asked.key, demands, tokens)
-        return Admitted(self, reservation, asked, prompt_tokens=prompt)
+        reservation = await self._reserving.take(
+            asked.key,
+            demands,
+            tokens=tokens,
+            attempt=partial(self._engine.reserve, demands, tokens=tokens, credit=0),
+        )
+        return Admitted(self, reservation, asked, demands, prompt_tokens=prompt)
 
     async def headers(self, caller: Caller, model: str | None) -> Headers:
         """Return the limit headers for an answer to this caller, as the limits stand now."""
         return limit_headers(await self._standings(self._terms.demands(caller, model)))
 
-    def end(self, reservation: Reservation, asked: Asked, usage: Usage | None) -> None:
+    def end(
+        self,
+        reservation: Reservation,
+        asked: Asked,
+        demands: Sequence[Demand],
+        usage: Usage | None,
+    ) -> None:
         """Settle a reservation with what was used, or release it, and let whoever waits for that try."""
         now = self._engine.now()
         if usage is None:
@@ -121,7 +131,7 @@ class Admission:
                 self.estimator.learn(
                     asked, input_tokens=usage.input_tokens, output_tokens=usage.output_tokens
                 )
-        self._room.ended(asked.key)
+        self._reserving.ended(asked.key, demands)
 
     def _weighted(self, usage: Usage) -> int:
         return weighted_tokens(
@@ -130,26 +140,6 @@ class Admission:
             cached_tokens=usage.cached_tokens,
             cached_weight=self._config.cached_weight,
         )
-
-    async def _reserve(self, key: str, demands: tuple[Demand, ...], tokens: int) -> Reservation:
-        attempt = partial(self._engine.reserve, demands, tokens=tokens, credit=0)
-        outcome: Reservation | Refusal | None = None
-        if not self._room.must_wait(key):
-            outcome = await attempt()
-        if outcome is None or (isinstance(outcome, Refusal) and self._is_soon(outcome)):
-            fits_after = outcome.fits_after if outcome is not None else None
-            waited = await self._room.wait(
-                key, attempt, fits_after=fits_after, seconds=self._config.wait_seconds
-            )
-            outcome = waited or outcome
-        if outcome is None or isinstance(outcome, Refusal):
-            standings = await self._standings(demands)
-            raise refused(outcome, standings, tokens, turns=self._turns, now=self._engine.now())
-        return outcome
-
-    def _is_soon(self, refusal: Refusal) -> bool:
-        seconds = self._config.wait_seconds
-        return seconds > 0 and (refusal.fits_after is None or refusal.fits_after <= seconds)
 
     async def _standings(self, demands: Sequence[Demand]) -> list[tuple[Demand, Standing]]:
         return [

@@ -1,19 +1,29 @@
 """The engines behind admission: this machine's shared memory, or a store that many machines share.
 
-Both answer the same two questions. The local one answers at once and never waits; it is asked through the
+Both answer the same questions. The local one answers at once and never waits; it is asked through the
 same asynchronous door, so that nothing above knows which one it is.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 from limiter.demand import Demand, Refusal, Reservation, Standing
 from limiter.errors import StaleTime
 from limiter.local import LocalLimiter
+from limiter.turns import Coming
+
+T = TypeVar("T")
+
+
+class Schedule(NamedTuple):
+    """When a subject's use of its windows is forgotten: its requests, and its tokens."""
+
+    requests: Coming
+    tokens: Coming
 
 
 class Engine(Protocol):
-    """Takes reservations and tells standings."""
+    """Takes reservations and tells how subjects stand."""
 
     def now(self) -> float:
         """Return the engine's monotonic time in seconds, by which its reservations are ended."""
@@ -25,6 +35,9 @@ class Engine(Protocol):
 
     async def standing(self, subject: str) -> Standing:
         """Return what a subject has in use now."""
+
+    async def schedule(self, subject: str) -> Schedule:
+        """Return when what it has in use comes free; `limiter.turns.spread_evenly` where nobody knows."""
 
 
 class LocalEngine:
@@ -52,4 +65,16 @@ class LocalEngine:
 
     async def standing(self, subject: str) -> Standing:
         """Return what a subject has in use now; does not wait."""
-        return self._limiter.standing(subject, now=self._clock())
+        return self._fresh(lambda now: self._limiter.standing(subject, now=now))
+
+    async def schedule(self, subject: str) -> Schedule:
+        """Return exactly when what a subject has in use comes free; does not wait."""
+        return Schedule(*self._fresh(lambda now: self._limiter.schedule(subject, now=now)))
+
+    def _fresh(self, ask: Callable[[float], T]) -> T:
+        """Ask with the time as it is, and once more if this process stood still meanwhile."""
+        while True:
+            try:
+                return ask(self._clock())
+            except StaleTime:
+                continue

@@ -5,14 +5,11 @@ left is told. A caller without a limit gets no header for it.
 """
 
 from collections.abc import Sequence
-from typing import Final
+from math import ceil
 
 from limiter.demand import Demand, Standing
 
 Headers = list[tuple[bytes, bytes]]
-
-_HOUR: Final = 3600
-_MINUTE: Final = 60
 
 
 def limit_headers(standings: Sequence[tuple[Demand, Standing]]) -> Headers:
@@ -42,10 +39,12 @@ def _headers(kind: bytes, rooms: list[tuple[int, int, float]]) -> Headers:
 
 
 def duration(seconds: float) -> str:
-    """Return a duration as OpenAI writes it: `1h2m3s`, `1.5s`, `20ms`."""
-    if seconds < 1:
-        return f"{max(0, round(seconds * 1000))}ms"
-    whole, rest = divmod(round(seconds, 3), _HOUR)
-    minutes, rest = divmod(rest, _MINUTE)
-    hours = f"{whole:.0f}h" if whole else ""
-    return f"{hours}{f'{minutes:.0f}m' if whole or minutes else ''}{rest:g}s"
+    """Return a duration as OpenAI writes it, rounded up to the millisecond: `1h2m3s`, `1.5s`, `20ms`."""
+    milliseconds = max(0, ceil(round(seconds * 1000, 3)))
+    if milliseconds < 1000:
+        return f"{milliseconds}ms"
+    minutes, rest = divmod(milliseconds, 60_000)
+    hours, minutes = divmod(minutes, 60)
+    shown_hours = f"{hours}h" if hours else ""
+    shown_minutes = f"{minutes}m" if hours or minutes else ""
+    return f"{shown_hours}{shown_minutes}{rest / 1000:g}s"

@@ -1,20 +1,13 @@
-"""Refusals: which limit was in the way, and when the same request will fit.
-
-The moment told is a promise (`limiter.turns`): what was promised to others is taken as spent, so that those
-who come back as they were told are not refused again.
-"""
+"""Refusals: which limits a request must pass, and how it is told which one was in its way."""
 
 from collections.abc import Sequence
+from math import floor
 from typing import Final
 
-import msgspec
-
-from limiter.demand import Demand, LimitKind, Refusal, Standing
-from limiter.turns import Shortage, Turns, spread_evenly
+from limiter.demand import Demand, LimitKind, Limits, Refusal
+from limiter.turns import Coming, Shortage
+from router.admission.engine import Schedule
 from router.errors import LimitExceeded
-
-# Nobody knows when a running call will end; this is when it is worth asking again.
-CALL_SECONDS: Final = 1.0
 
 _WORDS: Final[dict[LimitKind, str]] = {
     "requests": "requests per min (RPM)",
@@ -24,86 +17,70 @@ _WORDS: Final[dict[LimitKind, str]] = {
 }
 
 
-class Window(msgspec.Struct, frozen=True, kw_only=True):
-    """One limit that a request must pass, as it stands."""
-
-    subject: str
-    kind: LimitKind
-    limit: int
-    used: int
-    asked: int
-
-    @property
-    def free(self) -> int:
-        """What is left of the limit, below 0 where it is overdrawn."""
-        return self.limit - self.used
-
-
-Standings = Sequence[tuple[Demand, Standing]]
-
-
-def refused(
-    refusal: Refusal | None, standings: Standings, tokens: int, *, turns: Turns, now: float
-) -> LimitExceeded:
-    """Return the error for a request that was refused; `refusal` is `None` if its turn never came.
-
-    `tokens`: what it would have reserved. `now`: seconds on the clock of `turns`.
-    """
-    windows = [window for pair in standings for window in _windows(*pair, tokens)]
-    if refusal is None or refusal.kind in {"requests", "tokens"}:
-        not_before = now + (refusal.fits_after or 0.0) if refusal is not None else now
-        wait = _promised(windows, turns, now=now, not_before=not_before)
-    else:
-        wait = CALL_SECONDS
-    named = _named(refusal, windows)
-    return LimitExceeded(
-        _told(named),
-        limit=named.kind if named is not None else "requests",
-        retry_after=wait,
-    )
-
-
-def _promised(windows: Sequence[Window], turns: Turns, *, now: float, not_before: float) -> float:
-    if not windows:
-        return max(CALL_SECONDS, not_before - now)
-    shortages = [
-        Shortage(
-            subject=window.subject,
-            kind=window.kind,
-            asked=window.asked,
-            free=window.free,
-            coming=spread_evenly(window.used),
-        )
-        for window in windows
-    ]
-    return turns.promise(shortages, now=now, not_before=not_before).moment - now
-
-
-def _windows(demand: Demand, standing: Standing, tokens: int) -> list[Window]:
-    limits = demand.limits
-    kinds: list[tuple[LimitKind, int | None, int, int]] = [
-        ("requests", limits.requests, standing.used_requests, 1),
-        ("tokens", limits.tokens, standing.used_tokens, tokens),
-    ]
+def shortages(schedules: Sequence[tuple[Demand, Schedule]], *, tokens: int) -> list[Shortage]:
+    """Return each limit on requests and on tokens that a request of so many tokens must pass."""
     return [
-        Window(subject=demand.subject, kind=kind, limit=limit, used=used, asked=asked)
-        for kind, limit, used, asked in kinds
+        Shortage(
+            subject=demand.subject,
+            kind=kind,
+            asked=asked,
+            free=limit - _used(coming),
+            coming=coming,
+        )
+        for demand, schedule in schedules
+        for kind, limit, coming, asked in _windows(demand.limits, schedule, tokens)
         if limit is not None
     ]
 
 
-def _named(refusal: Refusal | None, windows: Sequence[Window]) -> Refusal | Window | None:
-    """Return which limit to name: the one that refused, else the one with the least room."""
-    if refusal is not None:
-        return refusal
-    return min(windows, key=lambda window: window.free - window.asked, default=None)
+def refused(
+    refusal: Refusal | None, windows: Sequence[Shortage], *, seconds: float
+) -> LimitExceeded:
+    """Return the error for a request that may come back after so many seconds.
 
-
-def _told(named: Refusal | Window | None) -> str:
+    `windows` are the limits it must pass. Where no refusal names one, the one with the least room is named.
+    """
+    told = (
+        floor(max(0.0, seconds) * 1000) + 1
+    ) / 1000  # to the millisecond, and never a hair early
+    named = refusal or _tightest(windows)
     if named is None:
-        return "Too many requests of this key are waiting."
-    scope = named.subject.partition(":")[0]
+        said = "Too many requests of this key are waiting."
+        return LimitExceeded(said, limit="requests", retry_after=told)
+    return LimitExceeded(_said(named), limit=named.kind, retry_after=told)
+
+
+def _windows(
+    limits: Limits, schedule: Schedule, tokens: int
+) -> tuple[tuple[LimitKind, int | None, Coming, int], ...]:
     return (
-        f"Rate limit reached for this {scope} on {_WORDS[named.kind]}: "
-        f"Limit {named.limit}, Used {named.used}, Requested {named.asked}."
+        ("requests", limits.requests, schedule.requests, 1),
+        ("tokens", limits.tokens, schedule.tokens, tokens),
+    )
+
+
+def _used(coming: Coming) -> int:
+    return sum(amount for _, amount in coming)
+
+
+def _tightest(windows: Sequence[Shortage]) -> Refusal | None:
+    window = min(windows, key=lambda window: window.free - window.asked, default=None)
+    if window is None:
+        return None
+    used = _used(window.coming)
+    return Refusal(
+        subject=window.subject,
+        kind=window.kind,
+        limit=window.free + used,
+        used=used,
+        asked=window.asked,
+        fits_after=None,
+    )
+
+
+def _said(refusal: Refusal) -> str:
+    scope = refusal.subject.partition(":")[0]
+    return (
+        f"Rate limit reached for this {scope} on {_WORDS[refusal.kind]}: "
+        f"Limit {refusal.limit}, Used {refusal.used}, Requested {refusal.asked}."
     )

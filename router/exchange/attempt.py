@@ -3,11 +3,13 @@
 A whole answer is worth having when it is read and understood. A stream is *committed* with its first
 meaningful event: text, a tool call, reasoning, or an end. What comes before it (a role, empty deltas) is
 held back, so that an error inside a 200 still becomes an honest status, and can still be retried unseen.
+From the moment in which the request goes out, one limit, that for the first byte, holds up to that point.
 
 Every way out other than a returned result discards the upstream connection at once, synchronously, so
 cancellation cannot interrupt the clean-up.
 """
 
+import math
 from collections.abc import Callable
 from typing import Final
 
@@ -29,7 +31,7 @@ from router.errors import (
     UpstreamUnreachable,
 )
 from router.exchange.endpoint import Endpoint
-from router.exchange.hedge import Contender
+from router.exchange.live import Run
 from router.upstream.client import OutgoingRequest, UpstreamClient, UpstreamResponse
 from router.upstream.errors import (
     AnswerTooLarge,
@@ -61,22 +63,24 @@ class CommittedStream(msgspec.Struct):
 
 
 class Attempt:
-    """One call to one endpoint. `wall_clock` gives unix time, for a Retry-After that is a date."""
+    """One call to the endpoint of one run. `wall_clock` gives unix time, for a Retry-After that is a date."""
 
     def __init__(
         self,
         call: Call,
-        endpoint: Endpoint,
+        run: Run,
         client: UpstreamClient,
         *,
         traceparent: str | None,
         wall_clock: Callable[[], float],
     ) -> None:
         self._call = call
-        self._endpoint = endpoint
+        self._run = run
+        self._endpoint: Endpoint = run.live.endpoint
         self._client = client
         self._traceparent = traceparent
         self._wall_clock = wall_clock
+        self._answer_by = math.inf  # the limit for the first byte, once the request goes out
 
     async def answer(self) -> Answer:
         """Return the whole answer. Raises `GatewayError`."""
@@ -91,14 +95,13 @@ class Attempt:
 
     async def open_stream(self) -> CommittedStream:
         """Return the stream once it is committed. Raises `GatewayError`."""
-        limit = self._endpoint.timeouts.first_byte
         response = await self._send()
         try:
-            with trio.fail_after(limit):
+            with trio.fail_at(self._answer_by):
                 return await self._commit(response)
         except trio.TooSlowError:
             response.discard()
-            raise self._timeout("sent no token", limit) from None
+            raise self._timeout("sent no token", self._endpoint.timeouts.first_byte) from None
         except BaseException:
             response.discard()
             raise
@@ -128,7 +131,8 @@ class Attempt:
             def on_connected() -> None:
                 nonlocal connected
                 connected = True
-                scope.deadline = trio.current_time() + limits.first_byte
+                self._run.asked()
+                scope.deadline = self._answer_by = trio.current_time() + limits.first_byte
 
             try:
                 return await self._client.send(
@@ -152,13 +156,13 @@ class Attempt:
         return self._endpoint.fault(failure)
 
     async def _read_whole(self, response: UpstreamResponse) -> bytes:
-        limit = self._endpoint.timeouts.first_byte
         try:
-            with trio.fail_after(limit):
+            with trio.fail_at(self._answer_by):
                 return await response.read(MAX_ANSWER_BYTES)
         except UpstreamTransportError as error:
             raise self._translate(error) from error
         except trio.TooSlowError:
+            limit = self._endpoint.timeouts.first_byte
             raise self._timeout("did not finish its answer", limit) from None
 
     async def _commit(self, response: UpstreamResponse) -> CommittedStream:
@@ -246,18 +250,18 @@ class Attempts:
         """Return the same for another call."""
         return Attempts(call, self._client, self._traceparent, self._wall_clock)
 
-    async def open_stream(self, contender: Contender) -> CommittedStream:
-        """Ask a contender for a stream (see `Attempt.open_stream`)."""
-        return await self._to(contender).open_stream()
+    async def open_stream(self, run: Run) -> CommittedStream:
+        """Ask a run's endpoint for a stream (see `Attempt.open_stream`)."""
+        return await self._to(run).open_stream()
 
-    async def answer(self, contender: Contender) -> Answer:
-        """Ask a contender for a whole answer (see `Attempt.answer`)."""
-        return await self._to(contender).answer()
+    async def answer(self, run: Run) -> Answer:
+        """Ask a run's endpoint for a whole answer (see `Attempt.answer`)."""
+        return await self._to(run).answer()
 
-    def _to(self, contender: Contender) -> Attempt:
+    def _to(self, run: Run) -> Attempt:
         return Attempt(
             self._call,
-            contender.live.endpoint,
+            run,
             self._client,
             traceparent=self._traceparent,
             wall_clock=self._wall_clock,

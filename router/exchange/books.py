@@ -20,7 +20,7 @@ from typing import Final, Literal
 import msgspec
 
 from adapters.dialect import Usage
-from router.exchange.live import Fate, LiveEndpoint, Run
+from router.exchange.live import Fate, Run
 
 Ending = Literal["whole", "left", "failed", "drained"]
 Payer = Literal["customer", "operator"]
@@ -64,12 +64,16 @@ class Bill(msgspec.Struct, frozen=True):
 
 
 class Entry(msgspec.Struct, eq=False):
-    """One attempt while its request runs: `usage` as told so far, `output_bytes` as they came."""
+    """One attempt while its request runs: `usage` as told so far, `output_bytes` as they came.
+
+    `whole`: its answer has been read to the end, so that nothing more will be told.
+    """
 
     run: Run
     role: Role
     usage: Usage | None = None
     output_bytes: int = 0
+    whole: bool = False
 
 
 class Books:
@@ -84,7 +88,7 @@ class Books:
         self._tokens_of = tokens_of
         self._entries: list[Entry] = []
         self._rescuing = False
-        self._charges: list[Charge] | None = None
+        self._bill: Bill | None = None
 
     def begun(self, run: Run, *, hedge: bool) -> None:
         """Enter an attempt as it begins."""
@@ -100,66 +104,83 @@ class Books:
         """Enter every attempt from now on as one to rescue the answer."""
         self._rescuing = True
 
-    def note(self, run: Run, usage: Usage | None, output_bytes: int) -> None:
-        """Note what an attempt has used so far."""
-        entry = next(entry for entry in self._entries if entry.run is run)
-        entry.usage, entry.output_bytes = usage, output_bytes
+    def note(self, run: Run, usage: Usage | None, output_bytes: int, *, whole: bool) -> None:
+        """Note what an attempt has used so far; `whole`: that is all."""
+        entry = self._entries[self._place_of(run)]
+        entry.usage, entry.output_bytes, entry.whole = usage, output_bytes, whole
 
     def close(self, ending: Ending) -> Bill:
         """Return the bill. Every attempt has ended by now, but for those that are drained."""
         paid = self._paid() if ending != "failed" else None
-        self._charges = [
-            self._charge(entry, "customer", self._of_customer(entry, ending))
+        charges = [
+            self._charge(entry, "customer", self._of_customer(entry))
             if entry is paid
             else self._charge(entry, "operator", self._of_operator(entry, paid))
             for entry in self._entries
         ]
-        return Bill(ending, tuple(self._charges))
+        self._bill = Bill(ending, tuple(charges))
+        return self._bill
 
-    def drained(self, live: LiveEndpoint, usage: Usage) -> Bill | None:
-        """Note the usage of an attempt that was read to its end after nobody waited for it any more.
+    def drained(self, run: Run, usage: Usage) -> Bill | None:
+        """Note the usage of an attempt that was read on after nobody waited for it any more.
 
-        Where the bill is closed already, return a later one for what goes beyond it: the operator's.
+        Where the bill is closed already, return a later one for what goes beyond it, if anything does. That
+        is the operator's, since the customer has been charged.
         """
-        index = max(n for n, entry in enumerate(self._entries) if entry.run.live is live)
-        entry = self._entries[index]
-        if self._charges is None:
+        place = self._place_of(run)
+        entry = self._entries[place]
+        if self._bill is None:
             entry.usage = usage
             return None
-        rest = _beyond(usage, self._charges[index].usage)
-        return Bill("drained", (self._charge(entry, "operator", rest),))
+        billed = self._bill.charges[place]
+        if _went_on(entry):
+            billed = self._bill.customer or billed  # a rescuer tells of the whole answer
+        rest = _beyond(usage, billed.usage)
+        return (
+            Bill("drained", (self._charge(entry, "operator", rest),)) if rest != _NOTHING else None
+        )
+
+    def _place_of(self, run: Run) -> int:
+        return next(place for place, entry in enumerate(self._entries) if entry.run is run)
 
     def _paid(self) -> Entry | None:
-        """Return whose model the customer pays: who began the answer, else who was about to."""
+        """Return whose model the customer pays: who began the answer, else who had been asked for it."""
         began = (entry for entry in self._entries if entry.run.has_committed)
-        asked = (entry for entry in self._entries if entry.run.fate is Fate.ABANDONED)
+        asked = (entry for entry in self._entries if _was_given_up(entry))
         return next(began, None) or next(asked, None)
 
-    def _of_customer(self, paid: Entry, ending: Ending) -> Usage:
+    def _of_customer(self, paid: Entry) -> Usage:
         """Return the usage of the answer as the client has it; a rescuer tells it for the whole."""
-        rescuer = next((entry for entry in self._entries if _went_on(entry)), None)
-        last = paid if rescuer is None or rescuer is paid else rescuer
+        last = next((entry for entry in self._entries if _went_on(entry)), paid)
         told = last.usage
-        if told is not None and self._tells_all(last, ending):
+        if told is not None and self._tells_all(last, told):
             return told
-        entries = (paid,) if last is paid else (paid, last)
-        return self._estimated(paid, sum(map(self._output_tokens, entries)))
+        produced = self._output_tokens(paid)
+        if last is not paid:
+            produced += self._tokens_of(last.output_bytes)
+        return self._estimated(paid, produced)
 
-    def _tells_all(self, entry: Entry, ending: Ending) -> bool:
-        """Whether what the provider told can be all: text that came took more than no token."""
-        told = entry.usage.output_tokens if entry.usage is not None else 0
-        least = 1 if ending == "whole" else self._tokens_of(entry.output_bytes)
-        return told >= (least if entry.output_bytes else 0)
+    def _tells_all(self, entry: Entry, told: Usage) -> bool:
+        """Whether what the provider told can be all: no text comes of no token, and none goes uncounted."""
+        if not entry.output_bytes:
+            return True
+        return told.output_tokens >= (1 if entry.whole else self._tokens_of(entry.output_bytes))
 
     def _of_operator(self, entry: Entry, paid: Entry | None) -> Usage:
-        if entry.run.fate is Fate.REFUSED:
+        if entry.run.fate is Fate.REFUSED or not entry.run.has_asked:
             return _NOTHING  # a provider reads nothing of what it refuses
-        if paid is not None and _went_on(entry):
-            before = self._output_tokens(paid) if entry.run.has_committed else 0
-            return self._reading(self._prompt_tokens + before)
+        if entry.role is Role.RESCUE:
+            return self._of_rescuer(entry, paid)
         if entry.usage is not None:
             return entry.usage
         return self._estimated(entry, self._output_tokens(entry))
+
+    def _of_rescuer(self, entry: Entry, paid: Entry | None) -> Usage:
+        """Return what it read, and what it wrote where no customer pays for that."""
+        broken = next(other for other in self._entries if other.run.has_committed)
+        wrote = self._tokens_of(entry.output_bytes) if paid is None else 0
+        read = self._prompt_tokens + self._output_tokens(broken)
+        return Usage(input_tokens=read, output_tokens=wrote, estimated=True)
 
     def _output_tokens(self, entry: Entry) -> int:
         told = entry.usage.output_tokens if entry.usage is not None else 0
@@ -170,9 +191,6 @@ class Books:
         return Usage(
             input_tokens=told or self._prompt_tokens, output_tokens=produced, estimated=True
         )
-
-    def _reading(self, tokens: int) -> Usage:
-        return Usage(input_tokens=tokens, estimated=True)
 
     def _charge(self, entry: Entry, payer: Payer, usage: Usage) -> Charge:
         endpoint = entry.run.live.endpoint
@@ -191,8 +209,13 @@ def _beyond(usage: Usage, billed: Usage) -> Usage:
         input_tokens=max(0, usage.input_tokens - billed.input_tokens),
         output_tokens=max(0, usage.output_tokens - billed.output_tokens),
         cached_tokens=max(0, usage.cached_tokens - billed.cached_tokens),
+        cache_write_tokens=max(0, usage.cache_write_tokens - billed.cache_write_tokens),
         reasoning_tokens=max(0, usage.reasoning_tokens - billed.reasoning_tokens),
     )
+
+
+def _was_given_up(entry: Entry) -> bool:
+    return entry.run.fate is Fate.ABANDONED and entry.run.has_asked
 
 
 def _went_on(entry: Entry) -> bool:

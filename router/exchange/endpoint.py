@@ -68,6 +68,7 @@ def make_endpoint(candidate: Candidate, user_agent: str) -> Endpoint:
         stream_usage=candidate.stream_usage,
         marks_prefill=known is not None and known.marks_prefill,
         echoes_prefill=known is not None and known.echoes_prefill,
+        cap_field=known.cap_field if known is not None else "max_tokens",
     )
     return Endpoint(
         provider=candidate.provider,

@@ -108,9 +108,13 @@ class Exchange:
             admitted.settle(bill.customer.usage if bill.customer is not None else None)
             self._settle(record, bill)
 
-    async def limit_headers(self, caller: Caller) -> Headers:
-        """Return the headers that tell how a caller's limits stand, for an answer that took nothing."""
-        return await self._admission.headers(caller, None)
+    async def limit_headers(self, caller: Caller, model: str | None) -> Headers:
+        """Return the headers that tell how the limits stand, for an answer that took nothing.
+
+        `model` as the client named it, `None` where it is not known.
+        """
+        route = self._catalog.resolve(model) if model is not None else None
+        return await self._admission.headers(caller, route.id if route is not None else None)
 
     def _hedging(self, asked: Asked, route: Route) -> Hedging:
         return hedging(
@@ -164,7 +168,7 @@ class Exchange:
             await self._stream(won, request, attempts, reply, record)
         else:
             whole = await _won(self._racing.race(request, attempts.answer, _keep), record)
-            request.books.note(whole.run, whole.value.usage, whole.value.output_bytes)
+            request.books.note(whole.run, whole.value.usage, whole.value.output_bytes, whole=True)
             whole.run.completed(trio.current_time())
             await reply.answer(200, _json_headers(record), whole.value.body)
 
@@ -215,9 +219,10 @@ class Exchange:
         finally:
             run.abandoned(trio.current_time())
             record.events = relay.events
-            books.note(run, stream.decoder.usage, stream.decoder.output_bytes)
+            decoder = stream.decoder
+            books.note(run, decoder.usage, decoder.output_bytes, whole=stream.done)
             if run.fate is Fate.ABANDONED:
-                self._racing.drains.read_on(stream, run.live, books)
+                self._racing.drains.read_on(stream, run, books)
             else:
                 stream.response.discard()
         return None

@@ -56,15 +56,16 @@ class Begun(Protocol):
 class Race(Generic[T]):
     """One race for one answer.
 
-    `attempt(contender)` tries to get the answer, raising `GatewayError`; `discard(value)` lets go of one that
-    came too late, synchronously. `begun(run, hedge=...)` hears of every attempt as it begins.
+    `attempt(run)` tries to get the answer from the run's endpoint, raising `GatewayError`; `discard(value)`
+    lets go of one that came too late, synchronously. `begun(run, hedge=...)` hears of every attempt as it
+    begins.
     """
 
     def __init__(
         self,
         director: Director[Contender],
         *,
-        attempt: Callable[[Contender], Awaitable[T]],
+        attempt: Callable[[Run], Awaitable[T]],
         discard: Callable[[T], None],
         begun: Begun,
         rng: Random,
@@ -119,7 +120,7 @@ class Race(Generic[T]):
 
     async def _run(self, number: int, start: Start[Contender], run: Run) -> None:
         try:
-            value = await self._attempt(start.candidate)
+            value = await self._attempt(run)
         except GatewayError as error:
             now = trio.current_time()
             run.failed(error, now=now, rng=self._rng)

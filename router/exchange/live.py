@@ -97,7 +97,8 @@ class LiveEndpoint:
 class Run:
     """One attempt at one endpoint, in its live picture. Begun by its making, ended by exactly one outcome.
 
-    `fate` is that outcome, `None` while it runs; `has_committed`: its answer had begun.
+    `fate` is that outcome, `None` while it runs; `has_asked`: its request was about to go out, so that it
+    may have cost something; `has_committed`: its answer had begun.
 
     Synchronous, so that cancellation cannot come between an outcome and its entry.
     """
@@ -110,8 +111,13 @@ class Run:
         self._trial = live.picture.health.begin(now)
         self._key_trial = live.picture.key.begin(now)
         self.fate: Fate | None = None
+        self.has_asked = False
         self.has_committed = False
         live.picture.in_flight += 1
+
+    def asked(self) -> None:
+        """Note that the request goes out now."""
+        self.has_asked = True
 
     def committed(self, now: float) -> None:
         """Note that the answer has begun: the first token of a stream, or a whole answer."""

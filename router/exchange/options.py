@@ -42,11 +42,17 @@ def read_options(headers: Sequence[tuple[bytes, bytes]]) -> Options:
 def hedging(
     *, asked: Hedging | None, key: bool | None, route: Hedging | None, general: bool
 ) -> Hedging:
-    """Return what holds for a request: the narrowest wish, but never more than the key may have."""
+    """Return what holds for a request: the narrowest wish, but never more than the key may have.
+
+    A plain wish for hedging keeps the model's own time, if it has one.
+    """
     if key is False:
         return False
     wishes = (asked, key, route)
-    return next((wish for wish in wishes if wish is not None), general)
+    wish = next((wish for wish in wishes if wish is not None), general)
+    if wish is True and route is not None and not isinstance(route, bool):
+        return route
+    return wish
 
 
 def _hedging(text: str) -> Hedging:

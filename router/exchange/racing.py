@@ -70,7 +70,7 @@ class Racing:
     def race(
         self,
         request: Request,
-        attempt: Callable[[Contender], Awaitable[T]],
+        attempt: Callable[[Run], Awaitable[T]],
         discard: Callable[[T], None],
     ) -> "Contest[T]":
         """Return the contest of one client request, ready to run. Its request pays into the budget now."""
@@ -86,7 +86,7 @@ class Racing:
         request: Request,
         *,
         spent: int,
-        attempt: Callable[[Contender], Awaitable[T]],
+        attempt: Callable[[Run], Awaitable[T]],
         discard: Callable[[T], None],
     ) -> "Contest[T] | None":
         """Return the contest for what is missing of an answer that broke, paid for by the budget.
@@ -108,7 +108,7 @@ class Racing:
         self,
         request: Request,
         limits: RaceLimits,
-        attempt: Callable[[Contender], Awaitable[T]],
+        attempt: Callable[[Run], Awaitable[T]],
         discard: Callable[[T], None],
     ) -> "Contest[T]":
         hedge = request.hedge

@@ -20,11 +20,12 @@ from router.catalog.routes import Route
 from router.errors import GatewayError
 from router.exchange.attempt import CommittedStream
 from router.exchange.choice import has_rescuer
-from router.exchange.hedge import Contender, Won
+from router.exchange.hedge import Won
+from router.exchange.live import Run
 from router.exchange.racing import Contest, Racing, Request
 from router.exchange.relay import StreamRelay
 
-Opener = Callable[[Contender], Awaitable[CommittedStream]]
+Opener = Callable[[Run], Awaitable[CommittedStream]]
 
 
 def may_be_rescued(call: Call, route: Route) -> bool:

@@ -95,8 +95,8 @@ class Endpoints:
             record.stream = asked.call.stream
             await self._exchange.serve(asked, reply, record)
         except GatewayError:
-            if not reply.limit_headers and not reply.started:
-                reply.limit_headers = await self._exchange.limit_headers(caller)
+            if not reply.started:
+                reply.limit_headers = await self._exchange.limit_headers(caller, record.model)
             raise
 
     async def _read(

@@ -13,7 +13,7 @@ NANODOLLARS_PER_USD: Final = 1_000_000_000
 MOST_NANODOLLARS: Final = 1_000_000 * NANODOLLARS_PER_USD
 """The largest single movement: a million dollars. More is a slip of the keyboard, or an attack."""
 
-_AMOUNT: Final = re.compile(r"-?\d{1,9}(\.\d{1,9})?", re.ASCII)
+_AMOUNT: Final = re.compile(r"-?\d{1,10}(\.\d{1,9})?", re.ASCII)
 
 
 def parse_usd(text: str) -> int:

@@ -7,6 +7,8 @@ booked again, see `store`.
 A file in which something was damaged or torn is booked as far as it can be read, and kept under another name.
 """
 
+import os
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, Protocol
@@ -27,6 +29,7 @@ from router.ledger.journal_file import (
 from router.ledger.store import Batch, Stored
 
 BATCH_RECORDS: Final = 500
+UNFINISHED_SECONDS: Final = 60.0
 
 
 class Books(Protocol):
@@ -115,8 +118,12 @@ def batches_of(file_id: str, reading: Reading) -> Iterator[Batch]:
 
 
 def _remove_unfinished(path: Path) -> None:
-    """Delete a file whose maker died before it had a name. It holds nothing."""
+    """Delete a file whose maker died before it had its name. It holds nothing.
+
+    Its maker locks it a moment after it has made it, so only an old one is surely nobody's.
+    """
     file = claim_file(path)
     if file is not None:
-        path.unlink(missing_ok=True)
+        if time.time() - os.fstat(file.descriptor).st_mtime > UNFINISHED_SECONDS:
+            path.unlink(missing_ok=True)
         file.close()

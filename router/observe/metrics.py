@@ -48,7 +48,7 @@ class Metrics:
     ) -> None:
         self._knows_model = knows_model
         self._series: dict[_SeriesKey, _Series] = {}
-        self._attempts: dict[tuple[str, str, str, str], tuple[Counter, Counter]] = {}
+        self._attempts: dict[tuple[Counter, str, str, str], Counter] = {}
         self._registry = CollectorRegistry()
         self._families = _Families(self._registry)
         self._readings = Readings(version=version, pool=pool, lost_log_lines=lost_log_lines)
@@ -73,23 +73,24 @@ class Metrics:
             self._families.sent_bytes.inc(record.sent_bytes)
 
     def observe_attempt(
-        self, provider: str, *, role: str, fate: str, payer: str, tokens: int
+        self, provider: str, *, role: str, fate: str | None, payer: str, tokens: int
     ) -> None:
         """Count one upstream attempt, and the tokens that it cost whoever pays for it.
 
-        `role`: first, retry, hedge, rescue. `fate`: what became of it. `payer`: customer, operator.
+        `role`: first, retry, hedge, rescue. `fate`: what became of it; `None` where the attempt has been
+        counted, and it turns out later that it took more tokens. `payer`: customer, operator.
         """
-        key = (provider, role, fate, payer)
-        series = self._attempts.get(key)
-        if series is None:
-            families = self._families
-            series = self._attempts[key] = (
-                families.attempts.labels(provider, role, fate),
-                families.attempt_tokens.labels(provider, role, payer),
-            )
-        series[0].inc()
+        if fate is not None:
+            self._of_attempts(self._families.attempts, provider, role, fate).inc()
         if tokens > 0:
-            series[1].inc(tokens)
+            self._of_attempts(self._families.attempt_tokens, provider, role, payer).inc(tokens)
+
+    def _of_attempts(self, family: Counter, provider: str, role: str, last: str) -> Counter:
+        series = self._attempts.get((family, provider, role, last))
+        if series is None:
+            series = family.labels(provider, role, last)
+            self._attempts[family, provider, role, last] = series
+        return series
 
     def render(self) -> tuple[bytes, str]:
         """The metrics in Prometheus' text format, and the content type to send them with."""

@@ -44,32 +44,38 @@ async def _serve(assignment: Assignment, channel: Channel) -> None:
     log = configure_logging(config.log.level, config.log.format, worker=assignment.index)
     folder = Path(assignment.folder)
     seat = Seat(assignment.index, folder=folder, listeners=_listeners(assignment.listeners))
-    stop = trio.Event()
+    stop, orphaned = trio.Event(), trio.Event()
     async with trio.open_nursery() as nursery:
 
         def announce(urls: list[str]) -> None:
             nursery.start_soon(_tell, channel, Listening(urls))
 
         nursery.start_soon(stop_on_signal, stop)
-        nursery.start_soon(_heed_orders, channel, seat, stop)
+        nursery.start_soon(_heed_supervisor, channel, seat, orphaned, stop)
         await serve_gateway(
             config, log=log, dial=TcpDialer(), stop=stop, seat=seat, on_listening=announce
         )
         nursery.cancel_scope.cancel()
-    _leave(folder)
+    if orphaned.is_set():
+        _remove_if_empty(folder)
 
 
-async def _heed_orders(channel: Channel, seat: Seat, stop: trio.Event) -> None:
-    """Wait for the one order, or for the supervisor's end; after that nobody says anything."""
+async def _heed_supervisor(
+    channel: Channel, seat: Seat, orphaned: trio.Event, stop: trio.Event
+) -> None:
+    """Stop at the one order that comes, or when the supervisor is gone; wait for that in any case."""
     order = await channel.receive()
     # An orphan keeps a port that the next supervisor wants, so it must not linger either.
     seat.relieved = order is None or order == b"relieve"
     stop.set()
+    if order is not None:
+        await channel.receive()
+    orphaned.set()
 
 
-def _leave(folder: Path) -> None:
-    """Remove the shared folder if it is empty, which it is for the last of several orphans."""
-    with suppress(OSError):  # siblings are in it, or the supervisor was faster
+def _remove_if_empty(folder: Path) -> None:
+    """Do in the supervisor's place what it can no longer do; the last of several orphans succeeds."""
+    with suppress(OSError):  # siblings are in it still, or one was faster
         folder.rmdir()
 
 

@@ -60,11 +60,14 @@ FAULTS: list[dict[str, Any]] = [
 
 
 class Visitor:
-    """One client: asks, perhaps reads slowly, perhaps leaves."""
+    """One client: asks, perhaps reads slowly, perhaps leaves. `name` is the trace that it belongs to."""
 
-    def __init__(self, rng: Random) -> None:
+    def __init__(self, rng: Random, name: str = "") -> None:
+        self.name = name
         self.stream = rng.random() < 0.7
-        self.client = Client(msgspec.json.encode(chat_fields(model="m", stream=self.stream)))
+        usage = {"include_usage": True} if name and self.stream else None
+        fields = chat_fields(model="m", stream=self.stream, stream_options=usage)
+        self.client = Client(msgspec.json.encode(fields))
         self.comes_after = rng.uniform(0, 15)
         self.leaves_after = rng.uniform(0, 8) if rng.random() < 0.3 else None
         self.reads_after = rng.uniform(0, 10) if rng.random() < 0.2 else 0.0
@@ -76,7 +79,8 @@ class Visitor:
             nursery.start_soon(self._read_later)
             if self.leaves_after is not None:
                 nursery.start_soon(self._leave, self.leaves_after)
-            await world.run(self.client, CHAT)
+            headers = {"authorization": f"Bearer {world.secret}", "traceparent": self.name}
+            await world.run(self.client, CHAT, headers=headers)
             nursery.cancel_scope.cancel()
 
     async def _read_later(self) -> None:

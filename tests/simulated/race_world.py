@@ -105,10 +105,13 @@ class Served(NamedTuple):
         return self.answer.headers.get("retry-after")
 
 
-async def ask(world: World, **fields: Any) -> Served:
-    """Ask for `m`, and follow the clock."""
+async def ask(world: World, *, hedge: str | None = None, **fields: Any) -> Served:
+    """Ask for `m`, and follow the clock. `hedge`: what the header of that name says."""
     start = trio.current_time()
-    answer = await world.post(CHAT, chat_fields(**{"model": "m", **fields}))
+    headers = {"authorization": f"Bearer {world.secret}"}
+    if hedge is not None:
+        headers["x-syze-hedge"] = hedge
+    answer = await world.post(CHAT, chat_fields(**{"model": "m", **fields}), headers=headers)
     return Served(answer, round(answer.head_at - start, 6), round(trio.current_time() - start, 6))
 
 

@@ -134,6 +134,77 @@ def test_hedging_may_be_on_for_one_model_alone() -> None:
     in_virtual_time(scenario)
 
 
+@pytest.mark.parametrize("stream", STREAM, ids=FORMS)
+@pytest.mark.parametrize(
+    ("model", "general", "header", "after"),
+    [
+        (0.7, True, None, 0.7),
+        (0.7, False, None, 0.7),
+        (None, True, "0.3", 0.3),
+        (None, False, "0.3", 0.3),
+        (False, False, " 1.5 ", 1.5),
+        (0.7, True, "0.3", 0.3),
+        (0.7, False, "on", 0.7),
+        (0.7, True, "off", None),
+        (None, True, "off", None),
+        (False, True, None, None),
+        (False, True, "off", None),
+    ],
+)
+def test_a_model_or_a_request_may_set_when_a_hedge_begins(
+    model: bool | float | None, general: bool, header: str | None, after: float | None, stream: bool
+) -> None:
+    """Nothing has been learned here, so the seconds alone decide."""
+
+    async def scenario() -> None:
+        race = RaceConfig(hedge=general, budget_ratio=1.0)
+        config = race_config("ab", model={"hedge": model}, race=race)
+        async with open_world(STEADY, config=config, hosts="ab") as world:
+            plan(world, "a", ttft=SLOW)
+            served = await ask(world, stream=stream, max_tokens=3, hedge=header)
+            if after is None:
+                assert (served.provider, served.head_after, served.attempts) == ("a", SLOW, 1)
+            else:
+                assert (served.provider, served.hedged) == ("b", True)
+                assert served.head_after == pytest.approx(after + USUAL)
+            await world.leak_check()
+
+    in_virtual_time(scenario)
+
+
+def test_a_request_may_turn_on_what_is_learned_where_hedging_is_off() -> None:
+    async def scenario() -> None:
+        async with trained(race_config("ab", model={"hedge": False}), "ab", stream=True) as world:
+            plan(world, "a", ttft=SLOW)
+            served = await ask(world, stream=True, max_tokens=3, hedge="on")
+            assert (served.provider, served.hedged) == ("b", True)
+            assert 2 * USUAL <= served.head_after <= (1 + BUCKET) * USUAL + 1e-6
+
+    in_virtual_time(scenario)
+
+
+def test_a_hedge_that_is_timed_is_paid_for_by_the_budget_as_any_other() -> None:
+    async def scenario() -> None:
+        race = RaceConfig(budget_ratio=0.0)
+        async with open_world(STEADY, config=race_config("ab", race=race), hosts="ab") as world:
+            plan(world, "a", ttft=SLOW)
+            served = await ask(world, stream=True, hedge="0.3")
+            assert (served.provider, served.attempts) == ("a", 1)
+
+    in_virtual_time(scenario)
+
+
+def test_a_header_that_makes_no_sense_is_refused_before_anybody_is_asked() -> None:
+    async def scenario() -> None:
+        async with open_world(STEADY, config=race_config("ab"), hosts="ab") as world:
+            served = await ask(world, hedge="soon")
+            assert (served.status, served.code) == (400, "invalid_header")
+            assert everything_received(world) == 0
+            await world.leak_check()
+
+    in_virtual_time(scenario)
+
+
 def test_a_hedge_that_fails_is_followed_by_the_next_at_once() -> None:
     async def scenario() -> None:
         async with trained(race_config("abc"), "abc", stream=True) as world:

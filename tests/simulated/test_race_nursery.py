@@ -41,8 +41,8 @@ class Track:
             rng=Random(1),
         )
 
-    async def _asked(self, contender: Contender) -> str:
-        return await self._attempt(contender.live.endpoint.target.upstream_model)
+    async def _asked(self, run: Run) -> str:
+        return await self._attempt(run.live.endpoint.target.upstream_model)
 
 
 def test_i7_a_win_in_the_very_moment_of_a_cancellation_is_let_go_of() -> None:

@@ -17,7 +17,7 @@ from router.config.schema import RaceConfig
 from router.errors import GatewayError
 from router.exchange.books import Books
 from router.exchange.drains import Drains
-from router.exchange.hedge import Contender
+from router.exchange.live import Run
 from router.exchange.racing import Racing, Request
 from router.gateway import _race_limits
 from router.simulation.figures import Figures
@@ -40,7 +40,7 @@ class Nursery:
             live=self.world._live,
             budget=self.world._budget,
             limits=self.world._limits,
-            drains=Drains(seconds=0.0, late=lambda _: None),
+            drains=Drains(seconds=0.0, late=lambda _: None, on_bug=lambda _: None),
             rng=self.world._chance,
         )
         self.first_token: list[float] = []
@@ -76,9 +76,9 @@ class Nursery:
         await trio.sleep(won.value)
         won.run.completed(trio.current_time())
 
-    async def attempt(self, contender: Contender) -> float:
+    async def attempt(self, run: Run) -> float:
         """Sleep as long as a modelled attempt takes; return how long the rest of its answer will."""
-        upstream = self.world._upstreams[contender.live]
+        upstream = self.world._upstreams[run.live]
         self.asked[upstream.model.name] += 1
         fate = upstream.fate(trio.current_time(), self.world._luck)
         await trio.sleep(fate.seconds)

@@ -149,7 +149,8 @@ async def together(*tasks: Callable[[], Awaitable[None]]) -> None:
 
 
 def times(stage: Stage, index: int, began: float) -> list[float]:
-    return [pytest.approx(at - began) for number, at in stage.started if number == index]
+    """When the workers of a seat were started, in seconds since `began`."""
+    return [round(at - began, 6) for number, at in stage.started if number == index]
 
 
 def test_the_address_is_announced_when_the_last_worker_listens(tmp_path: Path) -> None:
@@ -176,7 +177,7 @@ def test_a_worker_that_dies_again_and_again_comes_back_later_each_time(tmp_path:
             await trio.sleep(12.2)
             stage.supervisor.stop()
         assert times(stage, 0, began) == [0.0]
-        assert times(stage, 1, began) == [0.0, 1.0, 2.5, 4.5, 7.5, 12.5][:5]
+        assert times(stage, 1, began) == [0.0, 1.0, 2.5, 4.5, 7.5]
         line = stage.lines("worker ended")[0]
         assert (line["worker"], line["fault"], line["restart_in_seconds"]) == (
             1,
@@ -196,7 +197,8 @@ def test_a_gateway_that_cannot_start_gives_up_with_the_fault(tmp_path: Path) -> 
         assert isinstance(error, WorkersFailed)
         assert "no such file" in str(error)
         assert len(stage.lines("worker ended")) == 3
-        assert stage.urls == stage.alive == []
+        assert not stage.urls
+        assert not stage.alive
 
     play(scenario)
 
@@ -267,7 +269,8 @@ def test_a_stop_before_anybody_listens_announces_nothing(tmp_path: Path) -> None
             nursery.start_soon(stage.run, config_of(2))
             await trio.sleep(0.5)
             stage.supervisor.stop()
-        assert stage.urls == stage.alive == []
+        assert not stage.urls
+        assert not stage.alive
 
     play(scenario)
 

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 from urllib.parse import unquote
 
 import msgspec
@@ -27,8 +27,10 @@ from router.accounts.keys import ApiKey, generate_key, hash_key, key_hint
 from router.accounts.snapshot import Snapshot
 from router.admission.engine import LocalEngine
 from router.config import Config, ProviderConfig, ServerConfig, TimeoutConfig
+from router.exchange.books import Bill
 from router.gateway import Gateway
 from router.observe.log import make_log
+from router.observe.record import RequestRecord
 from router.observe.trace import Tracer
 from router.simulator import Profile, Simulator
 from router.upstream.origin import Origin
@@ -116,6 +118,32 @@ class Client:
         self.answer.finished = not message["more_body"]
 
 
+class Billed(NamedTuple):
+    """The bill of one request, with its record, and the trio time at which it was written."""
+
+    record: RequestRecord
+    bill: Bill
+    at: float
+
+
+class BookedGateway(Gateway):
+    """A gateway whose bills can be looked at: one for each request, and the `late` ones of drains."""
+
+    def __init__(self, config: Config, **parts: Any) -> None:
+        super().__init__(config, **parts)
+        self.bills: list[Billed] = []
+        self.late: list[Bill] = []
+
+    def _settle(self, record: RequestRecord, bill: Bill) -> None:
+        self.bills.append(Billed(record, bill, trio.current_time()))
+        super()._settle(record, bill)
+
+    def _note_costs(self, bill: Bill) -> None:
+        if bill.ending == "drained":
+            self.late.append(bill)
+        super()._note_costs(bill)
+
+
 class World:
     """A running gateway, its simulated providers by host, a key that works, and the log it wrote.
 
@@ -126,7 +154,7 @@ class World:
 
     def __init__(
         self,
-        gateway: Gateway,
+        gateway: "BookedGateway",
         simulators: Mapping[str, Simulator],
         secret: str,
         log: io.BytesIO,
@@ -202,6 +230,7 @@ class World:
         await trio.testing.wait_all_tasks_blocked()
         assert self.gateway.observer.in_flight == 0
         assert self.gateway.live.in_flight == 0
+        assert self.gateway.drains.in_flight == 0
         assert self.gateway.admission.waiting == 0
         assert self.limiter.standing("key:key_test", now=trio.current_time()).in_flight == 0
         snapshot = self.gateway.client.snapshot()
@@ -267,7 +296,7 @@ async def open_world(
                 world.upstream_connections -= 1
 
         with private_limiter() as limiter:
-            gateway = Gateway(
+            gateway = BookedGateway(
                 config or world_config(),
                 log=make_log(log_file),
                 dial=dial,

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from limiter.demand import Limits
 from router.accounts.account import Account
 from router.accounts.caller import Caller
 from router.accounts.keyring import KeyRing
@@ -87,22 +86,6 @@ def test_the_tiers_that_have_a_model_are_named_in_order() -> None:
 def test_a_refusal_names_the_tiers_that_have_the_model(having: list[str], told: str) -> None:
     error = ModelNotAllowed("openai/o1", tier="free", tiers_with=having)
     assert error.message == f"The tier 'free' does not have the model 'openai/o1'. {told}"
-
-
-@pytest.mark.parametrize(
-    ("own", "general", "together"),
-    [
-        (Limits(), Limits(), Limits()),
-        (Limits(), Limits(requests=1, tokens=2), Limits(requests=1, tokens=2)),
-        (Limits(tokens=9), Limits(requests=1, tokens=2), Limits(requests=1, tokens=9)),
-        (Limits(concurrency=3), Limits(concurrency=2), Limits(concurrency=3)),
-    ],
-)
-def test_an_accounts_own_limits_go_before_those_of_its_tier(
-    own: Limits, general: Limits, together: Limits
-) -> None:
-    account = Account("acc_1", "customer", limits=own)
-    assert Caller(KEY, account, Tier("pro", limits=general)).account_limits() == together
 
 
 def test_a_key_comes_with_its_account_and_tier() -> None:

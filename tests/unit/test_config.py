@@ -32,6 +32,7 @@ EVERYTHING = """
 bind = ["0.0.0.0:80", "[::1]:8080", "localhost:0"]
 tls_certificate = "cert.pem"
 tls_key = "key.pem"
+workers = 2
 max_body_bytes = 1024
 body_seconds = 1
 write_seconds = 3
@@ -95,6 +96,7 @@ hedge_quantile = 0.2
 hedge_minimum = 21
 budget_ratio = 0.22
 budget_burst = 23
+drain_seconds = 24
 
 [log]
 level = "debug"
@@ -106,6 +108,7 @@ enabled = false
 
 EVERY_VALUE: dict[type[msgspec.Struct], dict[str, Any]] = {
     ServerConfig: {
+        "workers": 2,
         "bind": ["0.0.0.0:80", "[::1]:8080", "localhost:0"],
         "max_body_bytes": 1024,
         "body_seconds": 1.0,
@@ -153,6 +156,7 @@ EVERY_VALUE: dict[type[msgspec.Struct], dict[str, Any]] = {
         "hedge_minimum": 21.0,
         "budget_ratio": 0.22,
         "budget_burst": 23.0,
+        "drain_seconds": 24.0,
     },
     LogConfig: {"level": "debug", "format": "json"},
     MetricsConfig: {"enabled": False},

@@ -52,6 +52,7 @@ TABLE: list[tuple[GatewayError, int, str, str | None, str | None]] = [
         "model_not_allowed",
         "model",
     ),
+    (errors.ModelNotPriced("m"), 403, "permission_error", "model_not_priced", "model"),
     (errors.ScopeMissing("usage", ["models"]), 403, "permission_error", "scope_missing", None),
     (errors.ModelNotFound("m", []), 404, INVALID, "model_not_found", "model"),
     (errors.PathNotFound("GET", "/x"), 404, INVALID, "unknown_url", None),
@@ -66,6 +67,8 @@ TABLE: list[tuple[GatewayError, int, str, str | None, str | None]] = [
         None,
     ),
     (errors.GatewayBug("req-1"), 500, SERVER, "internal_error", None),
+    (errors.LimitsUnavailable(), 503, SERVER, "limits_unavailable", None),
+    (errors.BooksUnavailable(), 503, SERVER, "books_unavailable", None),
     (errors.UpstreamUnreachable("m"), 503, SERVER, "upstream_unreachable", None),
     (errors.UpstreamTimeout("m"), 503, SERVER, "upstream_timeout", None),
     (errors.UpstreamRateLimited("m"), 503, SERVER, "upstream_rate_limited", None),
@@ -101,7 +104,7 @@ def test_every_class_of_the_tree_is_in_the_table() -> None:
 
 
 def test_the_tree_has_three_branches_and_only_one_may_be_tried_elsewhere() -> None:
-    branches = {errors.ClientFault, errors.UpstreamFault, errors.GatewayBug}
+    branches = {errors.ClientFault, errors.UpstreamFault, errors.GatewayFault}
     assert set(GatewayError.__subclasses__()) == branches
     for error, status, *_ in TABLE:
         assert isinstance(error, tuple(branches))
@@ -145,6 +148,8 @@ def test_every_upstream_fault_says_when_to_come_back() -> None:
         headers = render(error)[1]
         if isinstance(error, errors.UpstreamFault):
             assert headers == {"retry-after": "15", "retry-after-ms": "15000"}
+        elif error.status == 503:
+            assert headers == {"retry-after": "5", "retry-after-ms": "5000"}
         elif not isinstance(error, errors.LimitExceeded | errors.MethodNotAllowed):
             assert headers == {}
 

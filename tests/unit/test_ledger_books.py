@@ -230,6 +230,16 @@ def test_a_batch_that_comes_again_doubles_nothing(database: Database) -> None:
     assert store.position("file") == 0
 
 
+def test_the_position_alone_keeps_a_batch_from_being_booked_twice(database: Database) -> None:
+    store = SettlementStore(database)
+    settled = [settlement(billed=False) for _ in range(3)]
+    store.apply(batch(*settled[:2]))
+    store.forget_settlements(before_at=2e9)
+    store.apply(batch(*settled))
+    with database.reading() as connection:
+        assert usage_report(connection, Scope())[0].requests == 3
+
+
 def test_a_batch_with_a_gap_before_it_is_sent_back(database: Database) -> None:
     store = SettlementStore(database)
     assert store.apply(batch(settlement(), start=500)).position == 0

@@ -299,7 +299,7 @@ def test_dollars_are_read_and_written_exactly(text: str, nanodollars: int) -> No
 
 
 @pytest.mark.parametrize(
-    "text", ["", "1e3", "nan", "1.0000000001", " 1", "1,5", "+1", "٣", "1.", "9" * 10]
+    "text", ["", "1e3", "nan", "1.0000000001", " 1", "1,5", "+1", "٣", "1.", "9" * 11]
 )
 def test_what_is_no_plain_amount_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not an amount"):

@@ -106,6 +106,31 @@ def test_tokens_events_and_bytes_add_up() -> None:
     assert values["syze_sent_bytes_total"] == 1001
 
 
+def test_attempts_are_counted_by_why_and_how_and_their_tokens_by_who_pays() -> None:
+    metrics = some_metrics()
+    observe = metrics.observe_attempt
+    observe("openai", role="first", fate="served", payer="customer", tokens=120)
+    observe("openai", role="first", fate="served", payer="customer", tokens=30)
+    observe("openai", role="first", fate="abandoned", payer="operator", tokens=100)
+    observe("openai", role="first", fate="refused", payer="operator", tokens=0)
+    observe("groq", role="hedge", fate="served", payer="customer", tokens=7)
+    observe(
+        "openai", role="first", fate=None, payer="operator", tokens=11
+    )  # what a drain found out
+    values = samples(metrics)
+    assert {k: v for k, v in values.items() if k.startswith("syze_attempts_total")} == {
+        "syze_attempts_total{fate=served,provider=openai,role=first}": 2,
+        "syze_attempts_total{fate=abandoned,provider=openai,role=first}": 1,
+        "syze_attempts_total{fate=refused,provider=openai,role=first}": 1,
+        "syze_attempts_total{fate=served,provider=groq,role=hedge}": 1,
+    }
+    assert {k: v for k, v in values.items() if k.startswith("syze_attempt_tokens_total")} == {
+        "syze_attempt_tokens_total{payer=customer,provider=openai,role=first}": 150,
+        "syze_attempt_tokens_total{payer=operator,provider=openai,role=first}": 111,
+        "syze_attempt_tokens_total{payer=customer,provider=groq,role=hedge}": 7,
+    }
+
+
 def test_what_can_be_read_is_read_when_asked_for() -> None:
     counts = Counts(leased=3, idle=2, connecting=1, waiting=4)
     metrics = some_metrics(counts)

@@ -48,6 +48,23 @@ def test_a_legacy_completion_passes_likewise() -> None:
     assert read(body, asked).body.decode() == body.replace('"m"', f'"{SERVED}"')
 
 
+@pytest.mark.parametrize(
+    ("choices", "usage", "output_bytes"),
+    [
+        ('[{"message":{"content":"hello"}},{"message":{"content":"you"}}]', "null", 8),
+        ('[{"message":{"content":null,"tool_calls":[{"id":"a"}]}}]', "null", len('{"id":"a"}')),
+        ('[{"text":"hello"}]', "null", 5),
+        ('[{"message":{"content":""}}]', "null", 0),
+        ('[{"message":{"content":"hello"}}]', '{"prompt_tokens":7}', 5),
+        ('[{"message":{"content":"hello"}}]', '{"prompt_tokens":7,"completion_tokens":2}', 0),
+    ],
+)
+def test_what_an_answer_says_is_measured_where_its_tokens_are_not_told(
+    choices: str, usage: str, output_bytes: int
+) -> None:
+    assert read(f'{{"choices":{choices},"usage":{usage}}}').output_bytes == output_bytes
+
+
 @pytest.mark.parametrize("usage", ['"many"', '{"prompt_tokens":1.5}', "[]", "null", "{}", "7"])
 def test_a_strange_usage_costs_no_answer(usage: str) -> None:
     body = f'{{"choices":[],"usage":{usage}}}'

@@ -1,75 +1,14 @@
-"""Every error a client can meet, in one tree with three branches.
+"""The client's faults: the request cannot be served as it stands, and trying elsewhere changes nothing."""
 
-`ClientFault`: the request cannot be served as it stands. `UpstreamFault`: a provider failed us.
-`GatewayBug`: our own fault. Each class states its HTTP status, OpenAI's `type` and `code`, and whether
-another attempt may help. Errors of other libraries are translated into this tree once, at
-`router.upstream` and at the adapter.
-
-Rendered as OpenAI's `{"error": {"message", "type", "param", "code"}}`.
-"""
-
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import ClassVar, Final
 
 import msgspec
 
-from adapters.dialect import BadCall, Failure, FailureKind
+from adapters.dialect import BadCall, Failure
+from router.errors.base import ErrorBody, GatewayError, Headers
 
-Headers = list[tuple[bytes, bytes]]
 _TIERS_NAMED: Final = 5
-
-
-class ErrorBody(msgspec.Struct, frozen=True):
-    """The inside of OpenAI's error object."""
-
-    message: str
-    type: str
-    param: str | None = None
-    code: str | None = None
-
-
-class GatewayError(Exception):
-    """The root of the tree. `retry_after`, in seconds, becomes the Retry-After headers.
-
-    `told_retry_after` is what a provider named, `None` where it named nothing and a default stands in.
-    """
-
-    status: ClassVar[int] = 500
-    type: ClassVar[str] = "server_error"
-    code: ClassVar[str | None] = "internal_error"
-    another_attempt: ClassVar[bool] = False
-
-    def __init__(
-        self, message: str, *, param: str | None = None, retry_after: float | None = None
-    ) -> None:
-        super().__init__(message)
-        self.message = message
-        self.param = param
-        self.retry_after = retry_after
-        self.told_retry_after = retry_after
-
-    def render(self) -> tuple[int, Headers, bytes]:
-        """Return status, headers and JSON body of the answer."""
-        body = msgspec.json.encode({"error": self.to_body()})
-        return self.status, [(b"content-type", b"application/json"), *self._retry_headers()], body
-
-    def to_body(self) -> ErrorBody:
-        """Return the inside of the error object."""
-        return ErrorBody(self.message, self.type, self.param, self.code)
-
-    def _retry_headers(self) -> Headers:
-        if self.retry_after is None:
-            return []
-        milliseconds = max(1, math.ceil(self.retry_after * 1000))
-        seconds = max(1, math.ceil(self.retry_after))
-        return [
-            (b"retry-after", str(seconds).encode()),
-            (b"retry-after-ms", str(milliseconds).encode()),
-        ]
-
-
-# --- the client's fault ---------------------------------------------------------------------------
 
 
 class ClientFault(GatewayError):
@@ -147,10 +86,22 @@ class ModelNotAllowed(ClientFault):
     code = "model_not_allowed"
 
     def __init__(self, model: str, *, tier: str, tiers_with: list[str]) -> None:
-        found = [_short(name) for name in tiers_with[:_TIERS_NAMED]]
+        found = [_short(name) for name in tiers_with[:5]]
         which = f"The tier {_listed(found)} has it." if found else "No tier has it at present."
+        said = f"The tier '{_short(tier)}' does not have the model '{_short(model)}'. {which}"
+        super().__init__(said, param="model")
+
+
+class ModelNotPriced(ClientFault):
+    """403: the model has no price, so it is not sold to accounts that pay."""
+
+    status = 403
+    type = "permission_error"
+    code = "model_not_priced"
+
+    def __init__(self, model: str) -> None:
         super().__init__(
-            f"The tier '{_short(tier)}' does not have the model '{_short(model)}'. {which}",
+            f"The model '{_short(model)}' has no price here, and is not sold to prepaid accounts.",
             param="model",
         )
 
@@ -163,9 +114,8 @@ class ScopeMissing(ClientFault):
     code = "scope_missing"
 
     def __init__(self, scope: str, scopes: Sequence[str]) -> None:
-        super().__init__(
-            f"This API key may not be used for {scope}, only for {' and '.join(scopes)}."
-        )
+        allowed = " and ".join(scopes)
+        super().__init__(f"This API key may not be used for {scope}, only for {allowed}.")
 
 
 class ModelNotFound(ClientFault):
@@ -285,112 +235,6 @@ class ContentRefused(KnownRefusal):
     """400: the provider's content policy refused the request; it is not sent elsewhere."""
 
     code = "content_policy_violation"
-
-
-# --- the upstream's fault -------------------------------------------------------------------------
-
-UNAVAILABLE_RETRY_SECONDS: Final = 15.0
-
-
-class UpstreamFault(GatewayError):
-    """503: a provider failed; another candidate may serve. The client is never told the provider's key."""
-
-    status = 503
-    code: ClassVar[str | None] = "upstream_unavailable"
-    another_attempt = True
-
-    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
-        super().__init__(
-            message,
-            retry_after=UNAVAILABLE_RETRY_SECONDS if retry_after is None else retry_after,
-        )
-        self.told_retry_after = retry_after
-
-
-class UpstreamUnreachable(UpstreamFault):
-    """Refused, reset, or a DNS or TLS failure before a response."""
-
-    code = "upstream_unreachable"
-
-
-class UpstreamTimeout(UpstreamFault):
-    """Nothing came within the limit for the first byte, or the whole call took too long."""
-
-    code = "upstream_timeout"
-
-
-class UpstreamRateLimited(UpstreamFault):
-    """The provider answered 429: its key is parked for the Retry-After."""
-
-    code = "upstream_rate_limited"
-
-
-class UpstreamOverloaded(UpstreamFault):
-    """The provider answered 5xx or 529."""
-
-    code = "upstream_overloaded"
-
-
-class UpstreamKeyRejected(UpstreamFault):
-    """The provider refused the operator's key or account (401, 402, 403); the client cannot mend that."""
-
-    code = "upstream_key_rejected"
-
-
-class UpstreamInvalid(UpstreamFault):
-    """The provider's answer could not be understood."""
-
-    code = "upstream_invalid_response"
-
-
-class UpstreamExhausted(UpstreamFault):
-    """Every candidate failed or has to be left alone; says why, one provider after the other."""
-
-    code = "upstream_exhausted"
-
-
-class StreamBroken(UpstreamFault):
-    """The stream was cut, stalled or broken after its first bytes had gone to the client."""
-
-    code = "upstream_stream_broken"
-
-
-# --- our fault ------------------------------------------------------------------------------------
-
-
-class GatewayBug(GatewayError):
-    """500: a fault of the gateway itself; the request id finds it in the log."""
-
-    def __init__(self, request_id: str) -> None:
-        super().__init__(f"The gateway failed on this request (request id {request_id}).")
-
-
-_BY_KIND: Final[Mapping[FailureKind, type[UpstreamFault]]] = {
-    FailureKind.RATE_LIMITED: UpstreamRateLimited,
-    FailureKind.OVERLOADED: UpstreamOverloaded,
-    FailureKind.CREDENTIAL: UpstreamKeyRejected,
-    FailureKind.INVALID: UpstreamInvalid,
-}
-_REFUSALS: Final[Mapping[FailureKind, type[UpstreamRefusal]]] = {
-    FailureKind.CONTEXT_LENGTH: ContextLengthExceeded,
-    FailureKind.CONTENT_POLICY: ContentRefused,
-    FailureKind.REFUSED: UpstreamRefusal,
-}
-
-
-def from_failure(failure: Failure, *, provider: str) -> GatewayError:
-    """Return the error of an upstream failure; what names the operator's account stays inside."""
-    refusal = _REFUSALS.get(failure.kind)
-    if refusal is not None:
-        return refusal(failure)
-    fault = _BY_KIND[failure.kind]
-    if fault is UpstreamKeyRejected:
-        message = f"The provider {provider} is not available to this gateway at present."
-    elif fault is UpstreamRateLimited:  # its own words name the operator's organisation and limits
-        message = f"The provider {provider} limits the rate of this gateway's requests at present."
-    else:
-        message = f"The provider {provider} failed: {failure.message}"
-    return fault(message, retry_after=failure.retry_after)
 
 
 def _listed(names: list[str]) -> str:

@@ -1,0 +1,137 @@
+"""Reserving for one request: at once, after a short wait, or not, and then with a moment to come back at.
+
+A request that waits holds a promise (`limiter.turns`), so that whoever is refused meanwhile is told a moment
+at which there is room behind it. If it is served the promise is withdrawn, for what it stood for is in the
+window by then; if it waited in vain, the promise is what it is told.
+
+A request waits in the line of its key. Only where the limit of a model is in its way it waits in a line of
+that key and model: requests for other models shall not stand behind it.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from limiter.demand import Demand, Refusal, Reservation
+from limiter.queue import WaitingLines
+from limiter.turns import Promise, Shortage, Turns
+from router.admission.engine import Engine
+from router.admission.refusing import refused, shortages
+from router.admission.waiting import Try, WaitingRoom
+from router.errors import LimitExceeded
+
+# Nobody knows when a running call will end; this is when it is worth asking again.
+CALL_SECONDS: Final = 1.0
+# How late a client may come back and still find its place.
+LATE_SECONDS: Final = 1.0
+
+
+class Reserving:
+    """Takes reservations from an engine. A request waits for `wait_seconds` at most; 0: not at all."""
+
+    def __init__(self, engine: Engine, lines: WaitingLines, *, wait_seconds: float) -> None:
+        self._engine = engine
+        self._wait_seconds = wait_seconds
+        self._room = WaitingRoom(lines, clock=engine.now)
+        self._turns = Turns(late_seconds=LATE_SECONDS)
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait now."""
+        return len(self._room)
+
+    async def take(
+        self, key: str, demands: Sequence[Demand], *, tokens: int, attempt: Try
+    ) -> Reservation:
+        """Return what `attempt` reserves for a request of `key`. Raises `LimitExceeded`.
+
+        When cancelled, nothing stays taken and no place in a line either.
+        """
+        line = self._line_before(key, demands)
+        outcome = await attempt() if line is None else None
+        if outcome is not None and not isinstance(outcome, Refusal):
+            return outcome
+        if outcome is not None and not self._is_soon(outcome):
+            raise await self._refused(outcome, demands, tokens)
+        line = line or _line_of(key, outcome)
+        return await self._wait(line, outcome, demands, tokens=tokens, attempt=attempt)
+
+    def ended(self, key: str, demands: Sequence[Demand]) -> None:
+        """A call of this key and with these demands has ended: whoever waits for that may try."""
+        self._room.ended(key)
+        for demand in demands:
+            if _is_of_model(demand.subject):
+                self._room.ended(_model_line(key, demand.subject))
+
+    async def _wait(
+        self,
+        line: str,
+        refusal: Refusal | None,
+        demands: Sequence[Demand],
+        *,
+        tokens: int,
+        attempt: Try,
+    ) -> Reservation:
+        windows = await self._windows(demands, tokens)
+        promise = self._turns.promise(windows, now=self._engine.now())
+        fits_after = None if refusal is None else refusal.fits_after
+        try:
+            outcome = await self._room.wait(
+                line, attempt, fits_after=fits_after, seconds=self._wait_seconds
+            )
+        except BaseException:
+            promise.withdraw()
+            raise
+        if outcome is not None and not isinstance(outcome, Refusal):
+            promise.withdraw()
+            return outcome
+        raise await self._refused(outcome or refusal, demands, tokens, promise=promise)
+
+    async def _refused(
+        self,
+        refusal: Refusal | None,
+        demands: Sequence[Demand],
+        tokens: int,
+        *,
+        promise: Promise | None = None,
+    ) -> LimitExceeded:
+        """Return the error. What it tells is the promise, unless that has turned out too early to be kept."""
+        windows = await self._windows(demands, tokens)
+        now = self._engine.now()
+        short = any(window.free < window.asked for window in windows)
+        fits_after = refusal.fits_after if refusal is not None else None
+        fits_at = now + (fits_after or (0.0 if short else CALL_SECONDS))
+        if promise is None or promise.moment + LATE_SECONDS < fits_at:
+            if promise is not None:
+                promise.withdraw()
+            promise = self._turns.promise(windows if short else (), now=now, not_before=fits_at)
+        return refused(refusal, windows, seconds=max(promise.moment, fits_at) - now)
+
+    async def _windows(self, demands: Sequence[Demand], tokens: int) -> list[Shortage]:
+        schedules = [
+            (demand, await self._engine.schedule(demand.subject))
+            for demand in demands
+            if demand.limits.requests is not None or demand.limits.tokens is not None
+        ]
+        return shortages(schedules, tokens=tokens)
+
+    def _is_soon(self, refusal: Refusal) -> bool:
+        seconds = self._wait_seconds
+        return seconds > 0 and (refusal.fits_after is None or refusal.fits_after <= seconds)
+
+    def _line_before(self, key: str, demands: Sequence[Demand]) -> str | None:
+        """Return the line in which somebody waits whom this request would overtake."""
+        models = (_model_line(key, d.subject) for d in demands if _is_of_model(d.subject))
+        return next((line for line in (key, *models) if self._room.must_wait(line)), None)
+
+
+def _line_of(key: str, refusal: Refusal | None) -> str:
+    of_model = refusal is not None and _is_of_model(refusal.subject)
+    return _model_line(key, refusal.subject) if refusal is not None and of_model else key
+
+
+def _model_line(key: str, subject: str) -> str:
+    return f"{key} {subject}"
+
+
+def _is_of_model(subject: str) -> bool:
+    return subject.startswith("model:")

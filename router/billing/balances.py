@@ -1,0 +1,86 @@
+"""Credit in memory: what each prepaid account has, as the books said a moment ago.
+
+No request asks the database. A task reads the balances four times a second, and a request decides by what
+was read last, less what running calls hold and what ended calls still owe (`limiter`). A debt stays counted
+for `SETTLED_SECONDS` after it was booked, which is longer than a balance may be old: so a charge is at all
+times in the balance that others see, in the debts, or in both, and never in neither.
+
+When the database is away nothing is booked either, so what was read last stays true; after `outage_seconds`
+prepaid requests are refused all the same, for by then something else may be wrong.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final, Protocol
+
+import msgspec
+import trio
+
+READ_SECONDS: Final = 0.25
+SETTLED_SECONDS: Final = 1.0
+
+
+class Credit(msgspec.Struct, frozen=True):
+    """Nano-dollars: `balances` of the prepaid accounts, and what the keys with a budget have `spent`."""
+
+    balances: Mapping[str, int] = {}
+    spent: Mapping[str, int] = {}
+
+
+class CreditSource(Protocol):
+    """Where credit is read from; blocks, and runs in a worker thread."""
+
+    def credit(self) -> Credit:
+        """Return the credit of all prepaid accounts, as of one moment."""
+
+
+class Balances:
+    """The credit that was read last. `now` is monotonic seconds."""
+
+    def __init__(self, *, outage_seconds: float) -> None:
+        self._outage_seconds = outage_seconds
+        self._credit = Credit()
+        self.read_at = -float("inf")
+
+    def replace(self, credit: Credit, *, read_at: float) -> None:
+        """Take what was read; `read_at` is when the reading began."""
+        self._credit = credit
+        self.read_at = read_at
+
+    def of(self, account_id: str) -> int:
+        """Return the credit of an account; one that was never paid into has none."""
+        return self._credit.balances.get(account_id, 0)
+
+    def spent(self, key_id: str) -> int:
+        """Return what a key with a budget has spent of it."""
+        return self._credit.spent.get(key_id, 0)
+
+    def may_be_trusted(self, now: float) -> bool:
+        """Whether the credit was read recently enough to sell on it."""
+        return now - self.read_at <= self._outage_seconds
+
+
+async def watch_balances(
+    source: CreditSource,
+    balances: Balances,
+    *,
+    on_error: Callable[[Exception], None],
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Keep `balances` equal to `source` until cancelled; started after the first try, good or bad.
+
+    A failure leaves them as they are, is passed to `on_error`, and is tried again.
+    """
+    # Its own limiter: a busy thread pool elsewhere must not make credit look old.
+    limiter = trio.CapacityLimiter(1)
+    while True:
+        began = trio.current_time()
+        try:
+            credit = await trio.to_thread.run_sync(
+                source.credit, abandon_on_cancel=True, limiter=limiter
+            )
+            balances.replace(credit, read_at=began)
+        except Exception as error:  # noqa: BLE001 - the watch outlives any failure, and reports it
+            on_error(error)
+        task_status.started()
+        task_status = trio.TASK_STATUS_IGNORED
+        await trio.sleep(READ_SECONDS)

@@ -1,0 +1,49 @@
+"""The meter: a stream without a cap goes on for as long as there is credit for it, and then ends cleanly.
+
+It starts with what the estimate says that it will cost. When it has written nearly that much, more is held, a
+step at a time; when nothing more can be held it is ended as if its cap had been reached (`length`). So calls
+that run at once share what there is, and none of them sets aside what only the longest answer would need.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from router.billing.hold import Hold
+
+# What is written is counted from bytes, and the provider may count more tokens in them.
+MARGIN: Final = 1.15
+MORE_TOKENS: Final = 32
+STEP_TOKENS: Final = 1_000
+
+
+class Meter:
+    """Watches one stream.
+
+    `held`: nano-dollars that are held for it. `tokens_of(bytes)`: how many tokens so much of its text is.
+    `hold_more(wanted, least)`: holds `wanted` nano-dollars more, or down to `least`; returns how many, or 0.
+    """
+
+    def __init__(
+        self,
+        hold: Hold,
+        *,
+        held: int,
+        tokens_of: Callable[[int], int],
+        hold_more: Callable[[int, int], Awaitable[int]],
+    ) -> None:
+        self._hold = hold
+        self._held = held
+        self._tokens_of = tokens_of
+        self._hold_more = hold_more
+
+    async def allows(self, output_bytes: int) -> bool:
+        """Whether a stream that has written so much may go on. When cancelled, nothing more is held."""
+        tokens = int(self._tokens_of(output_bytes) * MARGIN) + MORE_TOKENS
+        while (paid := self._hold.output_for(self._held)) is not None and paid < tokens:
+            price = self._hold.cost_of
+            wanted = price(tokens + STEP_TOKENS) - self._held
+            more = await self._hold_more(wanted, price(tokens) - self._held)
+            if not more:
+                return False
+            self._held += more
+        return True

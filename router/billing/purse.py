@@ -1,0 +1,81 @@
+"""The purse: whether a caller's credit lets a request start, and with how much of it.
+
+Only prepaid accounts and keys with a budget have one; for everybody else use is counted and priced, and
+nothing is held. What an account has is what the books say (`balances`); how much of that is held at the
+moment is the limiter's to say, which takes the hold together with all other limits.
+"""
+
+from collections.abc import Callable
+
+from router.accounts.caller import Caller
+from router.billing.balances import Balances
+from router.billing.hold import Hold, Wanted, make_hold
+from router.billing.prices import PriceList
+from router.catalog.routes import Route
+from router.errors import BooksUnavailable, CreditEmpty, ModelNotPriced
+from router.ledger.money import format_usd
+
+
+class Purse:
+    """Makes the holds of one process.
+
+    `accepts()`: whether settlements can be written down. `clock`: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        prices: PriceList,
+        balances: Balances,
+        *,
+        accepts: Callable[[], bool],
+        clock: Callable[[], float],
+    ) -> None:
+        self._prices = prices
+        self._balances = balances
+        self._accepts = accepts
+        self._clock = clock
+
+    def check(self) -> None:
+        """Raise `BooksUnavailable` if the end of a request could not be written down."""
+        if not self._accepts():
+            raise BooksUnavailable
+
+    def route_for(self, caller: Caller, route: Route) -> Route:
+        """Return what of a route may be sold to a caller. Raises `ModelNotPriced`."""
+        if not _pays(caller):
+            return route
+        priced = self._prices.priced(route)
+        if priced is None:
+            raise ModelNotPriced(route.id)
+        return priced
+
+    def hold(self, caller: Caller, route: Route, wanted: Wanted) -> Hold | None:
+        """Return what to hold for a request, `None` for a caller that pays nothing in advance.
+
+        Raises `CreditEmpty` where the credit does not suffice even with no other call running, and
+        `BooksUnavailable` where it has not been readable for too long.
+        """
+        price = self._prices.dearest(route) if _pays(caller) else None
+        if price is None:
+            return None
+        if not self._balances.may_be_trusted(self._clock()):
+            raise BooksUnavailable
+        hold = make_hold(price, wanted, account=self._account(caller), key=self._budget(caller))
+        for name, credit in (("account", hold.account), ("key's budget", hold.key)):
+            if credit is not None and credit < hold.least:
+                raise CreditEmpty(
+                    f"Insufficient credits: this request may cost ${format_usd(hold.least)}, and the "
+                    f"{name} has ${format_usd(credit)} left. Top up, or ask for a shorter answer."
+                )
+        return hold
+
+    def _account(self, caller: Caller) -> int | None:
+        return self._balances.of(caller.account.id) if caller.account.prepaid else None
+
+    def _budget(self, caller: Caller) -> int | None:
+        budget = caller.key.budget_nanodollars
+        return None if budget is None else max(0, budget - self._balances.spent(caller.key.id))
+
+
+def _pays(caller: Caller) -> bool:
+    return caller.account.prepaid or caller.key.budget_nanodollars is not None

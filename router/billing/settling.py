@@ -1,0 +1,140 @@
+"""Settling: the end of a request becomes a line in the journal, before its client hears of it.
+
+The exchange says what each attempt used and who pays for it; here that becomes money. What a prepaid
+account owes stays held until the books have taken it and everybody can have read the new balance
+(`balances`), so that the same credit is never spent twice.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Final
+
+import msgspec
+import trio
+
+from adapters.dialect import Usage
+from router.accounts.caller import Caller
+from router.billing.balances import SETTLED_SECONDS, Balances
+from router.billing.prices import PriceList
+from router.exchange.books import Bill, Charge
+from router.ledger.bill import Outcome
+from router.ledger.cost import Tokens, cost_of_tokens, possible_tokens
+from router.ledger.money import MOST_NANODOLLARS
+from router.ledger.settlement import Settlement
+from router.observe.record import RequestRecord
+
+SWEEP_SECONDS: Final = 0.1
+_NOTHING: Final = Tokens()
+
+
+class Debt(msgspec.Struct, eq=False):
+    """What a settled request still owes; `paid` frees it. `booked_at` is monotonic, once it was booked."""
+
+    request_id: str
+    paid: Callable[[], None]
+    booked_at: float | None = None
+
+
+class Settling:
+    """Writes the settlements of one process. `write` is synchronous and durable against a killed process."""
+
+    def __init__(
+        self,
+        prices: PriceList,
+        *,
+        write: Callable[[Settlement], None],
+        balances: Balances,
+        wall_clock: Callable[[], float],
+    ) -> None:
+        self._prices = prices
+        self._write = write
+        self._balances = balances
+        self._wall_clock = wall_clock
+        self._debts: dict[str, Debt] = {}
+        self._booked: deque[Debt] = deque()
+
+    @property
+    def debts(self) -> int:
+        """Settled requests whose charge is not yet in everybody's balances."""
+        return len(self._debts)
+
+    def charge(self, bill: Bill) -> int:
+        """Return what the customer pays for a bill, in nano-dollars."""
+        return sum(self._cost(charge) for charge in bill.charges if charge.payer == "customer")
+
+    def write(self, caller: Caller, record: RequestRecord, bill: Bill) -> None:
+        """Write a settlement down. Raises `router.ledger.journal.JournalFull`."""
+        self._write(self._settlement(caller, record, bill))
+
+    def owes(self, request_id: str, paid: Callable[[], None]) -> None:
+        """Keep what a request owes until it is booked; `paid` is called then, once."""
+        self._debts[request_id] = Debt(request_id, paid)
+
+    def booked(self, request_ids: Iterable[str]) -> None:
+        """Hear which requests are in the books now."""
+        now = trio.current_time()
+        for request_id in request_ids:
+            debt = self._debts.get(request_id)
+            if debt is not None and debt.booked_at is None:
+                debt.booked_at = now
+                self._booked.append(debt)
+
+    async def run(self) -> None:
+        """Free what was booked long enough ago, until cancelled."""
+        while True:
+            self.sweep()
+            await trio.sleep(SWEEP_SECONDS)
+
+    def sweep(self) -> None:
+        """Free the debts that are in everybody's balances by now.
+
+        The database must have answered since: while it is away, nobody can have read the new balance.
+        """
+        known_until = self._balances.read_at - SETTLED_SECONDS
+        while self._booked and (self._booked[0].booked_at or 0.0) < known_until:
+            debt = self._booked.popleft()
+            del self._debts[debt.request_id]
+            debt.paid()
+
+    def _settlement(self, caller: Caller, record: RequestRecord, bill: Bill) -> Settlement:
+        main = bill.customer or next(iter(bill.charges), None)
+        tokens = possible_tokens(main.usage) if bill.customer is not None and main else _NOTHING
+        operator = sum(self._cost(charge) for charge in bill.charges if charge.payer == "operator")
+        drained = bill.ending == "drained"
+        return Settlement(
+            request_id=f"{record.request_id}:drained" if drained else record.request_id,
+            account_id=caller.account.id,
+            key_id=caller.key.id,
+            model=main.model if main is not None else (record.model or "unknown")[:200],
+            provider=main.provider if main is not None else "none",
+            at=self._wall_clock(),
+            tokens=tokens,
+            charge_nanodollars=min(self.charge(bill), MOST_NANODOLLARS),
+            operator_nanodollars=min(operator, MOST_NANODOLLARS),
+            outcome=_outcome(record, bill),
+            duration=max(0.0, trio.current_time() - record.started),
+            first_token=record.first_token_seconds,
+            estimated=main is not None and main.usage.estimated,
+            billed=caller.account.prepaid,
+        )
+
+    def _cost(self, charge: Charge) -> int:
+        """Return what a charge amounts to: the customer pays the sale price, the operator the provider's."""
+        tariff = self._prices.of(charge.provider, charge.upstream_model)
+        if tariff is None:
+            return 0
+        price = tariff.sale if charge.payer == "customer" else tariff.cost
+        return cost_of_tokens(price, possible_tokens(charge.usage))
+
+
+def _outcome(record: RequestRecord, bill: Bill) -> Outcome:
+    if bill.ending == "left":
+        return "client_left"
+    if bill.ending == "failed":
+        return "upstream_failed"
+    return "rescued" if record.rescuer is not None else "completed"
+
+
+def usage_of(bill: Bill) -> Usage | None:
+    """Return what the customer used, `None` where there is nothing to charge."""
+    return bill.customer.usage if bill.customer is not None else None

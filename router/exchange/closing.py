@@ -1,0 +1,58 @@
+"""The end of one request, which comes once: books closed, cost written down, reservation settled (I1).
+
+A whole answer is closed *before* its last bytes go out, so that a client which saw its end has paid for it
+whatever happens to this process next. Any other end is closed when it has come.
+"""
+
+from collections.abc import Callable
+
+from router.accounts.caller import Caller
+from router.admission.admission import Admitted
+from router.exchange.books import Bill, Books, Ending
+from router.observe.record import RequestRecord
+
+Settle = Callable[[Caller, RequestRecord, Bill, Admitted], None]
+"""Settles a request that has ended; synchronous. Raises `BooksUnavailable` if it cannot be written down."""
+
+
+class Closing:
+    """Closes one request's books. `settle` is called once, with the bill."""
+
+    def __init__(
+        self,
+        caller: Caller,
+        record: RequestRecord,
+        books: Books,
+        admitted: Admitted,
+        *,
+        settle: Settle,
+    ) -> None:
+        self.books = books
+        self.admitted = admitted
+        self._caller = caller
+        self._record = record
+        self._settle = settle
+        self._closed = False
+
+    def close(self, ending: Ending) -> None:
+        """Close the books, unless they are. Raises `BooksUnavailable`; the reservation has ended even so."""
+        if self._closed:
+            return
+        self._closed = True
+        bill = self.books.close(ending)
+        _note_usage(self._record, bill)
+        self._settle(self._caller, self._record, bill, self.admitted)
+
+
+def _note_usage(record: RequestRecord, bill: Bill) -> None:
+    """Note what the answer used, whoever pays for it."""
+    began = (charge for charge in bill.charges if charge.has_begun)
+    charge = bill.customer or next(began, None)
+    if charge is None:
+        return
+    usage = charge.usage
+    record.input_tokens = usage.input_tokens
+    record.output_tokens = usage.output_tokens
+    record.cached_tokens = usage.cached_tokens
+    record.reasoning_tokens = usage.reasoning_tokens
+    record.usage_estimated = usage.estimated

@@ -1,0 +1,110 @@
+"""What the limits mean, written as plainly as can be: a list of everything that was ever taken.
+
+The engine under test keeps sums in cells that it overwrites. This keeps each reservation by itself with the
+time it was made, and adds up what counts whenever it is asked.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from limiter.demand import Demand
+
+
+@dataclass(eq=False)
+class Entry:
+    """One taking from one subject's windows. It counts until its whole bucket is a window ago."""
+
+    subject: str
+    time: float
+    bucket_seconds: float
+    requests: int
+    tokens: int
+    admitted: bool = True  # else a debt: used beyond what was reserved
+
+    def counts(self, now: float) -> bool:
+        return now // self.bucket_seconds <= self.time // self.bucket_seconds + 60
+
+
+@dataclass(eq=False)
+class Call:
+    """A reservation that has not ended, as the worker `owner` made it."""
+
+    owner: object
+    demands: Sequence[Demand]
+    credit: int
+    entries: list[Entry]
+
+
+@dataclass
+class Oracle:
+    """Everything that was taken, and the calls that run."""
+
+    bucket_seconds: float = 1.0
+    entries: list[Entry] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
+
+    def used(self, subject: str, now: float) -> tuple[int, int]:
+        mine = [entry for entry in self.entries if entry.subject == subject and entry.counts(now)]
+        return sum(entry.requests for entry in mine), sum(entry.tokens for entry in mine)
+
+    def running(self, subject: str) -> tuple[int, int]:
+        held = [
+            0 if demand.credit is None else call.credit
+            for call in self.calls
+            for demand in call.demands
+            if demand.subject == subject
+        ]
+        return len(held), sum(held)
+
+    def obstacles(
+        self, demands: Sequence[Demand], tokens: int, credit: int, now: float
+    ) -> dict[tuple[str, str], int]:
+        """(subject, kind) of each limit in the way -> what is used of it."""
+        found: dict[tuple[str, str], int] = {}
+        for demand in demands:
+            requests_used, tokens_used = self.used(demand.subject, now)
+            in_flight, held = self.running(demand.subject)
+            limits = demand.limits
+            for kind, limit, used, asked in (
+                ("requests", limits.requests, requests_used, 1),
+                ("tokens", limits.tokens, tokens_used, tokens),
+                ("concurrency", limits.concurrency, in_flight, 1),
+                ("credit", demand.credit, held, credit),
+            ):
+                if limit is not None and used + asked > limit:
+                    found[demand.subject, kind] = used
+        return found
+
+    def take(
+        self, owner: object, demands: Sequence[Demand], *, tokens: int, credit: int, now: float
+    ) -> Call:
+        entries = [Entry(demand.subject, now, self.bucket_seconds, 1, tokens) for demand in demands]
+        call = Call(owner, demands, credit, entries)
+        self.entries += entries
+        self.calls.append(call)
+        return call
+
+    def settle(self, call: Call, *, tokens: int, now: float) -> None:
+        self.calls.remove(call)
+        for entry in call.entries:
+            surplus = tokens - entry.tokens
+            if surplus > 0:
+                debt = Entry(entry.subject, now, self.bucket_seconds, 0, surplus, admitted=False)
+                self.entries.append(debt)
+            else:
+                entry.tokens = tokens
+
+    def release(self, call: Call) -> None:
+        self.calls.remove(call)
+        for entry in call.entries:
+            entry.requests = entry.tokens = 0
+
+    def write_off(self, owner: object) -> None:
+        """The worker is gone: its calls do not run any more, and what they took stays taken."""
+        self.calls = [call for call in self.calls if call.owner is not owner]
+
+    def in_true_window(self, subject: str, now: float) -> tuple[int, int]:
+        """What was taken in the 60 s (or buckets) that end now, to the moment."""
+        start = now - 60 * self.bucket_seconds
+        mine = [entry for entry in self.entries if entry.subject == subject and entry.time >= start]
+        return sum(entry.requests for entry in mine), sum(entry.tokens for entry in mine)
