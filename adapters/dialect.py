@@ -15,6 +15,7 @@ from adapters.sse import Signal
 
 Headers = Sequence[tuple[bytes, bytes]]
 Endpoint = Literal["chat", "completions", "embeddings"]
+FaceName = Literal["chat", "responses", "messages"]
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +55,9 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     for every prompt of a legacy completion. `output_cap`: the most tokens that the client allows for one of
     them, `None` where it set none.
 
+    `face`: the dialect in which it came and wants its answer; OpenAI's other endpoints belong to `chat`.
+    `request_id` and `asked_at` (unix seconds) stand in an answer whose provider gave it no name or no time.
+
     `output_limit`: the most tokens of one choice that the caller can pay for, where that is less than it
     asked for; the provider is told this cap instead of the client's. `keeps_beginning`: its streams are to
     remember their text, because a break may be mended. `beginning`: what the client has already; the answer
@@ -63,6 +67,9 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     endpoint: Endpoint
     model: str
     fields: dict[str, msgspec.Raw]
+    face: FaceName = "chat"
+    request_id: str = ""
+    asked_at: int = 0
     stream: bool = False
     include_usage: bool = False
     choices: int = 1
@@ -211,7 +218,7 @@ class Dialect(Protocol):
     """The four verbs."""
 
     def encode_request(self, call: Call, target: Target) -> EncodedRequest:
-        """Write the call as this provider wants it."""
+        """Write the call as this provider wants it. Raises `BadCall` for what cannot be said to it."""
 
     def decode_answer(self, call: Call, target: Target, body: bytes) -> Answer:
         """Read a whole answer. Raises `BadAnswer`."""

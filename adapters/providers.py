@@ -24,7 +24,8 @@ class KnownProvider(msgspec.Struct, frozen=True, kw_only=True):
     URL, or, with `bare_address`, a host and port in the form Ollama reads. `discover` asks for its
     model list at run time; with `inventory` that list is the whole truth and replaces the built-in
     one. `listed_prefix` is cut from the ids it lists. `makes` are the beginnings (lower case) of
-    the names of the models that this provider itself has made. `marks_prefill`, `echoes_prefill` and
+    the names of the models that this provider itself has made; with `known_bare` clients look for
+    its models under their bare names, and are shown those too. `marks_prefill`, `echoes_prefill` and
     `cap_field` are explained in `adapters.dialect.Target`.
     """
 
@@ -44,6 +45,7 @@ class KnownProvider(msgspec.Struct, frozen=True, kw_only=True):
     echoes_prefill: bool = False
     cap_field: str = "max_tokens"
     makes: tuple[str, ...] = ()
+    known_bare: bool = False
 
 
 _TABLE: Final = (
@@ -54,6 +56,7 @@ _TABLE: Final = (
         address_variable="OPENAI_BASE_URL",
         cap_field="max_completion_tokens",
         makes=("gpt-", "o1", "o3", "o4", "chatgpt-", "text-embedding-", "davinci", "babbage"),
+        known_bare=True,
     ),
     KnownProvider(
         name="anthropic",

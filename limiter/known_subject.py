@@ -6,12 +6,14 @@ here is needed to be right, only to be quick, so what was not asked for lately i
 """
 
 from hashlib import blake2b
+from struct import Struct
 from typing import Final
 
 from limiter.region import ARRIVALS, Region
 
-REMEMBERED: Final = 65536  # subjects in each of two generations
+REMEMBERED: Final = 131_072  # subjects in each of two generations, of some 450 bytes each
 UNKNOWN: Final = ~0  # absent as of no arrival at all
+TWO_WORDS: Final = Struct("<qq")
 
 
 class KnownSubject:
@@ -25,8 +27,7 @@ class KnownSubject:
 
     def __init__(self, subject: str) -> None:
         digest = blake2b(subject.encode(), digest_size=16).digest()
-        self.high = int.from_bytes(digest[:8], "little", signed=True)
-        self.low = int.from_bytes(digest[8:], "little", signed=True)
+        self.high, self.low = TWO_WORDS.unpack(digest)
         self.own = 0
         self.rows: list[int] = []
         self.version = 0

@@ -24,6 +24,7 @@ from router.catalog.routes import Route
 from router.cli_accounts import accounts, tiers
 from router.cli_frame import CONFIG_OPTION, JSON_OPTION, load_or_exit, open_store, write_json
 from router.cli_keys import keys
+from router.cli_limits import limits
 from router.cli_simulate import simulate
 from router.config import Config, ConfigError, find_config, load_config, rules
 from router.demo import run_demo
@@ -143,6 +144,7 @@ def models(config_path: Path | None, provider: str | None, as_json: bool) -> Non
 main.add_command(keys)
 main.add_command(accounts)
 main.add_command(tiers)
+main.add_command(limits)
 main.add_command(simulate)
 
 

@@ -14,8 +14,8 @@ from click.core import ParameterSource
 
 from router.accounts.database import Database, open_database
 from router.accounts.errors import AccountsError
-from router.app import store_location
 from router.config import Config, ConfigError, load_config
+from router.opening import store_location
 
 CONFIG_OPTION = click.option(
     "--config",

@@ -14,10 +14,13 @@ from typing import Final
 import trio
 
 from limiter.estimate import Estimator
+from router.accounts.caller import Caller
 from router.accounts.keyring import KeyRing
 from router.accounts.watch import KeySource, watch_keys
 from router.admission.admission import Admission
+from router.admission.admitted import Admitted
 from router.admission.engine import Engine
+from router.billing.billing import Billing
 from router.catalog.candidate import ProviderWire
 from router.catalog.catalog import Catalog
 from router.catalog.discovery import discover_forever
@@ -65,12 +68,14 @@ class Gateway:
         log: Log,
         dial: Dial,
         engine: Engine,
+        billing: Billing,
         tracer: Tracer,
         wall_clock: Callable[[], float] = time.time,
         rng: Random | None = None,
         seat: Seat | None = None,
     ) -> None:
         self.seat = seat or Seat()
+        self.billing = billing
         rng = rng or Random()  # noqa: S311 - for spreading load, not for secrets
         self.config = config
         self.logger = log.logger
@@ -105,6 +110,7 @@ class Gateway:
             engine,
             estimator=Estimator(),
             tiers_that_have=self._tiers_that_have,
+            purse=billing.purse,
         )
         self._exchange = Exchange(
             catalog=self.catalog,
@@ -185,8 +191,11 @@ class Gateway:
     def _tiers_that_have(self, model: str) -> list[str]:
         return self.ring.snapshot.tiers_that_have(model)
 
-    def _settle(self, _record: RequestRecord, bill: Bill) -> None:
+    def _settle(
+        self, caller: Caller, record: RequestRecord, bill: Bill, admitted: Admitted
+    ) -> None:
         self._note_costs(bill)
+        self.billing.settling.settle(caller, record, bill, admitted)
 
     def _note_costs(self, bill: Bill) -> None:
         for charge in bill.charges:

@@ -88,6 +88,8 @@ def test_a_configuration_example_is_accepted(text: str, tmp_path: Path) -> None:
         ('models."ID"', config.ModelConfig),
         ('models."ID".timeouts', config.TimeoutOverrides),
         ("race", config.RaceConfig),
+        ("limits", config.LimitsConfig),
+        ('limits.models."ID"', config.LimitTable),
         ("log", config.LogConfig),
         ("metrics", config.MetricsConfig),
     ],

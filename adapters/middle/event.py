@@ -34,7 +34,11 @@ class PartBegun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Grown(msgspec.Struct, frozen=True, kw_only=True):
-    """A part grows: by text, by a fragment of a call's arguments, or by its signature."""
+    """A part grows: by text, by a fragment of a call's arguments, or by its signature.
+
+    A call's signature comes with its first growth at the latest, since it goes into the id that clients get
+    (see `adapters.middle.signature`). The text of a redacted part is what only its provider can read.
+    """
 
     choice: int = 0
     part: int

@@ -13,3 +13,8 @@ class Caller(msgspec.Struct, frozen=True):
     key: ApiKey
     account: Account
     tier: Tier
+
+    @property
+    def pays_in_advance(self) -> bool:
+        """Whether its requests need credit: that of a prepaid account, or of a key with a budget."""
+        return self.account.prepaid or self.key.budget_nanodollars is not None

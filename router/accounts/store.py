@@ -108,6 +108,11 @@ class KeyStore:
         with self.database.reading() as connection:
             return _fetch(connection, include_revoked=include_revoked)
 
+    def find(self, selector: str) -> ApiKey:
+        """Return the one active key that `selector` names. Raises what `revoke` raises."""
+        with self.database.reading() as connection:
+            return _one_active(connection, selector)
+
     def load(self) -> tuple[int, Snapshot]:
         """Return the revision, and what can be called with as of it, read at one moment."""
         with self.database.reading() as connection:

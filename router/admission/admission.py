@@ -10,45 +10,23 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from adapters.dialect import Call, Usage
-from limiter.demand import Demand, Reservation, Standing
+from limiter.demand import Demand, Standing
 from limiter.estimate import Asked, Estimator
 from limiter.prompt import measure_prompt
 from limiter.queue import WaitingLines
 from limiter.weighted import weighted_tokens
 from router.accounts.caller import Caller
+from router.admission.admitted import Admitted, HeldCredit
 from router.admission.engine import Engine
 from router.admission.headers import Headers, limit_headers
-from router.admission.reserving import Reserving
+from router.admission.reserving import Reserving, Taken
+from router.admission.taking import Taking
 from router.admission.terms import Terms, most_tokens
+from router.billing.hold import LONGEST_ANSWER, Wanted, prompt_with_margin
+from router.billing.purse import Purse
+from router.catalog.routes import Route
 from router.config import LimitsConfig
 from router.errors import ModelNotAllowed
-
-
-class Admitted:
-    """One request's reservation. Ended exactly once, by `settle` or `release`; both are synchronous."""
-
-    def __init__(
-        self,
-        admission: "Admission",
-        reservation: Reservation,
-        asked: Asked,
-        demands: Sequence[Demand],
-        *,
-        prompt_tokens: int,
-    ) -> None:
-        self._admission = admission
-        self._reservation = reservation
-        self._asked = asked
-        self._demands = demands
-        self.prompt_tokens = prompt_tokens
-
-    def tokens_of(self, output_bytes: int) -> int:
-        """Return the tokens that so much text of the model probably took."""
-        return self._admission.estimator.output_tokens_of(self._asked.model, output_bytes)
-
-    def settle(self, usage: Usage | None) -> None:
-        """End it with what was used, `None` where the caller is to be charged for nothing."""
-        self._admission.end(self._reservation, self._asked, self._demands, usage)
 
 
 class Admission:
@@ -61,10 +39,12 @@ class Admission:
         *,
         estimator: Estimator,
         tiers_that_have: Callable[[str], list[str]],
+        purse: Purse,
     ) -> None:
         self._config = config
         self._engine = engine
         self._tiers_that_have = tiers_that_have
+        self._purse = purse
         self._terms = Terms(config, config.models)
         lines = WaitingLines(
             most_per_key=config.most_waiting_per_key, most_in_all=config.most_waiting
@@ -84,54 +64,70 @@ class Admission:
                 model, tier=caller.tier.name, tiers_with=self._tiers_that_have(model)
             )
 
-    async def admit(self, caller: Caller, call: Call, body: bytes, *, model: str) -> Admitted:
-        """Reserve what a call will probably use. Raises `LimitExceeded`; when cancelled, nothing stays taken.
+    async def admit(self, caller: Caller, call: Call, body: bytes, *, route: Route) -> Admitted:
+        """Reserve what a call will probably use. Raises `LimitExceeded`, `CreditEmpty`, `CreditHeld`,
+        `BooksUnavailable`; when cancelled, nothing stays taken.
 
-        `body` is the client's whole request, `model` the id under which its model is listed.
+        `body` is the client's whole request, `route` what it leads to.
         """
+        self._purse.check()
         asked = Asked(
             key=caller.key.id,
-            model=model,
+            model=route.id,
             prompt=measure_prompt(body),
             cap=call.output_cap,
             choices=call.choices,
         )
-        demands = self._terms.demands(caller, model)
         prompt = self.estimator.input_tokens(asked)
+        hold = self._purse.hold(caller, route, self._wanted(asked, call, route, prompt))
+        demands = self._terms.demands(caller, route.id, hold=hold)
         most = most_tokens(demands)
         tokens = prompt + self.estimator.output_tokens(asked, most=most)
         if most is not None:
             tokens = min(tokens, most)  # or it could never be served
-        reservation = await self._reserving.take(
-            asked.key,
-            demands,
-            tokens=tokens,
-            attempt=partial(self._engine.reserve, demands, tokens=tokens, credit=0),
+        taking = Taking(self._engine, demands, tokens=tokens, hold=hold)
+        taken = await self._reserving.take(
+            asked.key, demands, tokens=tokens, attempt=taking.attempt
         )
-        return Admitted(self, reservation, asked, demands, prompt_tokens=prompt)
+        return Admitted(
+            taken,
+            asked,
+            prompt_tokens=prompt,
+            tokens_of=partial(self.estimator.output_tokens_of, route.id),
+            credit=HeldCredit(hold, taking.held, demands, self._engine) if hold else None,
+            end=self._end,
+        )
+
+    def sellable(self, caller: Caller, route: Route) -> Route:
+        """Return what of a route may be sold to the caller. Raises `ModelNotPriced`."""
+        return self._purse.route_for(caller, route)
+
+    def _wanted(self, asked: Asked, call: Call, route: Route, prompt: int) -> Wanted:
+        """Return how much of an answer to hold credit for."""
+        capped = asked.cap is not None and asked.cap >= 0
+        if capped or call.stream:
+            output = self.estimator.output_tokens(asked)
+        else:
+            longest = route.model.max_output_tokens if route.model is not None else None
+            output = (longest or LONGEST_ANSWER) * asked.choices
+        return Wanted(prompt_tokens=prompt_with_margin(prompt), output_tokens=output, capped=capped)
 
     async def headers(self, caller: Caller, model: str | None) -> Headers:
         """Return the limit headers for an answer to this caller, as the limits stand now."""
         return limit_headers(await self._standings(self._terms.demands(caller, model)))
 
-    def end(
-        self,
-        reservation: Reservation,
-        asked: Asked,
-        demands: Sequence[Demand],
-        usage: Usage | None,
-    ) -> None:
+    def _end(self, taken: Taken, asked: Asked, usage: Usage | None, owed: int) -> None:
         """Settle a reservation with what was used, or release it, and let whoever waits for that try."""
         now = self._engine.now()
         if usage is None:
-            reservation.release(now=now)
+            taken.reservation.release(now=now)
         else:
-            reservation.settle(tokens=self._weighted(usage), now=now)
+            taken.reservation.settle(tokens=self._weighted(usage), now=now, owed=owed)
             if not usage.estimated:
                 self.estimator.learn(
                     asked, input_tokens=usage.input_tokens, output_tokens=usage.output_tokens
                 )
-        self._reserving.ended(asked.key, demands)
+        self._reserving.ended(taken)
 
     def _weighted(self, usage: Usage) -> int:
         return weighted_tokens(

@@ -7,7 +7,8 @@ from typing import Final
 from limiter.demand import Demand, LimitKind, Limits, Refusal
 from limiter.turns import Coming, Shortage
 from router.admission.engine import Schedule
-from router.errors import LimitExceeded
+from router.errors import CreditHeld, LimitExceeded
+from router.ledger.money import format_usd
 
 _WORDS: Final[dict[LimitKind, str]] = {
     "requests": "requests per min (RPM)",
@@ -35,7 +36,7 @@ def shortages(schedules: Sequence[tuple[Demand, Schedule]], *, tokens: int) -> l
 
 def refused(
     refusal: Refusal | None, windows: Sequence[Shortage], *, seconds: float
-) -> LimitExceeded:
+) -> LimitExceeded | CreditHeld:
     """Return the error for a request that may come back after so many seconds.
 
     `windows` are the limits it must pass. Where no refusal names one, the one with the least room is named.
@@ -47,7 +48,18 @@ def refused(
     if named is None:
         said = "Too many requests of this key are waiting."
         return LimitExceeded(said, limit="requests", retry_after=told)
+    if refusal is not None and refusal.kind == "credit":
+        return CreditHeld(_said_of_credit(refusal), retry_after=told)
     return LimitExceeded(_said(named), limit=named.kind, retry_after=told)
+
+
+def _said_of_credit(refusal: Refusal) -> str:
+    free = max(0, refusal.limit - refusal.used)
+    return (
+        f"Insufficient credits at the moment: of ${format_usd(refusal.limit)}, running calls hold all but "
+        f"${format_usd(free)}, and this request may cost ${format_usd(refusal.asked)}. "
+        "What they hold comes back as they end."
+    )
 
 
 def _windows(

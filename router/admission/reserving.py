@@ -4,12 +4,19 @@ A request that waits holds a promise (`limiter.turns`), so that whoever is refus
 at which there is room behind it. If it is served the promise is withdrawn, for what it stood for is in the
 window by then; if it waited in vain, the promise is what it is told.
 
+Whether a request that lacks tokens will fit soon is not only a matter of its window. Calls reserve more than
+most of them use, and give the rest back as they end: where running calls could give back what is lacking, it
+waits for them.
+
 A request waits in the line of its key. Only where the limit of a model is in its way it waits in a line of
 that key and model: requests for other models shall not stand behind it.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
+
+import msgspec
 
 from limiter.demand import Demand, Refusal, Reservation
 from limiter.queue import WaitingLines
@@ -17,12 +24,21 @@ from limiter.turns import Promise, Shortage, Turns
 from router.admission.engine import Engine
 from router.admission.refusing import refused, shortages
 from router.admission.waiting import Try, WaitingRoom
-from router.errors import LimitExceeded
+from router.errors import CreditHeld, LimitExceeded
 
 # Nobody knows when a running call will end; this is when it is worth asking again.
 CALL_SECONDS: Final = 1.0
 # How late a client may come back and still find its place.
 LATE_SECONDS: Final = 1.0
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """One request's reservation of so many tokens from the subjects of its demands."""
+
+    key: str
+    demands: Sequence[Demand]
+    tokens: int
+    reservation: Reservation
 
 
 class Reserving:
@@ -33,6 +49,7 @@ class Reserving:
         self._wait_seconds = wait_seconds
         self._room = WaitingRoom(lines, clock=engine.now)
         self._turns = Turns(late_seconds=LATE_SECONDS)
+        self._running: Counter[str] = Counter()  # tokens that calls of this process reserved
 
     @property
     def waiting(self) -> int:
@@ -41,26 +58,32 @@ class Reserving:
 
     async def take(
         self, key: str, demands: Sequence[Demand], *, tokens: int, attempt: Try
-    ) -> Reservation:
+    ) -> Taken:
         """Return what `attempt` reserves for a request of `key`. Raises `LimitExceeded`.
 
-        When cancelled, nothing stays taken and no place in a line either.
+        When cancelled, nothing stays taken and no place in a line either. What is returned must be given to
+        `ended`.
         """
         line = self._line_before(key, demands)
         outcome = await attempt() if line is None else None
-        if outcome is not None and not isinstance(outcome, Refusal):
-            return outcome
-        if outcome is not None and not self._is_soon(outcome):
+        if isinstance(outcome, Refusal) and not self._may_fit_soon(outcome):
             raise await self._refused(outcome, demands, tokens)
-        line = line or _line_of(key, outcome)
-        return await self._wait(line, outcome, demands, tokens=tokens, attempt=attempt)
-
-    def ended(self, key: str, demands: Sequence[Demand]) -> None:
-        """A call of this key and with these demands has ended: whoever waits for that may try."""
-        self._room.ended(key)
+        if outcome is None or isinstance(outcome, Refusal):
+            line = line or _line_of(key, outcome)
+            outcome = await self._wait(line, outcome, demands, tokens=tokens, attempt=attempt)
         for demand in demands:
+            self._running[demand.subject] += tokens
+        return Taken(key, demands, tokens, outcome)
+
+    def ended(self, taken: Taken) -> None:
+        """A call has ended, its reservation too: whoever waits for that may try."""
+        self._room.ended(taken.key)
+        for demand in taken.demands:
+            self._running[demand.subject] -= taken.tokens
+            if not self._running[demand.subject]:
+                del self._running[demand.subject]
             if _is_of_model(demand.subject):
-                self._room.ended(_model_line(key, demand.subject))
+                self._room.ended(_model_line(taken.key, demand.subject))
 
     async def _wait(
         self,
@@ -93,7 +116,7 @@ class Reserving:
         tokens: int,
         *,
         promise: Promise | None = None,
-    ) -> LimitExceeded:
+    ) -> LimitExceeded | CreditHeld:
         """Return the error. What it tells is the promise, unless that has turned out too early to be kept."""
         windows = await self._windows(demands, tokens)
         now = self._engine.now()
@@ -114,9 +137,12 @@ class Reserving:
         ]
         return shortages(schedules, tokens=tokens)
 
-    def _is_soon(self, refusal: Refusal) -> bool:
+    def _may_fit_soon(self, refusal: Refusal) -> bool:
         seconds = self._wait_seconds
-        return seconds > 0 and (refusal.fits_after is None or refusal.fits_after <= seconds)
+        if seconds <= 0 or refusal.fits_after is None or refusal.fits_after <= seconds:
+            return seconds > 0
+        lacking = refusal.used + refusal.asked - refusal.limit
+        return refusal.kind == "tokens" and lacking <= self._running[refusal.subject]
 
     def _line_before(self, key: str, demands: Sequence[Demand]) -> str | None:
         """Return the line in which somebody waits whom this request would overtake."""

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from limiter.demand import Demand, Limits
 from router.accounts.caller import Caller
+from router.billing.hold import Hold
 from router.config import LimitTable
 
 _NO_LIMITS = Limits()
@@ -22,13 +23,20 @@ class Terms:
         self._models = {model: limits_of(table) for model, table in models.items()}
 
     def demands(
-        self, caller: Caller, model: str | None, *, credit: int | None = None
+        self, caller: Caller, model: str | None, *, hold: Hold | None = None
     ) -> tuple[Demand, ...]:
-        """Return what a request draws on. `credit`: nano-dollars, where the account's are counted.
+        """Return what a request draws on. `hold`: the credit it needs, where it needs any.
 
         The key is always among them, so that its use is known even where nothing limits it.
         """
-        demands = [Demand(subject=f"key:{caller.key.id}", limits=self.of_key(caller))]
+        demands = [
+            Demand(
+                subject=f"key:{caller.key.id}",
+                limits=self.of_key(caller),
+                credit=hold.key if hold is not None else None,
+            )
+        ]
+        credit = hold.account if hold is not None else None
         if credit is not None or caller.account.limits != _NO_LIMITS:
             demands.append(
                 Demand(
@@ -41,6 +49,15 @@ class Terms:
         if limits is not None:
             demands.append(Demand(subject=f"model:{model}", limits=limits))
         return tuple(demands)
+
+    def all_demands(self, caller: Caller) -> tuple[Demand, ...]:
+        """Return what any request of this caller might draw on: every limited model of its tier too."""
+        models = (
+            Demand(subject=f"model:{model}", limits=limits)
+            for model, limits in sorted(self._models.items())
+            if caller.tier.allows(model)
+        )
+        return (*self.demands(caller, None), *models)
 
     def of_key(self, caller: Caller) -> Limits:
         """Return the limits of the caller's key."""

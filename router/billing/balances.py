@@ -12,25 +12,17 @@ prepaid requests are refused all the same, for by then something else may be wro
 from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
-import msgspec
 import trio
 
 READ_SECONDS: Final = 0.25
 SETTLED_SECONDS: Final = 1.0
 
 
-class Credit(msgspec.Struct, frozen=True):
-    """Nano-dollars: `balances` of the prepaid accounts, and what the keys with a budget have `spent`."""
-
-    balances: Mapping[str, int] = {}
-    spent: Mapping[str, int] = {}
-
-
 class CreditSource(Protocol):
     """Where credit is read from; blocks, and runs in a worker thread."""
 
-    def credit(self) -> Credit:
-        """Return the credit of all prepaid accounts, as of one moment."""
+    def credit(self) -> tuple[Mapping[str, int], Mapping[str, int]]:
+        """Return the credit of prepaid accounts and what keys with a budget have spent, at one moment."""
 
 
 class Balances:
@@ -38,21 +30,24 @@ class Balances:
 
     def __init__(self, *, outage_seconds: float) -> None:
         self._outage_seconds = outage_seconds
-        self._credit = Credit()
+        self._credit: Mapping[str, int] = {}
+        self._spent: Mapping[str, int] = {}
         self.read_at = -float("inf")
 
-    def replace(self, credit: Credit, *, read_at: float) -> None:
-        """Take what was read; `read_at` is when the reading began."""
-        self._credit = credit
+    def replace(
+        self, credit: Mapping[str, int], spent: Mapping[str, int], *, read_at: float
+    ) -> None:
+        """Take what was read, in nano-dollars; `read_at` is when the reading began."""
+        self._credit, self._spent = credit, spent
         self.read_at = read_at
 
     def of(self, account_id: str) -> int:
         """Return the credit of an account; one that was never paid into has none."""
-        return self._credit.balances.get(account_id, 0)
+        return self._credit.get(account_id, 0)
 
     def spent(self, key_id: str) -> int:
         """Return what a key with a budget has spent of it."""
-        return self._credit.spent.get(key_id, 0)
+        return self._spent.get(key_id, 0)
 
     def may_be_trusted(self, now: float) -> bool:
         """Whether the credit was read recently enough to sell on it."""
@@ -75,10 +70,10 @@ async def watch_balances(
     while True:
         began = trio.current_time()
         try:
-            credit = await trio.to_thread.run_sync(
+            credit, spent = await trio.to_thread.run_sync(
                 source.credit, abandon_on_cancel=True, limiter=limiter
             )
-            balances.replace(credit, read_at=began)
+            balances.replace(credit, spent, read_at=began)
         except Exception as error:  # noqa: BLE001 - the watch outlives any failure, and reports it
             on_error(error)
         task_status.started()

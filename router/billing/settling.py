@@ -12,13 +12,15 @@ from typing import Final
 import msgspec
 import trio
 
-from adapters.dialect import Usage
 from router.accounts.caller import Caller
+from router.admission.admitted import Admitted
 from router.billing.balances import SETTLED_SECONDS, Balances
 from router.billing.prices import PriceList
+from router.errors import BooksUnavailable
 from router.exchange.books import Bill, Charge
 from router.ledger.bill import Outcome
 from router.ledger.cost import Tokens, cost_of_tokens, possible_tokens
+from router.ledger.journal import JournalFull
 from router.ledger.money import MOST_NANODOLLARS
 from router.ledger.settlement import Settlement
 from router.observe.record import RequestRecord
@@ -36,18 +38,23 @@ class Debt(msgspec.Struct, eq=False):
 
 
 class Settling:
-    """Writes the settlements of one process. `write` is synchronous and durable against a killed process."""
+    """Writes the settlements of one process.
+
+    `write` is synchronous and durable against a killed process; `lost` hears of one that it could not take.
+    """
 
     def __init__(
         self,
         prices: PriceList,
         *,
         write: Callable[[Settlement], None],
+        lost: Callable[[Settlement], None],
         balances: Balances,
         wall_clock: Callable[[], float],
     ) -> None:
         self._prices = prices
         self._write = write
+        self._lost = lost
         self._balances = balances
         self._wall_clock = wall_clock
         self._debts: dict[str, Debt] = {}
@@ -58,17 +65,22 @@ class Settling:
         """Settled requests whose charge is not yet in everybody's balances."""
         return len(self._debts)
 
-    def charge(self, bill: Bill) -> int:
-        """Return what the customer pays for a bill, in nano-dollars."""
-        return sum(self._cost(charge) for charge in bill.charges if charge.payer == "customer")
-
-    def write(self, caller: Caller, record: RequestRecord, bill: Bill) -> None:
-        """Write a settlement down. Raises `router.ledger.journal.JournalFull`."""
-        self._write(self._settlement(caller, record, bill))
-
-    def owes(self, request_id: str, paid: Callable[[], None]) -> None:
-        """Keep what a request owes until it is booked; `paid` is called then, once."""
-        self._debts[request_id] = Debt(request_id, paid)
+    def settle(self, caller: Caller, record: RequestRecord, bill: Bill, admitted: Admitted) -> None:
+        """Write the settlement down, and end the reservation in any case. Raises `BooksUnavailable`."""
+        usage = bill.customer.usage if bill.customer is not None else None
+        owed = 0
+        settlement = self._settlement(caller, record, bill)
+        try:
+            self._write(settlement)
+            if admitted.holds_credit:
+                owed = settlement.charge_nanodollars
+        except JournalFull as error:
+            self._lost(settlement)
+            raise BooksUnavailable from error
+        finally:
+            admitted.settle(usage, owed=owed)
+        if owed:
+            self._debts[record.request_id] = Debt(record.request_id, admitted.paid)
 
     def booked(self, request_ids: Iterable[str]) -> None:
         """Hear which requests are in the books now."""
@@ -96,6 +108,9 @@ class Settling:
             del self._debts[debt.request_id]
             debt.paid()
 
+    def _charge(self, bill: Bill) -> int:
+        return sum(self._cost(charge) for charge in bill.charges if charge.payer == "customer")
+
     def _settlement(self, caller: Caller, record: RequestRecord, bill: Bill) -> Settlement:
         main = bill.customer or next(iter(bill.charges), None)
         tokens = possible_tokens(main.usage) if bill.customer is not None and main else _NOTHING
@@ -109,7 +124,7 @@ class Settling:
             provider=main.provider if main is not None else "none",
             at=self._wall_clock(),
             tokens=tokens,
-            charge_nanodollars=min(self.charge(bill), MOST_NANODOLLARS),
+            charge_nanodollars=min(self._charge(bill), MOST_NANODOLLARS),
             operator_nanodollars=min(operator, MOST_NANODOLLARS),
             outcome=_outcome(record, bill),
             duration=max(0.0, trio.current_time() - record.started),
@@ -133,8 +148,3 @@ def _outcome(record: RequestRecord, bill: Bill) -> Outcome:
     if bill.ending == "failed":
         return "upstream_failed"
     return "rescued" if record.rescuer is not None else "completed"
-
-
-def usage_of(bill: Bill) -> Usage | None:
-    """Return what the customer used, `None` where there is nothing to charge."""
-    return bill.customer.usage if bill.customer is not None else None

@@ -36,6 +36,13 @@ class Catalog:
         """Return every route that has an id of its own (bare names have none), sorted by id."""
         return self._table.routes
 
+    def names(self) -> tuple[tuple[str, Route], ...]:
+        """Return the names that clients are shown, sorted, each with its route.
+
+        They are the ids, and the bare names of models that every client knows by those.
+        """
+        return self._table.names
+
     def unresolved_aliases(self) -> tuple[str, ...]:
         """Return the ids of the configuration that lead nowhere at present."""
         return self._table.unresolved

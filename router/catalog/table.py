@@ -11,10 +11,12 @@ bare name leads where the full id does. The table is built anew for every change
 so that no request sees half of one.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from operator import itemgetter
 
 import msgspec
 
+from adapters.providers import KNOWN_PROVIDERS
 from router.catalog.candidate import Candidate, ProviderWire, wires_of
 from router.catalog.routes import (
     Discovered,
@@ -30,13 +32,15 @@ from router.config import Config, ModelConfig
 class RouteTable(msgspec.Struct, frozen=True):
     """One state of the catalog.
 
-    `routes` has the listed ones, sorted by id; `by_name` those and the bare names. `wires` has one
-    for each provider. `unresolved` are the entries that lead nowhere, and `missing` what the others
-    name in vain, as pairs of entry and name; discovery may still change both.
+    `routes` has the listed ones, sorted by id; `by_name` those and the bare names. `names` are the
+    names that clients are shown, sorted. `wires` has one for each provider. `unresolved` are the
+    entries that lead nowhere, and `missing` what the others name in vain, as pairs of entry and
+    name; discovery may still change both.
     """
 
     routes: tuple[Route, ...]
     by_name: dict[str, Route]
+    names: tuple[tuple[str, Route], ...]
     wires: tuple[ProviderWire, ...]
     unresolved: tuple[str, ...]
     missing: tuple[tuple[str, str], ...]
@@ -59,6 +63,7 @@ def build_table(
     return RouteTable(
         routes=tuple(routes[id_] for id_ in sorted(routes)),
         by_name=bare | routes,
+        names=tuple(sorted((routes | _well_known(bare)).items(), key=itemgetter(0))),
         wires=tuple(pool[0] for pool in wires.values()),
         unresolved=tuple(id_ for id_ in config.models if id_ not in routes),
         missing=tuple(entries.missing()),
@@ -126,6 +131,12 @@ class _Entries:
 
     def _named(self, name: str) -> Route | None:
         return self._first.get(self.bare.get(name, name))
+
+
+def _well_known(bare: Mapping[str, Route]) -> dict[str, Route]:
+    """Return the bare names by which every client knows a model, its provider's own list having them."""
+    makers = {name for name, known in KNOWN_PROVIDERS.items() if known.known_bare}
+    return {name: route for name, route in bare.items() if route.owned_by in makers}
 
 
 def _pooled(id_: str, entry: ModelConfig, pool: list[Route]) -> Route:

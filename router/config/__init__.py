@@ -3,6 +3,7 @@
 from router.config.decode import ConfigError, Problem
 from router.config.load import find_config, load_config
 from router.config.schema import (
+    AdminConfig,
     Config,
     LimitsConfig,
     LimitTable,
@@ -10,17 +11,21 @@ from router.config.schema import (
     MetricsConfig,
     ModelConfig,
     ModelEntry,
+    MoneyConfig,
     PathConfig,
+    PaymentConfig,
     ProviderConfig,
     RaceConfig,
+    RateTable,
     ServerConfig,
     StoreConfig,
     TimeoutConfig,
     TimeoutOverrides,
 )
-from router.config.secret import DatabaseUrl, HeaderValue, Secret
+from router.config.secret import DatabaseUrl, HeaderValue, LongSecret, Secret
 
 __all__ = [
+    "AdminConfig",
     "Config",
     "ConfigError",
     "DatabaseUrl",
@@ -28,13 +33,17 @@ __all__ = [
     "LimitTable",
     "LimitsConfig",
     "LogConfig",
+    "LongSecret",
     "MetricsConfig",
     "ModelConfig",
     "ModelEntry",
+    "MoneyConfig",
     "PathConfig",
+    "PaymentConfig",
     "Problem",
     "ProviderConfig",
     "RaceConfig",
+    "RateTable",
     "Secret",
     "ServerConfig",
     "StoreConfig",

@@ -26,9 +26,10 @@ def with_defaults(tree: Tree, environ: Mapping[str, str], folder: Path) -> Tree:
         filled["server"] = server | _absolute(
             server, ("tls_certificate", "tls_key"), environ, folder
         )
-    limits = tree.get("limits")
-    if isinstance(limits, dict) and limits.get("folder"):
-        filled["limits"] = limits | _absolute(limits, ("folder",), environ, folder)
+    for section, name in (("limits", "folder"), ("money", "journal")):
+        table = tree.get(section)
+        if isinstance(table, dict) and table.get(name):
+            filled[section] = table | _absolute(table, (name,), environ, folder)
     providers = tree.get("providers", {})
     if isinstance(providers, dict):
         filled["providers"] = {
@@ -61,6 +62,9 @@ def find_contradictions(tree: Tree) -> Iterator[Problem]:
         for name, table in providers.items():
             if isinstance(table, dict):
                 yield from _in_provider(name, table)
+    money = tree.get("money")
+    if isinstance(money, dict) and isinstance(money.get("prices"), dict):
+        yield from _in_prices(money["prices"], providers if isinstance(providers, dict) else {})
     models = tree.get("models")
     if isinstance(models, dict):
         for name, table in models.items():
@@ -150,6 +154,20 @@ def _in_provider(name: str, table: Tree) -> Iterator[Problem]:
         variables = " or ".join(known.key_variables)
         at = show(("providers", name, "key"))
         yield Problem(at, f'missing: set {variables}, or write "env:NAME" or "file:PATH"')
+
+
+def _in_prices(prices: Tree, providers: Tree) -> Iterator[Problem]:
+    for name, rates in prices.items():
+        provider, slash, model = name.partition("/")
+        if rates == {}:
+            yield Problem(show(("money", "prices", name)), "missing: a rate, such as `input`")
+        if slash and provider not in providers:
+            near = difflib.get_close_matches(provider, providers, n=1)
+            yield Problem(
+                show(("money", "prices", name)),
+                f"no provider {provider!r} is configured",
+                f"{near[0]}/{model}" if near else None,
+            )
 
 
 def _no_address(name: str, known: KnownProvider | None) -> Problem:

@@ -89,6 +89,14 @@ def model_name(text: str) -> None:
         raise ValueError("a model's name is not empty and has no line breaks or surrounding spaces")
 
 
+def priced_model(text: str) -> None:
+    """Accept the name of a model behind that of its provider."""
+    model_name(text)
+    provider, slash, model = text.partition("/")
+    if not (provider and slash and model):
+        raise ValueError('a price is set for "provider/model", as the provider calls the model')
+
+
 def dialect(text: str) -> None:
     """Accept the name of a dialect that the gateway speaks."""
     if text not in DIALECTS:

@@ -10,7 +10,7 @@ import msgspec
 
 from router.config import rules
 from router.config.decode import Check
-from router.config.secret import DatabaseUrl, HeaderValue, Secret
+from router.config.secret import DatabaseUrl, HeaderValue, LongSecret, Secret
 
 MIB: Final = 1024 * 1024
 
@@ -18,6 +18,9 @@ MIB: Final = 1024 * 1024
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 Count = Annotated[int, msgspec.Meta(gt=0, le=2**62)]
 Weight = Annotated[float, msgspec.Meta(gt=0, le=1_000_000)]
+# What the ledger takes for a price, and for a markup: neither NaN nor a slip of the keyboard.
+UsdPerMtok = Annotated[float, msgspec.Meta(ge=0, le=10_000)]
+Markup = Annotated[float, msgspec.Meta(gt=0, le=100)]
 ModelName = Annotated[str, Check(rules.model_name)]
 HeaderName = Annotated[str, Check(rules.header_name)]
 VisibleText = Annotated[str, Check(rules.visible)]
@@ -222,6 +225,51 @@ class LimitsConfig(LimitTable, frozen=True):
     patience: Seconds = 0.1
 
 
+class RateTable(Section, frozen=True):
+    """US dollars per million tokens; `None`: as the list says, or as the tokens cost without the rate."""
+
+    input: UsdPerMtok | None = None
+    output: UsdPerMtok | None = None
+    cache_read: UsdPerMtok | None = None
+    cache_write: UsdPerMtok | None = None
+    reasoning: UsdPerMtok | None = None
+
+    @property
+    def stated(self) -> dict[str, float]:
+        """The rates that are set."""
+        rates = msgspec.structs.asdict(self)
+        return {name: rate for name, rate in rates.items() if rate is not None}
+
+
+class MoneyConfig(Section, frozen=True):
+    """What requests cost, and how charges reach the books.
+
+    `prices` replace single rates of a list, by `provider/model`; customers pay `markup` times that. The
+    list is the one that ships (`seed`), or first the installed package's (`genai-prices`). Settlements
+    wait for the database in files of the folder `journal`. After `outage_seconds` without a look at
+    the balances, nothing more is sold on credit.
+    """
+
+    markup: Markup = 1.0
+    prices: dict[Annotated[str, Check(rules.priced_model)], RateTable] = {}
+    price_list: Literal["seed", "genai-prices"] = "seed"
+    journal: Annotated[str, msgspec.Meta(min_length=1)] | None = None
+    outage_seconds: Seconds = 60.0
+
+
+class PaymentConfig(Section, frozen=True):
+    """One payment provider, whose notices are signed with one of `secrets`."""
+
+    secrets: Annotated[list[LongSecret], msgspec.Meta(min_length=1, max_length=10)]
+
+
+class AdminConfig(Section, frozen=True):
+    """The door for operators: without a `key` there is no admin API. `payments` are webhooks, by name."""
+
+    key: LongSecret | None = None
+    payments: dict[Annotated[str, Check(rules.provider_name)], PaymentConfig] = {}
+
+
 class LogConfig(Section, frozen=True):
     """`auto` writes for people on a terminal and JSON lines everywhere else."""
 
@@ -245,5 +293,7 @@ class Config(Section, frozen=True):
     models: dict[ModelName, ModelConfig] = {}
     race: RaceConfig = RaceConfig()
     limits: LimitsConfig = LimitsConfig()
+    money: MoneyConfig = MoneyConfig()
+    admin: AdminConfig = AdminConfig()
     log: LogConfig = LogConfig()
     metrics: MetricsConfig = MetricsConfig()

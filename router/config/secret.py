@@ -14,6 +14,7 @@ from typing import NoReturn, Self
 
 from router.config.environment import expand_home
 
+SHORTEST_LONG = 16
 HOW_TO_WRITE = 'a secret is written as "env:NAME" or "file:PATH"'
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -66,6 +67,12 @@ class DatabaseUrl(Secret):
     __slots__ = ()
 
 
+class LongSecret(Secret):
+    """A secret that anybody on the network may try to guess, so it is at least 16 characters long."""
+
+    __slots__ = ()
+
+
 class SecretReader:
     """Reads references against an environment; relative files are looked up in `folder`."""
 
@@ -86,6 +93,8 @@ class SecretReader:
             return HeaderValue(_fit(self._follow(written) if is_reference else written))
         if kind is DatabaseUrl:
             return DatabaseUrl(_postgres_url(_fit(self._follow(written))))
+        if kind is LongSecret:
+            return LongSecret(_long(_fit(self._follow(written))))
         return Secret(_fit(self._follow(written)))
 
     def _follow(self, written: str) -> str:
@@ -132,6 +141,14 @@ def _postgres_url(value: str) -> str:
         raise ValueError(
             "the value is no URL such as postgresql://USER:PASSWORD@HOST/NAME; "
             "an SQLite file is named by `path`"
+        )
+    return value
+
+
+def _long(value: str) -> str:
+    if len(value) < SHORTEST_LONG:
+        raise ValueError(
+            f"the value is shorter than {SHORTEST_LONG} characters, which could be guessed"
         )
     return value
 

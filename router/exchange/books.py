@@ -38,14 +38,23 @@ class Role(StrEnum):
 
 
 class Charge(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt's part of the bill. `model` is the gateway's id of the model that was asked."""
+    """One attempt's part of the bill.
+
+    `model` is the gateway's id of the model that was asked, `upstream_model` its provider's own.
+    """
 
     provider: str
     model: str
+    upstream_model: str
     role: Role
     fate: Fate
     payer: Payer
     usage: Usage
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether its answer had begun, so that the client may have seen of it."""
+        return self.fate in {Fate.SERVED, Fate.BROKEN}
 
 
 class Bill(msgspec.Struct, frozen=True):
@@ -197,6 +206,7 @@ class Books:
         return Charge(
             provider=endpoint.provider,
             model=endpoint.target.served_model,
+            upstream_model=endpoint.target.upstream_model,
             role=entry.role,
             fate=entry.run.fate or Fate.ABANDONED,
             payer=payer,

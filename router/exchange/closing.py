@@ -5,9 +5,11 @@ whatever happens to this process next. Any other end is closed when it has come.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from router.accounts.caller import Caller
-from router.admission.admission import Admitted
+from router.admission.admitted import Admitted
+from router.errors import BooksUnavailable
 from router.exchange.books import Bill, Books, Ending
 from router.observe.record import RequestRecord
 
@@ -42,6 +44,11 @@ class Closing:
         bill = self.books.close(ending)
         _note_usage(self._record, bill)
         self._settle(self._caller, self._record, bill, self.admitted)
+
+    def close_unless_whole(self, ending: Ending) -> None:
+        """Close the books of a request that came to another end. Raises nothing: there is nobody to tell."""
+        with suppress(BooksUnavailable):  # whoever settles has reported what could not be written
+            self.close(ending)
 
 
 def _note_usage(record: RequestRecord, bill: Bill) -> None:

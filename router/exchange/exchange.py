@@ -7,7 +7,7 @@ unfinished so that the front breaks the connection (a cut stream is never presen
 """
 
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import msgspec
 import trio
@@ -25,22 +25,18 @@ from router.errors import (
     UpstreamTimeout,
 )
 from router.exchange.attempt import Attempts, CommittedStream
-from router.exchange.books import Bill, Books, Ending
+from router.exchange.books import Books, Ending
+from router.exchange.closing import Closing, Settle
 from router.exchange.hedge import Won
-from router.exchange.live import Fate
 from router.exchange.options import Hedging, Options, hedging
 from router.exchange.racing import Contest, Racing, Request
 from router.exchange.relay import StreamRelay
 from router.exchange.reply import Headers, Reply
-from router.exchange.rescue import Rescue, may_be_rescued
+from router.exchange.rescue import may_be_rescued
+from router.exchange.streaming import StreamedAnswer
 from router.observe.record import RequestRecord
-from router.upstream.errors import UpstreamTransportError
 
 T = TypeVar("T")
-
-_BEGAN: Final = frozenset({Fate.SERVED, Fate.BROKEN})
-
-TAIL_SECONDS: Final = 0.1  # how long the end of a finished body may take, to keep its connection
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,8 +52,8 @@ class Exchange:
     """Serves calls against the catalog's candidates.
 
     `comment_every`: seconds of silence after which a streaming client gets a keep-alive comment. `settle`
-    takes the bill of every request as it ends; it is synchronous and must not raise. `stopping`: what is
-    cancelled from now on is the gateway's own doing, and not a client that left.
+    takes the bill of every request as it ends, see `Closing`. `stopping`: what is cancelled from now on is
+    the gateway's own doing, and not a client that left.
     """
 
     def __init__(
@@ -67,7 +63,7 @@ class Exchange:
         attempts_of: Callable[[Call, RequestRecord], Attempts],
         admission: Admission,
         racing: Racing,
-        settle: Callable[[RequestRecord, Bill], None],
+        settle: Settle,
         comment_every: float,
     ) -> None:
         self._catalog = catalog
@@ -80,22 +76,21 @@ class Exchange:
 
     async def serve(self, asked: Asked, reply: Reply, record: RequestRecord) -> None:
         """Serve one call. Raises `GatewayError`; cancellation closes every upstream connection at once."""
+        caller = asked.caller
         call, route, wish = self._resolve(asked)
-        admitted = await self._admission.admit(asked.caller, call, asked.body, model=route.id)
+        admitted = await self._admission.admit(caller, call, asked.body, route=route)
+        books = Books(prompt_tokens=admitted.prompt_tokens, tokens_of=admitted.tokens_of)
+        closing = Closing(caller, record, books, admitted, settle=self._settle)
+        call = msgspec.structs.replace(call, output_limit=admitted.output_limit)
         request = Request(
-            call=call,
-            route=route,
-            wish=wish,
-            hedge=self._hedging(asked, route),
-            books=Books(prompt_tokens=admitted.prompt_tokens, tokens_of=admitted.tokens_of),
+            call=call, route=route, wish=wish, hedge=self._hedging(asked, route), books=books
         )
         ending: Ending = "failed"
         try:
-            reply.limit_headers = await self._admission.headers(asked.caller, route.id)
-            await self._serve_in_time(request, asked.options, reply, record)
-            ending = "whole"
+            reply.limit_headers = await self._admission.headers(caller, route.id)
+            await self._serve_in_time(request, asked.options, closing, reply, record)
         except GatewayError as error:
-            await _tell(error, request.call, reply)
+            await _tell(error, call, reply)
             raise
         except Exception:
             raise  # a fault of ours: the customer does not pay for it
@@ -103,10 +98,7 @@ class Exchange:
             ending = "failed" if self.stopping else "left"
             raise
         finally:
-            bill = request.books.close(ending)
-            _note_usage(record, bill)
-            admitted.settle(bill.customer.usage if bill.customer is not None else None)
-            self._settle(record, bill)
+            closing.close_unless_whole(ending)
 
     async def limit_headers(self, caller: Caller, model: str | None) -> Headers:
         """Return the headers that tell how the limits stand, for an answer that took nothing.
@@ -132,7 +124,7 @@ class Exchange:
             raise ModelNotFound(call.model, self._catalog.nearest(call.model))
         self._admission.check_tier(asked.caller, route.id)
         if not any(name in call.fields for name in WISH_FIELDS):
-            return call, route, Wish()
+            return call, self._admission.sellable(asked.caller, route), Wish()
         try:
             wish = read_wish(call.fields)
             whole = wish.apply(self._catalog, route)
@@ -143,89 +135,49 @@ class Exchange:
             if also is not None:
                 self._admission.check_tier(asked.caller, also.id)
         fields = {name: raw for name, raw in call.fields.items() if name not in WISH_FIELDS}
-        return msgspec.structs.replace(call, fields=fields), whole, wish
+        sellable = self._admission.sellable(asked.caller, whole)
+        return msgspec.structs.replace(call, fields=fields), sellable, wish
 
     async def _serve_in_time(
-        self, request: Request, options: Options, reply: Reply, record: RequestRecord
+        self,
+        request: Request,
+        options: Options,
+        closing: Closing,
+        reply: Reply,
+        record: RequestRecord,
     ) -> None:
         total = request.route.candidates[0].timeouts.total
         try:
             with trio.fail_after(total):
-                await self._serve(request, options, reply, record)
+                await self._serve(request, options, closing, reply, record)
         except trio.TooSlowError:
             raise UpstreamTimeout(f"The call took longer than {total:g} seconds.") from None
 
     async def _serve(
-        self, request: Request, options: Options, reply: Reply, record: RequestRecord
+        self,
+        request: Request,
+        options: Options,
+        closing: Closing,
+        reply: Reply,
+        record: RequestRecord,
     ) -> None:
         if options.rescue and may_be_rescued(request.call, request.route):
             call = msgspec.structs.replace(request.call, keeps_beginning=True)
             request = msgspec.structs.replace(request, call=call)
         attempts = self._attempts_of(request.call, record)
         if request.call.stream:
-            race = self._racing.race(request, attempts.open_stream, _discard)
-            won = await _won(race, record)
-            await self._stream(won, request, attempts, reply, record)
+            won = await _won(self._racing.race(request, attempts.open_stream, _discard), record)
+            record.first_token_seconds = trio.current_time() - record.started
+            headers = _served_headers(record)
+            relay = StreamRelay(reply, headers=headers, comment_every=self._comment_every)
+            streamed = StreamedAnswer(request, self._racing, attempts, closing, relay)
+            await streamed.relay(won, record)
         else:
             whole = await _won(self._racing.race(request, attempts.answer, _keep), record)
             request.books.note(whole.run, whole.value.usage, whole.value.output_bytes, whole=True)
             whole.run.completed(trio.current_time())
+            closing.close("whole")
             await reply.answer(200, _json_headers(record), whole.value.body)
-
-    async def _stream(
-        self,
-        won: Won[CommittedStream],
-        request: Request,
-        attempts: Attempts,
-        reply: Reply,
-        record: RequestRecord,
-    ) -> None:
-        """Relay the winner, and if that breaks, whoever can go on. Raises what broke it if nobody can."""
-        record.first_token_seconds = trio.current_time() - record.started
-        headers = _served_headers(record)
-        relay = StreamRelay(reply, headers=headers, comment_every=self._comment_every)
-        spent = record.attempts
-        broken = await self._relay(won, relay, request.books, record)
-        if broken is None:
-            return
-        rescue = Rescue(
-            request,
-            racing=self._racing,
-            opener_of=lambda rest: attempts.for_call(rest).open_stream,
-        )
-        try:
-            rescuer = await rescue.win(won, broken, relay, spent=spent)
-        finally:
-            record.attempts = spent + rescue.attempts
-        if rescuer is None:
-            raise broken
-        record.rescuer = rescuer.run.live.endpoint.provider
-        broken = await self._relay(rescuer, relay, request.books, record)
-        if broken is not None:
-            raise broken
-
-    async def _relay(
-        self, won: Won[CommittedStream], relay: StreamRelay, books: Books, record: RequestRecord
-    ) -> GatewayError | None:
-        """Relay one stream to its end and let go of it; return what broke it, if it broke."""
-        stream, run = won.value, won.run
-        try:
-            await relay.run(stream, run.live.endpoint)
-            run.completed(trio.current_time())
-            await _read_tail(stream)
-        except GatewayError as error:
-            self._racing.failed(run, error)
-            return error
-        finally:
-            run.abandoned(trio.current_time())
-            record.events = relay.events
-            decoder = stream.decoder
-            books.note(run, decoder.usage, decoder.output_bytes, whole=stream.done)
-            if run.fate is Fate.ABANDONED:
-                self._racing.drains.read_on(stream, run, books)
-            else:
-                stream.response.discard()
-        return None
 
 
 def _discard(stream: CommittedStream) -> None:
@@ -242,19 +194,6 @@ async def _tell(error: GatewayError, call: Call, reply: Reply) -> None:
         await reply.send(b"data: " + msgspec.json.encode({"error": error.to_body()}) + b"\n\n")
 
 
-async def _read_tail(stream: CommittedStream) -> None:
-    """Read the little that may follow `[DONE]`, so that the connection can serve again.
-
-    Shielded, because the client has its whole answer: the call's limit must not speak any more.
-    """
-    with trio.CancelScope(deadline=trio.current_time() + TAIL_SECONDS, shield=True):
-        try:
-            while await stream.response.receive_body():
-                pass
-        except UpstreamTransportError:
-            return  # the answer is complete; only the connection is lost
-
-
 async def _won(race: Contest[T], record: RequestRecord) -> Won[T]:
     """Run a race to its end, and note who won after how many attempts. Raises `GatewayError`."""
     try:
@@ -268,20 +207,6 @@ async def _won(race: Contest[T], record: RequestRecord) -> Won[T]:
     record.upstream_port = endpoint.origin.port
     record.hedged = won.hedge
     return won
-
-
-def _note_usage(record: RequestRecord, bill: Bill) -> None:
-    """Note what the answer used, whoever pays for it."""
-    began = (charge for charge in bill.charges if charge.fate in _BEGAN)
-    charge = bill.customer or next(began, None)
-    if charge is None:
-        return
-    usage = charge.usage
-    record.input_tokens = usage.input_tokens
-    record.output_tokens = usage.output_tokens
-    record.cached_tokens = usage.cached_tokens
-    record.reasoning_tokens = usage.reasoning_tokens
-    record.usage_estimated = usage.estimated
 
 
 def _served_headers(record: RequestRecord) -> list[tuple[bytes, bytes]]:

@@ -11,7 +11,7 @@ stream is never presented as complete: the relay raises `StreamBroken`, and its 
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, Protocol
 
 import trio
 
@@ -33,6 +33,19 @@ _STREAM_HEADERS: Final = (
 )
 
 
+class Watch(Protocol):
+    """Watches one stream for who pays for it."""
+
+    async def may_go_on(self) -> bool:
+        """Whether there is credit for more of it."""
+
+    def cut(self) -> bytes:
+        """Return the bytes that end it here, as if it had reached its cap."""
+
+    def before_end(self) -> None:
+        """Hear that its last bytes are about to go out. Raises `GatewayError` if they must not."""
+
+
 class StreamRelay:
     """Relays the streams of one answer.
 
@@ -47,7 +60,7 @@ class StreamRelay:
         self._last_sent = 0.0
         self.events = 0
 
-    async def run(self, stream: CommittedStream, endpoint: Endpoint) -> None:
+    async def run(self, stream: CommittedStream, endpoint: Endpoint, watch: Watch) -> None:
         """Relay a stream to its end, and end the reply. Its limit for silence is its endpoint's.
 
         Raises `GatewayError` where the stream breaks: what it had handed out is with the client then, and
@@ -56,10 +69,18 @@ class StreamRelay:
         source = _Source(stream, endpoint)
         if not self._reply.started:
             await self._reply.start(200, [*_STREAM_HEADERS, *self._headers])
+        if stream.done:
+            watch.before_end()
         await self._send_frames(stream.held)
         stream.held.clear()
         while not stream.done:
-            await self._send_frames(source.decode(await self._receive(source)))
+            frames = source.decode(await self._receive(source))
+            if source.goes_on and not await watch.may_go_on():
+                frames.append(watch.cut())
+                stream.done = True
+            if stream.done:
+                watch.before_end()
+            await self._send_frames(frames)
             if source.broken is not None:
                 raise source.broken
         await self._reply.finish()
@@ -134,6 +155,11 @@ class _Source:
         self.stream = stream
         self.endpoint = endpoint
         self.broken: GatewayError | None = None
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether more of it is to come."""
+        return self.broken is None and not self.stream.done
 
     def decode(self, data: bytes) -> list[bytes]:
         """Return the frames that these bytes complete; notes the end and any break."""

@@ -11,24 +11,25 @@ import msgspec
 from quart import Quart, Response, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
+from router.accounts.caller import Caller
 from router.accounts.keyring import KeyRing
+from router.billing.prices import PriceList
 from router.catalog.catalog import Catalog
-from router.catalog.routes import Route
 from router.errors import (
     GatewayBug,
     GatewayError,
     InvalidRequest,
+    ModelNotAllowed,
     ModelNotFound,
     PathNotFound,
 )
 from router.errors import MethodNotAllowed as WrongMethod
 from router.front.credentials import authenticate
 from router.front.headers import CommonHeaders, new_request_id
+from router.front.model_list import ModelList
+from router.front.quart_route import add_route, json_response, raw_headers
 
 _DATA_PATHS: Final = ("/chat/completions", "/completions", "/embeddings")
-# Strict clients want the field, providers rarely tell it: the date of the catalog's data, in unix seconds.
-_CREATED_AT: Final = 1_793_491_200
-_encode: Final = msgspec.json.encode
 
 
 class Control:
@@ -43,12 +44,14 @@ class Control:
         *,
         ring: KeyRing,
         catalog: Catalog,
+        prices: PriceList,
         ready: Callable[[], bool],
         metrics: Callable[[], Awaitable[tuple[bytes, str]]] | None,
         on_bug: Callable[[str, Exception], None],
     ) -> None:
         self._ring = ring
         self._catalog = catalog
+        self._models = ModelList(catalog, prices)
         self._ready = ready
         self._metrics = metrics
         self._on_bug = on_bug
@@ -63,44 +66,42 @@ class Control:
         for path, handler in (
             ("/healthz", self._healthz),
             ("/readyz", self._readyz),
-            ("/v1/models", self._models),
-            ("/models", self._models),
+            ("/v1/models", self._list_models),
+            ("/models", self._list_models),
             ("/v1/models/<path:model_id>", self._model),
             ("/models/<path:model_id>", self._model),
         ):
-            _add_route(app, path, handler, method="GET")
+            add_route(app, path, handler, method="GET")
         if self._metrics is not None:
-            _add_route(app, "/metrics", _scraper(self._metrics), method="GET")
-        _add_route(app, "/<path:path>", self._preflight, method="OPTIONS")
+            add_route(app, "/metrics", _scraper(self._metrics), method="GET")
+        add_route(app, "/<path:path>", self._preflight, method="OPTIONS")
 
     async def _healthz(self) -> Response:
-        return _json({"status": "ok"})
+        return _json_of({"status": "ok"})
 
     async def _readyz(self) -> Response:
         ready = self._ready()
-        return _json({"status": "ready" if ready else "stopping"}, status=200 if ready else 503)
+        return _json_of({"status": "ready" if ready else "stopping"}, status=200 if ready else 503)
 
-    async def _models(self) -> Response:
-        self._authenticate()
-        listed = [_model_object(route) for route in self._catalog.listing()]
-        return _json({"object": "list", "data": listed})
+    async def _list_models(self) -> Response:
+        return json_response(self._models.for_caller(self._authenticate()))
 
     async def _model(self, model_id: str) -> Response:
-        self._authenticate()
+        caller = self._authenticate()
         route = self._catalog.resolve(model_id)
         if route is None:
             raise ModelNotFound(model_id, self._catalog.nearest(model_id))
-        return _json(_model_object(route))
+        if not caller.tier.allows(route.id):
+            having = self._ring.snapshot.tiers_that_have(route.id)
+            raise ModelNotAllowed(route.id, tier=caller.tier.name, tiers_with=having)
+        return json_response(self._models.card(model_id, route))
 
     async def _preflight(self, path: str) -> Response:  # noqa: ARG002 - any path may be asked about
         headers = self._common.of_preflight(_header("Access-Control-Request-Headers") or b"")
         return Response("", status=204, headers=_text_headers(headers))
 
-    def _authenticate(self) -> None:
-        headers = [
-            (name.lower().encode(), value.encode("latin-1")) for name, value in request.headers
-        ]
-        authenticate(headers, self._ring, "models")
+    def _authenticate(self) -> Caller:
+        return authenticate(raw_headers(), self._ring, "models")
 
     async def _finish(self, response: Response) -> Response:
         for name, value in self._common.of_answer(g.request_id, _header("Origin")):
@@ -118,19 +119,6 @@ class Control:
             found = GatewayBug(g.request_id)
         status, headers, body = found.render()
         return Response(body, status=status, headers=_text_headers(headers))
-
-
-def _add_route(
-    app: Quart, path: str, handler: Callable[..., Awaitable[Response]], *, method: str
-) -> None:
-    """Add a route for one method; OPTIONS is left to the preflights, which Quart knows nothing of."""
-    app.add_url_rule(
-        path,
-        view_func=handler,
-        methods=[method],
-        strict_slashes=False,
-        provide_automatic_options=False,
-    )
 
 
 def _scraper(
@@ -160,12 +148,8 @@ def _of_routing(error: HTTPException) -> GatewayError:
     return InvalidRequest(error.description or error.name)
 
 
-def _model_object(route: Route) -> dict[str, object]:
-    return {"id": route.id, "object": "model", "created": _CREATED_AT, "owned_by": route.owned_by}
-
-
-def _json(value: object, *, status: int = 200) -> Response:
-    return Response(_encode(value), status=status, content_type="application/json")
+def _json_of(value: object, *, status: int = 200) -> Response:
+    return json_response(msgspec.json.encode(value), status=status)
 
 
 def _header(name: str) -> bytes | None:

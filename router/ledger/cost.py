@@ -29,7 +29,7 @@ class Tokens(msgspec.Struct, frozen=True, kw_only=True):
     reasoning: int = 0
 
 
-def possible_tokens(usage: Usage, *, cache_write_tokens: int = 0) -> Tokens:
+def possible_tokens(usage: Usage) -> Tokens:
     """Return what of `usage` can be true, for it is a provider's word.
 
     A negative count is none, one above `MOST_TOKENS` is that, and a part is at most what it is a part of.
@@ -40,15 +40,15 @@ def possible_tokens(usage: Usage, *, cache_write_tokens: int = 0) -> Tokens:
     return Tokens(
         input=read,
         cached=cached,
-        cache_write=_possible(cache_write_tokens, read - cached),
+        cache_write=_possible(usage.cache_write_tokens, read - cached),
         output=written,
         reasoning=_possible(usage.reasoning_tokens, written),
     )
 
 
-def cost(price: Price, usage: Usage, *, cache_write_tokens: int = 0) -> int:
+def cost(price: Price, usage: Usage) -> int:
     """Return what the usage costs, in nano-dollars, never negative."""
-    return cost_of_tokens(price, possible_tokens(usage, cache_write_tokens=cache_write_tokens))
+    return cost_of_tokens(price, possible_tokens(usage))
 
 
 def cost_of_tokens(price: Price, tokens: Tokens) -> int:

@@ -6,6 +6,8 @@ has the windows of a minute that are served.
 """
 
 import math
+import random
+import struct
 import subprocess
 import sys
 import tempfile
@@ -25,6 +27,9 @@ from limiter.fence import orders_stores
 from limiter.local import LocalLimiter
 from limiter.table import Table
 from tests.conftest import SIZE
+from tests.faults.crowd import ASKED as CROWD_ASKED
+from tests.faults.crowd import USED as CROWD_USED
+from tests.faults.crowd import caller as crowd_caller
 from tests.faults.hammer import (
     ACCOUNT,
     CALLS,
@@ -45,7 +50,7 @@ pytestmark = pytest.mark.skipif(
 
 ROOT = Path(__file__).resolve().parents[2]
 PROCESSES = 4
-SECONDS, BUCKET, KILL_EVERY = (20.0, 0.1, 1.0) if SIZE >= 10 else (4.5, 0.028, 0.5)
+SECONDS, BUCKET, KILL_EVERY = (20.0, 0.1, 1.0) if SIZE >= 10 else (4.0, 0.025, 0.5)
 LEAST_USED = 0.97
 WINDOW = 60  # buckets
 ROW = 61  # buckets in which one counts, its own among them
@@ -81,10 +86,10 @@ class Run:
         self.logs.append(log)
 
     def kill_one(self) -> None:
-        """Kill a process that hammers, at whatever it is doing, and start another."""
+        """Kill the process that hammers for longest, at whatever it is doing, and start another."""
         for number, process in enumerate(self.processes):
             log = self.logs[number]
-            if process.returncode is None and log.exists() and log.stat().st_size:
+            if process.returncode is None and log.exists():
                 process.kill()
                 process.wait()
                 self.kills += 1
@@ -252,7 +257,7 @@ def test_processes_that_are_killed_take_their_calls_with_them_and_leave_their_wi
 
 
 def test_the_windows_of_a_minute_are_filled_once(memory: Path) -> None:
-    with hammering(memory, seconds=1.5, bucket_seconds=1.0) as run:
+    with hammering(memory, seconds=1.0, bucket_seconds=1.0) as run:
         pass
     check(run, rollovers=0)
 
@@ -279,6 +284,38 @@ def test_calls_of_a_killed_process_are_written_off_when_another_comes(memory: Pa
             for _ in range(CALLS):
                 taken = other.reserve([ACCOUNT], tokens=1, credit=CREDIT, now=now)
                 assert not isinstance(taken, Refusal)
+
+
+def test_a_worker_killed_while_its_directory_grows_loses_nobody(memory: Path) -> None:
+    rng = random.Random()
+    let_in: list[int] = []
+    for generation in range(4 * min(SIZE, 5)):  # all of it within a minute
+        log = memory / f"{generation}.log"
+        first = (
+            let_in[-1] + 2 if let_in else 0
+        )  # the last one may have come in without being logged
+        arguments = [str(memory / "table"), str(log), str(first)]
+        command = [sys.executable, "-m", "tests.faults.crowd", *arguments]
+        with subprocess.Popen(command, cwd=ROOT) as crowd:
+            try:
+                deadline = time.monotonic() + START
+                while not (log.exists() and log.stat().st_size):
+                    assert crowd.poll() is None
+                    assert time.monotonic() < deadline
+                    time.sleep(0.002)
+                time.sleep(rng.uniform(0.0, 0.15))
+                assert crowd.poll() is None
+            finally:
+                crowd.kill()
+        let_in += [number for (number,) in struct.iter_unpack("<q", log.read_bytes())]
+    with Table.open(memory / "table") as table:
+        limiter = LocalLimiter(table)
+        assert table.replaced == []
+        now = time.monotonic()
+        for number in let_in:
+            standing = limiter.standing(crowd_caller(number).subject, now=now)
+            assert (standing.used_requests, standing.in_flight) == (1, 0), number
+            assert CROWD_USED <= standing.used_tokens <= CROWD_ASKED, number
 
 
 def test_the_window_check_finds_an_excess_and_nothing_else() -> None:

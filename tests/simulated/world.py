@@ -23,12 +23,19 @@ from trio.testing import memory_stream_pair
 
 from limiter.local import LocalLimiter
 from limiter.table import Table
+from router.accounts.caller import Caller
 from router.accounts.keys import ApiKey, generate_key, hash_key, key_hint
 from router.accounts.snapshot import Snapshot
+from router.admission.admitted import Admitted
 from router.admission.engine import LocalEngine
+from router.billing.billing import Billing
+from router.billing.opening import price_list
+from router.catalog.models import load_seed
 from router.config import Config, ProviderConfig, ServerConfig, TimeoutConfig
 from router.exchange.books import Bill
 from router.gateway import Gateway
+from router.ledger.journal import JournalFull
+from router.ledger.settlement import Settlement
 from router.observe.log import make_log
 from router.observe.record import RequestRecord
 from router.observe.trace import Tracer
@@ -134,14 +141,31 @@ class BookedGateway(Gateway):
         self.bills: list[Billed] = []
         self.late: list[Bill] = []
 
-    def _settle(self, record: RequestRecord, bill: Bill) -> None:
+    def _settle(
+        self, caller: Caller, record: RequestRecord, bill: Bill, admitted: Admitted
+    ) -> None:
         self.bills.append(Billed(record, bill, trio.current_time()))
-        super()._settle(record, bill)
+        super()._settle(caller, record, bill, admitted)
 
     def _note_costs(self, bill: Bill) -> None:
         if bill.ending == "drained":
             self.late.append(bill)
         super()._note_costs(bill)
+
+
+class Notebook:
+    """What a gateway wrote down, and what it could not; while `accepts` is false it takes nothing."""
+
+    def __init__(self) -> None:
+        self.accepts = True
+        self.fails = False
+        self.settlements: list[Settlement] = []
+        self.lost: list[Settlement] = []
+
+    def append(self, settlement: Settlement) -> None:
+        if self.fails:
+            raise JournalFull("no room")
+        self.settlements.append(settlement)
 
 
 class World:
@@ -166,6 +190,7 @@ class World:
         self.secret = secret
         self.log = log
         self.limiter = limiter
+        self.notebook = Notebook()
         self.refuse_connections = False
         self.unreachable: set[str] = set()
         self.dials: list[str] = []
@@ -295,17 +320,27 @@ async def open_world(
             finally:
                 world.upstream_connections -= 1
 
+        notebook = Notebook()
+        billing = Billing(
+            price_list(config or world_config(), load_seed()),
+            notebook,
+            lost=notebook.lost.append,
+            outage_seconds=60.0,
+            wall_clock=lambda: 1_800_000_000.0,
+        )
         with private_limiter() as limiter:
             gateway = BookedGateway(
                 config or world_config(),
                 log=make_log(log_file),
                 dial=dial,
                 engine=LocalEngine(limiter, clock=trio.current_time),
+                billing=billing,
                 tracer=Tracer(),
                 rng=rng or random.Random(1),
             )
             gateway.ring.replace(Snapshot.embedded([_key(secret)]))
             world = World(gateway, simulators, secret, log_file, limiter)
+            world.notebook = notebook
             yield world
             await gateway.client.aclose()
             nursery.cancel_scope.cancel()

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from router.app import store_location
 from router.config import Config, DatabaseUrl, StoreConfig
+from router.opening import store_location
 from tests.unit.written_config import load, refuse
 
 URL = "postgresql://syze:hunter2@db.example/syze"

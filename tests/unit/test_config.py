@@ -11,6 +11,8 @@ from router.config import (
     Config,
     ConfigError,
     HeaderValue,
+    LimitsConfig,
+    LimitTable,
     LogConfig,
     MetricsConfig,
     ModelConfig,
@@ -98,6 +100,25 @@ budget_ratio = 0.22
 budget_burst = 23
 drain_seconds = 24
 
+[limits]
+requests_per_minute = 24
+tokens_per_minute = 25
+concurrency = 26
+wait_seconds = 27
+most_waiting_per_key = 28
+most_waiting = 29
+cached_weight = 0.3
+folder = "counts"
+url = "env:VALKEY"
+machines = 31
+when_away = "refuse"
+patience = 0.32
+
+[limits.models."corner/plain"]
+requests_per_minute = 33
+tokens_per_minute = 34
+concurrency = 35
+
 [log]
 level = "debug"
 format = "json"
@@ -158,6 +179,23 @@ EVERY_VALUE: dict[type[msgspec.Struct], dict[str, Any]] = {
         "budget_burst": 23.0,
         "drain_seconds": 24.0,
     },
+    LimitsConfig: {
+        "requests_per_minute": 24,
+        "tokens_per_minute": 25,
+        "concurrency": 26,
+        "models": {
+            "corner/plain": LimitTable(requests_per_minute=33, tokens_per_minute=34, concurrency=35)
+        },
+        "wait_seconds": 27.0,
+        "most_waiting_per_key": 28,
+        "most_waiting": 29,
+        "cached_weight": 0.3,
+        "url": Secret("valkey://somewhere"),
+        "machines": 31,
+        "when_away": "refuse",
+        "patience": 0.32,
+    },
+    LimitTable: {"requests_per_minute": 33, "tokens_per_minute": 34, "concurrency": 35},
     LogConfig: {"level": "debug", "format": "json"},
     MetricsConfig: {"enabled": False},
 }
@@ -167,7 +205,7 @@ EVERY_VALUE: dict[type[msgspec.Struct], dict[str, Any]] = {
 def everything(tmp_path: Path) -> Config:
     (tmp_path / "cert.pem").write_text("certificate")
     (tmp_path / "key.pem").write_text("key")
-    return load(tmp_path, EVERYTHING, SPARE="hush-too")
+    return load(tmp_path, EVERYTHING, SPARE="hush-too", VALKEY="valkey://somewhere")
 
 
 def sections(config: Config) -> Iterator[msgspec.Struct]:
@@ -179,6 +217,7 @@ def sections(config: Config) -> Iterator[msgspec.Struct]:
     model = config.models["quick"]
     assert model.timeouts is not None
     yield from (model, model.timeouts, config.race, config.log, config.metrics)
+    yield from (config.limits, config.limits.models["corner/plain"])
 
 
 def test_every_key_of_every_table_is_read(everything: Config, tmp_path: Path) -> None:
@@ -188,10 +227,14 @@ def test_every_key_of_every_table_is_read(everything: Config, tmp_path: Path) ->
     assert everything.server.tls_certificate == str(tmp_path / "cert.pem")
     assert everything.server.tls_key == str(tmp_path / "key.pem")
     assert everything.store.path == str(tmp_path / "data" / "keys.db")
+    assert everything.limits.folder == str(tmp_path / "counts")
 
 
 def test_no_key_is_left_out_of_the_case_above() -> None:
-    by_path: dict[type[msgspec.Struct], set[str]] = {ServerConfig: {"tls_certificate", "tls_key"}}
+    by_path: dict[type[msgspec.Struct], set[str]] = {
+        ServerConfig: {"tls_certificate", "tls_key"},
+        LimitsConfig: {"folder"},
+    }
     for kind, values in EVERY_VALUE.items():
         names = {field.name for field in msgspec.structs.fields(kind)}
         assert names == set(values) | by_path.get(kind, set())
@@ -247,6 +290,9 @@ def test_nothing_can_be_changed_after_loading(everything: Config) -> None:
         ("[timeouts]\nconect = 1", "timeouts.conect", "connect"),
         ("[log]\nlvl = 'info'", "log.lvl", "level"),
         ("[metrics]\nenable = true", "metrics.enable", "enabled"),
+        ("[limits]\nwait_second = 1", "limits.wait_second", "wait_seconds"),
+        ("[limits]\ntoken_per_minute = 1", "limits.token_per_minute", "tokens_per_minute"),
+        ("[limits.models.m]\nconcurency = 1", "limits.models.m.concurency", "concurrency"),
         ("[providers.openai]\nbase-url = 'x'", "providers.openai.base-url", "base_url"),
         (
             "[providers.openai.timeouts]\nconect = 1",

@@ -1,0 +1,115 @@
+"""An admitted request: what it has reserved, until that ends exactly once."""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from adapters.dialect import Usage
+from limiter.demand import Demand, Limits, Refusal, Reservation
+from limiter.estimate import Asked
+from router.admission.engine import Engine
+from router.admission.reserving import Taken
+from router.billing.hold import Hold
+from router.billing.meter import Meter
+
+_NO_LIMITS = Limits()
+
+
+class HeldCredit:
+    """The credit that a request holds; a stream may hold more of it as it goes on."""
+
+    def __init__(self, hold: Hold, held: int, demands: Sequence[Demand], engine: Engine) -> None:
+        self.hold = hold
+        self.held = held
+        self._engine = engine
+        self._demands = [
+            msgspec.structs.replace(demand, limits=_NO_LIMITS)
+            for demand in demands
+            if demand.credit is not None
+        ]
+        self._more: list[Reservation] = []
+
+    async def hold_more(self, wanted: int, least: int) -> int:
+        """Hold more nano-dollars, `wanted` or at least `least`; return how many, or 0.
+
+        Cancelled, it holds no more than before.
+        """
+        outcome = await self._engine.reserve(self._demands, tokens=0, credit=wanted)
+        if isinstance(outcome, Refusal):
+            wanted = outcome.limit - outcome.used
+            if wanted < least:
+                return 0
+            outcome = await self._engine.reserve(self._demands, tokens=0, credit=wanted)
+            if isinstance(outcome, Refusal):
+                return 0
+        self._more.append(outcome)
+        self.held += wanted
+        return wanted
+
+    def free(self) -> None:
+        """Let go of what was held more; the first part ends with the request's own reservation."""
+        now = self._engine.now()
+        while self._more:
+            self._more.pop().release(now=now)
+
+
+class Admitted:
+    """One request's reservation. `settle` ends it, once, synchronously.
+
+    `prompt_tokens`: the estimate of what the prompt costs to read. `output_limit`: the tokens of each choice
+    that its credit pays for, where the client must be given less than it asked for. `end` settles what was
+    taken, with a usage or `None`, and with the nano-dollars that are still owed.
+    """
+
+    def __init__(
+        self,
+        taken: Taken,
+        asked: Asked,
+        *,
+        prompt_tokens: int,
+        tokens_of: Callable[[int], int],
+        credit: HeldCredit | None,
+        end: Callable[[Taken, Asked, Usage | None, int], None],
+    ) -> None:
+        self._taken = taken
+        self._asked = asked
+        self._credit = credit
+        self._end = end
+        self.prompt_tokens = prompt_tokens
+        self.tokens_of = tokens_of
+
+    @property
+    def holds_credit(self) -> bool:
+        """Whether what it costs is taken from somebody's credit."""
+        return self._credit is not None
+
+    @property
+    def output_limit(self) -> int | None:
+        """Return the cap that each choice of a whole answer must be given, `None` where it needs none."""
+        credit = self._credit
+        if credit is None or credit.hold.wanted.capped or credit.held >= credit.hold.amount:
+            return None
+        paid = credit.hold.output_for(credit.held)
+        return None if paid is None else max(1, paid // self._asked.choices)
+
+    def meter(self) -> Meter | None:
+        """Return what watches the answer as a stream, `None` where it cannot cost more than is held."""
+        credit = self._credit
+        if credit is None or credit.hold.wanted.capped:
+            return None
+        return Meter(
+            credit.hold, held=credit.held, tokens_of=self.tokens_of, hold_more=credit.hold_more
+        )
+
+    def settle(self, usage: Usage | None, *, owed: int = 0) -> None:
+        """End it with what was used, `None` where the caller is to be charged for nothing.
+
+        `owed`: nano-dollars that stay held until `paid`.
+        """
+        self._end(self._taken, self._asked, usage, owed)
+        if self._credit is not None:
+            self._credit.free()
+
+    def paid(self) -> None:
+        """Free what was owed: the balance has been lowered by it."""
+        self._taken.reservation.paid()

@@ -1,0 +1,89 @@
+"""The engine of many machines: their counts live in one store, and the operator says what happens without it.
+
+While the store is away, a gateway either serves its own share of every limit, counted on this machine
+alone, or refuses. The shares of all machines together are never above the limit; what was used in the
+shared store within the last minute is not known to them, so for that long up to twice the limit may pass.
+"""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from limiter.demand import Demand, Limits, Refusal, Reservation, Standing
+from limiter.turns import spread_evenly
+from limiter.valkey import StoreAway, ValkeyLimiter
+from router.admission.engine import Engine, LocalEngine, Schedule
+from router.errors import LimitsUnavailable
+
+
+class SharedEngine:
+    """Asks the store, and this machine's `share` where the store is away; `None` refuses then.
+
+    `machines`: how many gateways share every limit.
+    """
+
+    def __init__(
+        self,
+        store: ValkeyLimiter,
+        share: LocalEngine | None,
+        *,
+        machines: int,
+        clock: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._share: Engine | None = share
+        self._machines = machines
+        self._clock = clock
+
+    def now(self) -> float:
+        """Return the time by which the local share is counted; the store has its own."""
+        return self._clock()
+
+    async def reserve(
+        self, demands: Sequence[Demand], *, tokens: int, credit: int
+    ) -> Reservation | Refusal:
+        """Take from all demands or from none. Raises `LimitsUnavailable`; cancelled, it takes nothing."""
+        try:
+            return await self._store.reserve(
+                demands, tokens=tokens, credit=credit, now=self._clock()
+            )
+        except StoreAway:
+            share = self._own_share()
+        shares = [_share_of(demand, self._machines) for demand in demands]
+        most = min((d.limits.tokens for d in shares if d.limits.tokens is not None), default=tokens)
+        return await share.reserve(shares, tokens=min(tokens, most), credit=credit)
+
+    async def standing(self, subject: str) -> Standing:
+        """Return what a subject has in use on all machines, or here while the store is away."""
+        try:
+            return await self._store.standing(subject)
+        except StoreAway:
+            return await self._own_share().standing(subject)
+
+    async def schedule(self, subject: str) -> Schedule:
+        """Return when what is in use expires, as if it had come in evenly: the store does not tell it."""
+        standing = await self.standing(subject)
+        return Schedule(spread_evenly(standing.used_requests), spread_evenly(standing.used_tokens))
+
+    def _own_share(self) -> Engine:
+        if self._share is None:
+            raise LimitsUnavailable
+        return self._share
+
+
+def _share_of(demand: Demand, machines: int) -> Demand:
+    """Return a demand on one machine's share: at least one of everything, or nobody would be served."""
+    limits = demand.limits
+    return msgspec.structs.replace(
+        demand,
+        limits=Limits(
+            requests=_part(limits.requests, machines),
+            tokens=_part(limits.tokens, machines),
+            concurrency=_part(limits.concurrency, machines),
+        ),
+        credit=None if demand.credit is None else demand.credit // machines,
+    )
+
+
+def _part(limit: int | None, machines: int) -> int | None:
+    return None if limit is None else max(1, limit // machines)

@@ -1,0 +1,140 @@
+"""Opening what a worker stands on: the store, the shared table of limits, the journal.
+
+The order matters. What dead workers left in the journal is booked first, while the table still counts what
+they owed; only then is a place in the table taken, which writes their debts off.
+"""
+
+import hashlib
+import os
+import tempfile
+import time
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Final
+
+import trio
+
+from limiter.local import LocalLimiter
+from limiter.table import Table
+from limiter.valkey import Settings, ValkeyLimiter
+from router.accounts.errors import StoreError
+from router.accounts.store import KeyStore
+from router.admission.engine import Engine, LocalEngine
+from router.admission.shared import SharedEngine
+from router.billing.billing import Billing, Desk, open_journal
+from router.billing.opening import journal_folder, price_list
+from router.catalog.models import load_seed
+from router.config import Config
+from router.gateway import Gateway
+from router.ledger.credit_store import CreditStore
+from router.ledger.settlement import Settlement
+from router.ledger.store import SettlementStore
+from router.observe.log import Log
+from router.observe.trace import Tracer
+from router.upstream.dial import Dial
+from router.workers.seat import Seat
+
+_SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - the folder made in it is private
+
+
+class Worker:
+    """A gateway and all that runs beside it."""
+
+    def __init__(
+        self, gateway: Gateway, store: KeyStore, desk: Desk, shared: ValkeyLimiter | None
+    ) -> None:
+        self.gateway = gateway
+        self._store = store
+        self._desk = desk
+        self._shared = shared
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Run until cancelled; settlements that can be booked by then are booked."""
+        async with trio.open_nursery() as nursery:
+            if self._shared is not None:
+                await nursery.start(self._shared.run)
+            await nursery.start(self._desk.run)
+            await nursery.start(self.gateway.run, self._store)
+            task_status.started()
+
+
+async def open_worker(
+    stack: AsyncExitStack, config: Config, *, log: Log, dial: Dial, tracer: Tracer, seat: Seat
+) -> Worker:
+    """Open everything; `stack` closes it. Raises `StoreError`, `OSError`, `TableError`, `ImportError`."""
+    store = stack.enter_context(
+        await trio.to_thread.run_sync(KeyStore.open, store_location(config))
+    )
+    books = SettlementStore(store.database)
+    folder = journal_folder(config)
+    if folder is None:
+        raise StoreError("no folder is configured for the journal: set money.journal")
+    journal, replayed = await trio.to_thread.run_sync(open_journal, folder, books)
+    if replayed.files:
+        log.logger.info("booked what dead workers left", settlements=replayed.settlements)
+    table = stack.enter_context(Table.open(limits_folder(config)))
+    if table.replaced:
+        log.logger.warning("limits begin anew: their counts were damaged", regions=table.replaced)
+
+    def lost(settlement: Settlement) -> None:
+        log.logger.error("a settlement could not be written down", settlement=repr(settlement))
+
+    def report(what: str, error: Exception) -> None:
+        log.logger.error(what, exc_info=error)
+
+    billing = Billing(
+        price_list(config, load_seed()),
+        journal,
+        lost=lost,
+        outage_seconds=config.money.outage_seconds,
+    )
+    engine, shared = _engine(config, LocalLimiter(table), seat)
+    gateway = Gateway(
+        config, log=log, dial=dial, engine=engine, billing=billing, tracer=tracer, seat=seat
+    )
+    gateway.ring.replace((await trio.to_thread.run_sync(store.load))[1])
+    desk = Desk(billing, journal, books, CreditStore(store.database), report=report)
+    return Worker(gateway, store, desk, shared)
+
+
+def _engine(
+    config: Config, limiter: LocalLimiter, seat: Seat
+) -> tuple[Engine, ValkeyLimiter | None]:
+    """Return the engine that the configuration asks for, and what of it must run."""
+    limits = config.limits
+    local = LocalEngine(limiter, clock=time.monotonic)
+    if limits.url is None:
+        return local, None
+    shared = ValkeyLimiter(
+        limits.url.reveal(),
+        instance=f"{os.uname().nodename}-{os.getpid()}-{seat.index}",
+        settings=Settings(patience=limits.patience),
+    )
+    share = local if limits.when_away == "share" else None
+    engine = SharedEngine(shared, share, machines=limits.machines, clock=time.monotonic)
+    return engine, shared
+
+
+def store_location(config: Config) -> str:
+    """Return where accounts and keys are kept: a path, or a URL that may hold a password.
+
+    `load_config` always sets one of them. Raises `StoreError` if nobody did.
+    """
+    if config.store.url is not None:
+        return config.store.url.reveal()
+    if config.store.path is None:
+        raise StoreError("no path and no URL is configured for the store")
+    return config.store.path
+
+
+def limits_folder(config: Config) -> Path:
+    """Return where the workers of this machine keep their counts: in memory, where there is such a folder.
+
+    Gateways with different stores have different keys, so each has a folder of its own.
+    """
+    if config.limits.folder is not None:
+        return Path(config.limits.folder)
+    store = store_location(config).encode()
+    name = f"syze-{os.getuid()}-{hashlib.sha256(store).hexdigest()[:12]}"
+    usable = os.access(_SHARED_MEMORY, os.W_OK)
+    return (_SHARED_MEMORY if usable else Path(tempfile.gettempdir())) / name
