@@ -53,7 +53,7 @@ def measure_agreement(
         late=played.late,
         window=played.window,
         problems=played.problems,
-        checks=list(judge(compared, settings)),
+        checks=list(judge(compared, settings, late=played.late)),
     )
 
 
@@ -70,8 +70,18 @@ def compare(sockets: Seen, virtual: Sequence[Seen]) -> list[Compared]:
     return compared
 
 
-def judge(compared: Sequence[Compared], settings: AgreementSettings) -> Iterator[Check]:
-    """Say what was found, as checks. The split over endpoints follows from chance more than the rest."""
+def judge(
+    compared: Sequence[Compared], settings: AgreementSettings, *, late: float
+) -> Iterator[Check]:
+    """Say what was found, as checks; `late` is the load's own 99th percentile of lateness in seconds.
+
+    The split over endpoints follows from chance more than the rest.
+    """
+    yield Check(
+        f"the machine let 99 in 100 requests begin within {1000 * settings.late:g} ms",
+        late <= settings.late,
+        f"{1000 * late:.1f} ms",
+    )
     for one in compared:
         yield Check(
             f"{one.name} within {settings.tolerance:.0%}",

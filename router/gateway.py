@@ -163,6 +163,7 @@ class Gateway:
         return Control(
             ring=self.ring,
             catalog=self.catalog,
+            prices=self.billing.prices,
             ready=lambda: not self.endpoints.stopping,
             metrics=self.page.render if self.config.metrics.enabled else None,
             on_bug=lambda request_id, error: self.logger.error(

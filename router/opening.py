@@ -70,7 +70,7 @@ async def open_worker(
     if folder is None:
         raise StoreError("no folder is configured for the journal: set money.journal")
     journal, replayed = await trio.to_thread.run_sync(open_journal, folder, books)
-    if replayed.files:
+    if replayed.settlements:
         log.logger.info("booked what dead workers left", settlements=replayed.settlements)
     table = stack.enter_context(Table.open(limits_folder(config)))
     if table.replaced:

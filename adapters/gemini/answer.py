@@ -9,19 +9,21 @@ from adapters.gemini.wire import decode_response
 from adapters.middle.answer import Choice, WholeAnswer
 from adapters.middle.conversation import Conversation, Part, Reasoning, Text, ToolCall
 from adapters.middle.event import Begun, Failed, Grown, MiddleEvent, PartBegun, Stopped, UsageTold
-from adapters.openai.foreign import UNREADABLE, check_utf8
+from adapters.openai.foreign import NULL, UNREADABLE, check_utf8
 
 
 def decode_answer(conversation: Conversation, body: bytes, new_id: NewId) -> WholeAnswer:
     """Read the body of a 200 answer. Raises `BadAnswer` when it is none, or holds an error."""
-    error = error_in(body)
-    if error is not None:
-        raise BadAnswer(classify_object(error))
     try:
         check_utf8(body)
         response = decode_response(body)
     except UNREADABLE as unreadable:
-        raise _invalid(f"The provider's answer cannot be read: {unreadable}") from None
+        error = error_in(body)
+        if error is None:
+            raise _invalid(f"The provider's answer cannot be read: {unreadable}") from None
+        raise BadAnswer(classify_object(error)) from None
+    if response.error != NULL:
+        raise BadAnswer(classify_object(response.error))
     reading = AnswerReading(conversation, new_id)
     return _assembled([*reading.take(response), *reading.finish(whole=True)])
 

@@ -82,7 +82,7 @@ def classify_object(error: msgspec.Raw) -> Failure:
 def error_in(data: bytes) -> msgspec.Raw | None:
     """Return the value of the `error` field of a body or an event, `None` if there is none."""
     try:
-        value = _decode_value(data)
+        value = _decode_value(data.decode("utf-8", "replace"))
         if starts_with(value, b"["):
             value = next(iter(_decode_list(value)), NULL)
         error = _decode_envelope(value).error
@@ -96,7 +96,7 @@ def _read(error: msgspec.Raw) -> _Error:
         return _decode_error(error)
     except UNREADABLE:
         is_text = starts_with(error, b'"')
-        return _Error(message=_decode_text(error) if is_text else bytes(error).decode("utf-8"))
+        return _Error(message=_decode_text(error) if is_text else bytes(error).decode())
 
 
 def _failure(status: int, error: _Error, *, retry_after: float | None) -> Failure:

@@ -13,6 +13,8 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Literal
 
+import msgspec
+
 from adapters.dialect import Failure, FailureKind
 from adapters.gemini.finish import is_told, spoiled, stop_reason
 from adapters.gemini.name import original_names
@@ -64,8 +66,13 @@ class AnswerReading:
             events.append(UsageTold(usage))
         blocked = _blocked(chunk.prompt_feedback)
         if blocked is not None and not self._choices:
-            events.append(self._fail(blocked))
+            events.append(self.fail(blocked))
         return events or [Alive()]
+
+    def fail(self, failure: Failure) -> Failed:
+        """Return that the answer has failed; it comes to no end from now on."""
+        self._failed = True
+        return Failed(failure)
 
     def finish(self, *, whole: bool = False) -> list[MiddleEvent]:
         """Return what the end of the body tells: nothing where a candidate has not come to its end.
@@ -89,7 +96,7 @@ class AnswerReading:
             events += self._take_part(choice, part)
         choice.note_end(candidate.finish_reason)
         failure = spoiled(candidate.finish_reason, candidate.finish_message)
-        return events if failure is None else [*events, self._fail(failure)]
+        return events if failure is None else [*events, self.fail(failure)]
 
     def _take_part(self, choice: "_Choice", part: Part) -> list[MiddleEvent]:
         call = part.function_call
@@ -106,10 +113,6 @@ class AnswerReading:
             return call.id
         origin = f"{self._answer_id}/{choice.index}/{choice.parts_begun}"
         return f"call_{sha256(origin.encode()).hexdigest()[:24]}"
-
-    def _fail(self, failure: Failure) -> Failed:
-        self._failed = True
-        return Failed(failure)
 
 
 class _Choice:
@@ -183,7 +186,7 @@ class _Choice:
 
 
 def _arguments(call: FunctionCall) -> str:
-    return "{}" if call.args == NULL else bytes(call.args).decode()
+    return "{}" if call.args == NULL else msgspec.json.format(bytes(call.args), indent=-1).decode()
 
 
 def _blocked(feedback: PromptFeedback | None) -> Failure | None:

@@ -8,7 +8,7 @@ from adapters.gemini.reading import AnswerReading, NewId
 from adapters.gemini.wire import decode_response
 from adapters.middle.conversation import Conversation
 from adapters.middle.event import Alive, Failed, Malformed, MiddleEvent
-from adapters.openai.foreign import UNREADABLE, check_utf8
+from adapters.openai.foreign import NULL, UNREADABLE, check_utf8
 from adapters.sse import END, EventDecoder, EventTooLarge, Signal
 
 
@@ -50,12 +50,12 @@ class GeminiEvents:
     def _read(self, data: bytes) -> list[MiddleEvent]:
         if not data.strip():
             return [Alive()]
-        error = error_in(data)
-        if error is not None:
-            return [Failed(classify_object(error))]
         try:
             check_utf8(data)
             chunk = decode_response(data)
         except UNREADABLE:
-            return [Malformed()]
+            error = error_in(data)
+            return [Malformed() if error is None else self._reading.fail(classify_object(error))]
+        if chunk.error != NULL:
+            return [self._reading.fail(classify_object(chunk.error))]
         return self._reading.take(chunk)

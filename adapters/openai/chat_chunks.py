@@ -112,7 +112,7 @@ class ChunkWriter:
         number = 0
         if event.kind == "call":
             number, state.calls = state.calls, state.calls + 1
-        elif event.kind != "text":
+        elif event.kind in {"reasoning", "redacted"}:
             number, state.reasonings = state.reasonings, state.reasonings + 1
         state.parts[event.part] = _OpenPart(event, number)
         return role

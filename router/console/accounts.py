@@ -20,13 +20,13 @@ from router.console.operation import Asked, NoQuery
 from router.console.stores import Stores
 
 
-class AccountQuery(Record):
+class AccountQuery(Record, kw_only=True):
     """Which accounts; closed ones are left out unless asked for."""
 
     closed: bool = False
 
 
-class AccountNew(LimitFields):
+class AccountNew(LimitFields, kw_only=True):
     """An account to open. Its limits are what all of its keys may use together."""
 
     name: str
@@ -34,7 +34,7 @@ class AccountNew(LimitFields):
     prepaid: bool = False
 
 
-class AccountChange(LimitChanges):
+class AccountChange(LimitChanges, kw_only=True):
     """What is to be different."""
 
     name: str | UnsetType = UNSET
@@ -42,7 +42,7 @@ class AccountChange(LimitChanges):
     prepaid: bool | UnsetType = UNSET
 
 
-class AccountInfo(LimitFields):
+class AccountInfo(LimitFields, kw_only=True):
     """An account."""
 
     id: str

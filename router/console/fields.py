@@ -34,14 +34,14 @@ class Record(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """What is sent or answered."""
 
 
-class Listing(Record, Generic[T]):
+class Listing(Record, Generic[T], kw_only=True):
     """Several of one kind."""
 
     object: Literal["list"] = "list"
     data: list[T]
 
 
-class LimitFields(Record):
+class LimitFields(Record, kw_only=True):
     """Limits; null is none."""
 
     requests_per_minute: Limit | None = None
@@ -57,7 +57,7 @@ class LimitFields(Record):
         )
 
 
-class LimitChanges(Record):
+class LimitChanges(Record, kw_only=True):
     """Changes of limits."""
 
     requests_per_minute: Limit | None | UnsetType = UNSET

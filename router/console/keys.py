@@ -25,14 +25,14 @@ from router.console.stores import Stores
 from router.ledger.money import format_usd, parse_usd
 
 
-class KeyQuery(Record):
+class KeyQuery(Record, kw_only=True):
     """Which keys: of one account, by id or name; revoked ones are left out unless asked for."""
 
     account: str | None = None
     revoked: bool = False
 
 
-class KeyNew(LimitFields):
+class KeyNew(LimitFields, kw_only=True):
     """A key to make. What is null is left to its account and tier."""
 
     name: str = "default"
@@ -43,7 +43,7 @@ class KeyNew(LimitFields):
     scopes: list[Scope] | None = None
 
 
-class KeyChange(LimitChanges):
+class KeyChange(LimitChanges, kw_only=True):
     """What is to be different."""
 
     name: str | UnsetType = UNSET
@@ -54,7 +54,7 @@ class KeyChange(LimitChanges):
     scopes: list[Scope] | None | UnsetType = UNSET
 
 
-class KeyInfo(LimitFields):
+class KeyInfo(LimitFields, kw_only=True):
     """A key, without its secret."""
 
     id: str
@@ -69,7 +69,7 @@ class KeyInfo(LimitFields):
     scopes: list[Scope] | None
 
 
-class KeyCreated(KeyInfo):
+class KeyCreated(KeyInfo, kw_only=True):
     """A new key; `key` is its secret, which is not shown again."""
 
     key: str

@@ -16,7 +16,7 @@ Q = TypeVar("Q")
 B = TypeVar("B")
 
 
-class NoQuery(Record):
+class NoQuery(Record, kw_only=True):
     """No parameters behind the path."""
 
 

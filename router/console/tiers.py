@@ -8,14 +8,14 @@ from router.console.operation import Asked, NoQuery
 from router.console.stores import Stores
 
 
-class TierInfo(LimitFields):
+class TierInfo(LimitFields, kw_only=True):
     """A tier: patterns of the models that it has, and the limits of each key."""
 
     name: str
     models: list[str] = ["*"]
 
 
-class TierChange(LimitChanges):
+class TierChange(LimitChanges, kw_only=True):
     """What is to be different."""
 
     models: list[str] | UnsetType = UNSET

@@ -10,10 +10,10 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from adapters.dialect import Dialect, Failure, Target
+from adapters.dialect import Call, Dialect, Failure, Target
 from adapters.dialect import Endpoint as CallKind
 from adapters.providers import KNOWN_PROVIDERS
-from adapters.registry import DIALECTS
+from adapters.registry import dialect_for
 from router.catalog.candidate import Candidate, ProviderWire
 from router.config import TimeoutConfig
 from router.errors import GatewayError, from_failure
@@ -27,19 +27,23 @@ _CALL_KINDS: Final[tuple[CallKind, ...]] = ("chat", "completions", "embeddings")
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """One upstream model behind one key, ready to be asked.
 
-    `secrets` are the configured values that its headers carry; `timeouts` are seconds. `weight` and `price`
+    `dialect` names what it speaks. `secrets` are the configured values that its headers carry; `timeouts` are seconds. `weight` and `price`
     (US dollars per million tokens) are for the policy; `prefill`: it continues an answer that has begun.
     """
 
     provider: str
     origin: Origin
-    dialect: Dialect
+    dialect: str
     target: Target
     secrets: tuple[str, ...]
     timeouts: TimeoutConfig
     weight: float = 1.0
     price: float | None = None
     prefill: bool = False
+
+    def dialect_of(self, call: Call) -> Dialect:
+        """Return how to ask here for the answer to a call, which came through a face of its own."""
+        return dialect_for(call.face, self.dialect)
 
     def fault(self, failure: Failure) -> GatewayError:
         """Return the error that a client gets for a failure here, with no secret of ours in it.
@@ -73,13 +77,14 @@ def make_endpoint(candidate: Candidate, user_agent: str) -> Endpoint:
     return Endpoint(
         provider=candidate.provider,
         origin=origin,
-        dialect=DIALECTS[candidate.dialect],
+        dialect=candidate.dialect,
         target=target,
         secrets=secrets_of(candidate),
         timeouts=candidate.timeouts,
         weight=candidate.weight,
         price=candidate.price,
-        prefill=candidate.prefill,
+        # Other dialects may know it too, but answers that were translated are not gone on with.
+        prefill=candidate.prefill and candidate.dialect == CONTINUING,
     )
 
 

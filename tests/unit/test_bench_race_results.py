@@ -63,7 +63,7 @@ def stragglers(*cells: Cell) -> Stragglers:
     return Stragglers(ORIGIN, method, SETTINGS, list(cells), checks)
 
 
-def agreement(sockets: Seen, *virtual: Seen) -> Agreement:
+def agreement(sockets: Seen, *virtual: Seen, late: float = 0.002) -> Agreement:
     settings = AgreementSettings(virtual_runs=len(virtual))
     compared = compare(sockets, virtual)
     return Agreement(
@@ -74,10 +74,10 @@ def agreement(sockets: Seen, *virtual: Seen) -> Agreement:
         sockets=sockets,
         virtual=list(virtual),
         compared=compared,
-        late=0.002,
+        late=late,
         window=WINDOW,
         problems=[],
-        checks=list(judge_agreement(compared, settings)),
+        checks=list(judge_agreement(compared, settings, late=late)),
     )
 
 
@@ -188,6 +188,12 @@ def test_runs_that_agree_pass_with_the_median_of_the_virtual_ones() -> None:
 def test_each_figure_that_differs_fails_its_own_check(sockets: Seen, name: str) -> None:
     result = agreement(sockets, seen())
     assert failed(result.checks) == [name]
+    assert not result.passed
+
+
+def test_a_busy_machine_is_told_from_a_wrong_simulation() -> None:
+    result = agreement(seen(), seen(), late=0.03)
+    assert failed(result.checks) == ["the machine let 99 in 100 requests begin within 20 ms"]
     assert not result.passed
 
 
