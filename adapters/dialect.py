@@ -5,7 +5,7 @@ wire differs from the book), and gets bytes to send; it feeds the bytes that com
 stream events and failures. A new provider is a new implementation of `Dialect`, nothing else.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum, auto
 from typing import Literal, Protocol
 
@@ -87,7 +87,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     `paths` maps each endpoint to the request target (path and query). `headers` hold the credential.
     `stream_usage` says whether the upstream accepts `stream_options.include_usage`. An answer that has
     begun must be marked as such for it if `marks_prefill`; if `echoes_prefill`, it repeats that beginning.
-    `cap_field` is what it calls the most tokens of a chat answer.
+    `cap_field` is what it calls the most tokens of a chat answer. `sign`, where there is one, proves who
+    sends a request by headers that depend on all of it and on the time.
     """
 
     upstream_model: str
@@ -98,6 +99,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     marks_prefill: bool = False
     echoes_prefill: bool = False
     cap_field: str = "max_tokens"
+    sign: "Callable[[EncodedRequest], EncodedRequest] | None" = None
 
 
 class EncodedRequest(msgspec.Struct, frozen=True):

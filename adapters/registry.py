@@ -9,6 +9,9 @@ from itertools import product
 from types import MappingProxyType
 from typing import Final
 
+from adapters.anthropic import AnthropicDialect
+from adapters.anthropic.face import MessagesFace
+from adapters.anthropic.upstream import AnthropicUpstream
 from adapters.bridge import Bridge
 from adapters.dialect import Dialect, FaceName
 from adapters.middle.halves import Face, Upstream
@@ -16,10 +19,14 @@ from adapters.openai import OpenAIDialect
 from adapters.openai.face import ChatFace
 from adapters.openai.upstream import OpenAIUpstream
 
-_FACES: Final[Mapping[FaceName, Face]] = MappingProxyType({"chat": ChatFace()})
-_UPSTREAMS: Final[Mapping[str, Upstream]] = MappingProxyType({"openai": OpenAIUpstream()})
+_FACES: Final[Mapping[FaceName, Face]] = MappingProxyType(
+    {"chat": ChatFace(), "messages": MessagesFace()}
+)
+_UPSTREAMS: Final[Mapping[str, Upstream]] = MappingProxyType(
+    {"anthropic": AnthropicUpstream(), "openai": OpenAIUpstream()}
+)
 _NATIVE: Final[Mapping[tuple[FaceName, str], Dialect]] = MappingProxyType(
-    {("chat", "openai"): OpenAIDialect()}
+    {("chat", "openai"): OpenAIDialect(), ("messages", "anthropic"): AnthropicDialect()}
 )
 _ALL: Final[Mapping[tuple[FaceName, str], Dialect]] = MappingProxyType(
     {
@@ -28,6 +35,9 @@ _ALL: Final[Mapping[tuple[FaceName, str], Dialect]] = MappingProxyType(
         for face, upstream in product(_FACES, _UPSTREAMS)
     }
 )
+
+# Whose streams are gone on with where another's broke: those that are not translated.
+CONTINUING: Final = frozenset({"openai"})
 
 # What a provider may be configured to speak.
 DIALECTS: Final = frozenset(_UPSTREAMS)

@@ -23,8 +23,9 @@ from bench.record import Check, Origin
 
 LONGEST_SECONDS: Final = 1800.0  # of one process
 _METHOD: Final = """
-CPU time of the measuring process, all its threads (CLOCK_PROCESS_CPUTIME_ID), for {operations:,} operations
-on keys drawn at random, divided by them; the loop around them is counted too. Medians of {rounds} rounds.
+CPU time of the measuring process, all its threads (CLOCK_PROCESS_CPUTIME_ID), for {operations:,} operations,
+divided by them; the loop around them is counted too. Any key: each operation is for a key drawn at random.
+One key: all are for the same, while the others lie in memory. Medians of {rounds} rounds.
 Each contestant has a fresh process for each number of keys, has met every key once, and has seen each once
 more in random order.
 
@@ -33,6 +34,10 @@ This limiter: one subject with limits on requests, tokens and calls in flight. {
 tables of the measuring process, and one worker's reservations are measured. Its clock is an argument, and
 runs on by {tick_ms:g} ms per reservation. Up to {busy:,} keys are used by the other workers too before each
 round; of more keys, the rows are idle there.
+
+bare reads of the same lines: one word of each line of the processor's cache (64 bytes) that a reservation
+needs from the shared table, as many as workers and one more, read by a loop in Python. What they take longer
+for any key than for one is what this machine's memory takes.
 
 limits: MovingWindowRateLimiter over MemoryStorage, one request a hit. It knows no tokens and no end of a
 call, and remembers every request, so that with up to {busy:,} keys its windows begin anew before each round.
@@ -55,7 +60,7 @@ def measure_micro(settings: MicroSettings, *, name: str, note: str, progress: Pr
     for kind in CONTESTANTS:
         for keys in settings.keys:
             progress.show(f"{kind} with {keys:,} keys")
-            costs.append(_apart(kind, keys, settings))
+            costs += _apart(kind, keys, settings)
     return Micro(
         origin=origin,
         method=_method(settings),
@@ -65,7 +70,7 @@ def measure_micro(settings: MicroSettings, *, name: str, note: str, progress: Pr
     )
 
 
-def _apart(kind: str, keys: int, settings: MicroSettings) -> Cost:
+def _apart(kind: str, keys: int, settings: MicroSettings) -> list[Cost]:
     done = subprocess.run(
         [sys.executable, "-m", "bench.micro_round", kind, str(keys)],
         input=msgspec.json.encode(settings),
@@ -76,7 +81,7 @@ def _apart(kind: str, keys: int, settings: MicroSettings) -> Cost:
     )
     if done.returncode:
         raise StandFailed(f"{kind} with {keys:,} keys ended with status {done.returncode}")
-    return msgspec.json.decode(done.stdout, type=Cost)
+    return msgspec.json.decode(done.stdout, type=list[Cost])
 
 
 def judge(costs: Sequence[Cost], settings: MicroSettings) -> Iterator[Check]:
@@ -85,7 +90,7 @@ def judge(costs: Sequence[Cost], settings: MicroSettings) -> Iterator[Check]:
         found = f"{cost.median_us:.1f} µs, least {cost.least_us:.1f} µs"
         for limit, required in ((settings.allowed_us, True), (settings.goal_us, False)):
             yield Check(
-                f"{cost.keys:,} keys: at most {limit:g} µs",
+                f"{cost.chosen} of {cost.keys:,}: at most {limit:g} µs",
                 cost.median_us <= limit,
                 found,
                 required=required,

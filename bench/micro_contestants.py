@@ -6,6 +6,7 @@ from a bucket of one process that refills steadily. Each is used as its document
 """
 
 import time
+from array import array
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -28,8 +29,11 @@ from pyrate_limiter import (
 
 from bench.micro_record import MicroSettings
 from limiter.demand import Demand, Limits, Refusal
+from limiter.known_subject import digest_of
 from limiter.local import LocalLimiter
+from limiter.row import CELLS, LAST
 from limiter.table import Table
+from limiter.window import RING
 
 ASKED: Final = 500  # tokens of a call
 USED: Final = 400
@@ -37,6 +41,7 @@ PLENTY: Final = 10**9
 BUSY_KEYS: Final = 1_000  # up to so many are in use in every minute
 LIMITS: Final = Limits(requests=PLENTY, tokens=PLENTY * ASKED, concurrency=PLENTY)
 FILL_SECONDS: Final = 50.0  # of the virtual clock: within a window
+OTHER_BYTES: Final = 128 << 20  # more than any cache of the processor has
 CPU = time.process_time
 
 
@@ -44,19 +49,23 @@ class Refused(Exception):
     """A contestant refused what is within its limits, so that something else would be measured."""
 
 
-class Contestant(Protocol):
-    """Something that limits keys, named by numbers."""
+class Measured(Protocol):
+    """Something that does one operation for each key, which is named by a number."""
 
     name: str
 
-    def meet(self, keys: int) -> None:
-        """Have every key reserved once."""
-
     def round(self, chosen: Sequence[int]) -> float:
-        """Reserve for these keys, one after the other; the seconds of CPU time that took. Raises Refused."""
+        """Go over these keys, one after the other; the seconds of CPU time that took. Raises Refused."""
 
     def rest(self) -> None:
         """What goes on between two rounds and is not measured."""
+
+
+class Contestant(Measured, Protocol):
+    """Something that limits keys."""
+
+    def meet(self, keys: int) -> None:
+        """Have every key reserved once."""
 
     def shared_bytes(self) -> int:
         """What lies in one worker's file."""
@@ -114,6 +123,43 @@ class Ours:
             raise Refused("the table holds no region")
         file = self._tables[0].folder / f"region-{own.index:02}"
         return file.stat().st_blocks * 512
+
+    def places(self, chosen: Sequence[int]) -> list[tuple[memoryview, "array[int]"]]:
+        """A word in each line of the cache that reservations of these keys need from the shared table."""
+        digests = [digest_of(_demands(number)[0].subject) for number in chosen]
+        found = [
+            (region.words, array("q", [region.row_of(*digest) for digest in digests]))
+            for region in self._tables[0].regions()
+        ]
+        words, rows = found[0]
+        cells = array("q", [row + CELLS + 2 * (words[row + LAST] % RING) for row in rows])
+        return [*found, (words, cells)]
+
+
+class BareReads:
+    """Reading one word of each line that a reservation needs, and nothing else.
+
+    What this takes longer for any key than for one is what the memory of this machine takes.
+    """
+
+    name = "bare reads of the same lines"
+
+    def __init__(self, ours: Ours) -> None:
+        self._places = ours.places
+        self._other = bytes(OTHER_BYTES)
+
+    def round(self, chosen: Sequence[int]) -> float:
+        """Read them, after something else has filled the processor's caches."""
+        asked = self._places(chosen)
+        self._other.count(1)
+        began = CPU()
+        for words, places in asked:
+            for at in places:
+                words[at]
+        return CPU() - began
+
+    def rest(self) -> None:
+        """Nothing goes on."""
 
 
 def _demands(number: int) -> list[Demand]:

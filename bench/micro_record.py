@@ -1,10 +1,13 @@
 """Results of the limiter's own costs: what one reservation takes, with few keys and with many."""
 
 import statistics
+from typing import Literal
 
 import msgspec
 
 from bench.record import Check, Origin, all_passed
+
+Chosen = Literal["any key", "one key"]
 
 
 class MicroSettings(msgspec.Struct, frozen=True):
@@ -22,12 +25,14 @@ class MicroSettings(msgspec.Struct, frozen=True):
 class Cost(msgspec.Struct, frozen=True):
     """One contestant with so many keys. CPU in microseconds, memory in bytes per key.
 
+    `chosen`: whether each operation is for any of the keys, or all are for one while the others lie there.
     `first_us` is the mean of the first reservations of all keys, `runs_us` of later ones, round by round.
     `shared_bytes` lie in each worker's file, `private_bytes` in a worker's own memory.
     """
 
     contestant: str
     keys: int
+    chosen: Chosen
     first_us: float
     runs_us: list[float]
     shared_bytes: float

@@ -6,6 +6,7 @@ from bench.race_report import Row
 _HEADER = (
     "what",
     "keys",
+    "asked for",
     "CPU µs",
     "least µs",
     "to this limiter's",
@@ -18,14 +19,15 @@ _HEADER = (
 def micro_rows(result: Micro) -> list[Row]:
     """One row for each contestant and number of keys, the header first."""
     first = result.costs[0].contestant
-    own = {cost.keys: cost for cost in result.costs if cost.contestant == first}
-    return [_HEADER, *(_row(cost, own[cost.keys]) for cost in result.costs)]
+    own = {(cost.keys, cost.chosen): cost for cost in result.costs if cost.contestant == first}
+    return [_HEADER, *(_row(cost, own[cost.keys, cost.chosen]) for cost in result.costs)]
 
 
 def _row(cost: Cost, own: Cost) -> Row:
     return (
         cost.contestant,
         f"{cost.keys:,}",
+        cost.chosen,
         f"{cost.median_us:.1f}",
         f"{cost.least_us:.1f}",
         f"{cost.median_us / own.median_us:.2f}",

@@ -88,6 +88,8 @@ def gateway_config(provider: Target, port: int) -> str:
         f'bind = ["{LOOPBACK}:{port}"]\n'
         "[store]\n"
         'path = "bench.db"\n'
+        "[limits]\n"
+        'folder = "counts"\n'
         f"[providers.{_PROVIDER}]\n"
         'dialect = "openai"\n'
         f'base_url = "http://{provider.host}:{provider.port}{provider.prefix}"\n'

@@ -21,14 +21,15 @@ from limiter.demand import Demand, Limits, Refusal, Standing
 from limiter.errors import TableClosed
 from limiter.fence import Fence
 from limiter.judge import Obstacle, obstacles
-from limiter.known_subject import KnownSubject, KnownSubjects
+from limiter.known_subject import OTHERS, OWN, KnownSubjects
 from limiter.local_reservation import MOST_TOKENS, LocalReservation, Part
+from limiter.region import ARRIVALS
 from limiter.row import (
+    CELLS,
     COUNT,
     HELD,
     IN_FLIGHT,
     LAST,
-    REQUEST_CELLS,
     REQUESTS,
     TOKENS,
     advance,
@@ -91,7 +92,7 @@ class LocalLimiter:
     def standing(self, subject: str, *, now: float) -> Standing:
         """What all workers together have in use of a subject. Raises `TableClosed`, `StaleTime`."""
         self._table.look()
-        usage = self._usage(self._known.get(subject), int(now // self._bucket_seconds))
+        usage = self._usage(subject, int(now // self._bucket_seconds))
         return Standing(
             used_requests=sum(cell.requests for cell in usage.cells),
             used_tokens=sum(cell.tokens for cell in usage.cells),
@@ -107,7 +108,7 @@ class LocalLimiter:
         What is forgotten at one moment is one entry. Raises `TableClosed`, `StaleTime`.
         """
         self._table.look()
-        cells = self._usage(self._known.get(subject), int(now // self._bucket_seconds)).cells
+        cells = self._usage(subject, int(now // self._bucket_seconds)).cells
         requests = self._coming(((cell.bucket, cell.requests) for cell in cells), now)
         return requests, self._coming(((cell.bucket, cell.tokens) for cell in cells), now)
 
@@ -123,15 +124,16 @@ class LocalLimiter:
         taken = LocalReservation(own, parts, tokens=tokens, bucket_seconds=self._bucket_seconds)
         try:
             for demand in demands:
-                subject = self._known.get(demand.subject)
-                row = subject.own
-                if not row or own.words[row] != subject.high:
-                    row = subject.own = own.row_for(subject.high, subject.low, bucket)
+                known = self._known.get(demand.subject)
+                row = known[OWN]
+                if not row or own.words[row] != known[0]:
+                    row = own.row_for(known[0], known[1], bucket)
+                    self._known.keep(demand.subject, OWN, row)
                 words = own.words
                 newest = words[row + LAST]
                 if newest < bucket:
                     newest = advance(words, row, bucket)
-                cell = row + REQUEST_CELLS + newest % RING
+                cell = row + CELLS + 2 * (newest % RING)
                 held = None if demand.credit is None else credit
                 words[row + IN_FLIGHT] += 1
                 if held:
@@ -139,8 +141,8 @@ class LocalLimiter:
                 words[row + REQUESTS] += 1
                 words[row + TOKENS] += tokens
                 words[cell] += 1
-                words[cell + RING] += tokens
-                parts.append(Part(row, newest, held, subject))
+                words[cell + 1] += tokens
+                parts.append((row, newest, held, known))
         except BaseException:
             taken.release(now=now)
             raise
@@ -155,12 +157,17 @@ class LocalLimiter:
         self._fence.release()
         table.look()
         bucket = int(now // self._bucket_seconds)
-        for demand, part in zip(demands, taken.parts, strict=True):
-            if not self._surely_fits(demand, part, taken.own.words, bucket):
-                return self._refusal(
-                    demands, tokens=taken.tokens, credit=credit, now=now, announced=taken.parts
-                )
-        return None
+        if table.version == self._known.version:
+            for demand, part in zip(demands, taken.parts, strict=True):
+                if not self._surely_fits(demand, part, taken.own.words, bucket):
+                    break
+            else:
+                return None
+        else:  # somebody has come: what is known leaves that worker's rows out
+            self._known.expect(len(table.others), version=table.version)
+        return self._refusal(
+            demands, tokens=taken.tokens, credit=credit, now=now, announced=taken.parts
+        )
 
     def _surely_fits(self, demand: Demand, part: Part, words: memoryview, bucket: int) -> bool:
         """Whether even the running totals, which may be too high and never too low, fit the limits.
@@ -171,19 +178,20 @@ class LocalLimiter:
         limits = demand.limits
         if limits == NO_LIMITS and demand.credit is None:
             return True
-        row, newest, _, subject = part
+        row, newest, _, known = part
         if newest > bucket:
             return False
-        table = self._table
         requests, tokens = words[row + REQUESTS], words[row + TOKENS]
         in_flight, held = words[row + IN_FLIGHT] & COUNT, words[row + HELD]
-        if subject.version != table.version:
-            subject.expect(len(table.others), table.version)
-        for index, region in enumerate(table.others):
-            row = subject.row_in(region, index)
+        for place, region in enumerate(self._table.others, OTHERS):
+            row = known[place]
+            words = region.words
+            if words[ARRIVALS] != ~row if row < 0 else words[row] != known[0]:
+                row = region.row_of(known[0], known[1])
+                self._known.keep(demand.subject, place, row)
+                words = region.words
             if row < 0:
                 continue
-            words = region.words
             requests_there, tokens_there = words[row + REQUESTS], words[row + TOKENS]
             last = words[row + LAST]
             if last > bucket:
@@ -214,7 +222,7 @@ class LocalLimiter:
         """Judge by the cells of all rows, not counting what we have `announced` ourselves."""
         worst: Refusal | None = None
         for index, demand in enumerate(demands):
-            usage = self._usage(self._known.get(demand.subject), int(now // self._bucket_seconds))
+            usage = self._usage(demand.subject, int(now // self._bucket_seconds))
             if announced:
                 usage = _without(usage, announced[index], tokens)
             for obstacle in obstacles(demand, usage, tokens=tokens, credit=credit):
@@ -233,18 +241,19 @@ class LocalLimiter:
             fits_after=None if obstacle.bucket is None else self._wait(obstacle.bucket, now),
         )
 
-    def _usage(self, subject: KnownSubject, bucket: int) -> Usage:
+    def _usage(self, subject: str, bucket: int) -> Usage:
         """Add up all rows of a subject, exactly. Raises `StaleTime`, `TableClosed`."""
+        high, low = self._known.get(subject)[:OWN]
         cells: list[Cell] = []
         in_flight = held = 0
         for region in self._table.regions():
-            row = region.row_of(subject.high, subject.low)
+            row = region.row_of(high, low)
             if row < 0:
                 continue
             words = region.words
             counting = counting_cells(words, row, bucket)
             calls_there, held_there = in_use(words, row, region.tenure)
-            if words[row] != subject.high:
+            if words[row] != high:
                 continue  # it passed to another subject meanwhile, so ours had nothing in it
             cells += counting
             in_flight += calls_there
@@ -266,8 +275,9 @@ class LocalLimiter:
 
 def _without(usage: Usage, part: Part, tokens: int) -> Usage:
     """`usage` less one announced call."""
-    ours = Cell(part.bucket, -1, -tokens)
-    return Usage([*usage.cells, ours], usage.in_flight - 1, usage.held - (part.held or 0))
+    _, bucket, held, _ = part
+    ours = Cell(bucket, -1, -tokens)
+    return Usage([*usage.cells, ours], usage.in_flight - 1, usage.held - (held or 0))
 
 
 def _longer(refusal: Refusal, than: Refusal) -> bool:

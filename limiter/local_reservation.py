@@ -5,28 +5,21 @@ use that was never made would else be forgotten at another moment than it was co
 too old to count there is nothing to give back. The rows stay ours that long: a call in flight pins its row.
 """
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from limiter.demand import EndedTwice
 from limiter.errors import TableClosed
-from limiter.known_subject import KnownSubject
+from limiter.known_subject import Known
 from limiter.own_region import OwnRegion
-from limiter.row import HELD, IN_FLIGHT, LAST, REQUEST_CELLS, REQUESTS, TOKEN_CELLS, TOKENS, advance
+from limiter.row import CELLS, HELD, IN_FLIGHT, LAST, REQUESTS, TOKENS, advance
 from limiter.window import BUCKETS, RING
 
 MOST_TOKENS: Final = 1 << 40  # per call: no provider's count, however wrong, can overflow a sum
 
 
-class Part(NamedTuple):
-    """One subject's part: its row, the bucket that took the amounts, and the nano-dollars held.
-
-    `held` is `None` where the subject's credit is not counted.
-    """
-
-    row: int
-    bucket: int
-    held: int | None
-    subject: KnownSubject
+# One subject's part: its row, the bucket that took the amounts, the nano-dollars held (`None` where its
+# credit is not counted), and what was known of it. A named tuple would take several times as long to make.
+Part = tuple[int, int, int | None, Known]
 
 
 class LocalReservation:
@@ -52,12 +45,12 @@ class LocalReservation:
         surplus = min(tokens, MOST_TOKENS) - self.tokens
         for row, bucket, held, _ in self.parts:
             if surplus < 0 and bucket >= words[row + LAST] - BUCKETS:
-                words[row + TOKEN_CELLS + bucket % RING] += surplus
+                words[row + CELLS + 2 * (bucket % RING) + 1] += surplus
                 words[row + TOKENS] += surplus
             elif surplus > 0:
                 newest = advance(words, row, int(now // self._bucket_seconds))
                 words[row + TOKENS] += surplus
-                words[row + TOKEN_CELLS + newest % RING] += surplus
+                words[row + CELLS + 2 * (newest % RING) + 1] += surplus
             if held is not None and held != owed:
                 words[row + HELD] += owed - held
             words[row + IN_FLIGHT] -= 1
@@ -78,8 +71,9 @@ class LocalReservation:
         words = self._end()
         for row, bucket, held, _ in self.parts:
             if bucket >= words[row + LAST] - BUCKETS:
-                words[row + REQUEST_CELLS + bucket % RING] -= 1
-                words[row + TOKEN_CELLS + bucket % RING] -= self.tokens
+                cell = row + CELLS + 2 * (bucket % RING)
+                words[cell] -= 1
+                words[cell + 1] -= self.tokens
                 words[row + REQUESTS] -= 1
                 words[row + TOKENS] -= self.tokens
             words[row + IN_FLIGHT] -= 1

@@ -18,7 +18,7 @@ from limiter.directory import SLOTS, find
 from limiter.errors import DamagedRegion
 from limiter.row import ROW_WORDS
 
-LAYOUT: Final = int.from_bytes(b"SyzeRgn\x01", "big")  # its last byte is the layout's version
+LAYOUT: Final = int.from_bytes(b"SyzeRgn\x02", "big")  # its last byte is the layout's version
 
 MAGIC: Final = 0
 ORIGIN: Final = 1  # the roster it belongs to

@@ -21,7 +21,7 @@ from typing import Final
 from limiter.errors import DamagedRegion, FolderInUse
 from limiter.region import WORD, map_words
 
-LAYOUT: Final = int.from_bytes(b"SyzeRst\x01", "big")  # its last byte is the layout's version
+LAYOUT: Final = int.from_bytes(b"SyzeRst\x02", "big")  # its last byte is the layout's version
 MOST_REGIONS: Final = 64
 
 MAGIC: Final = 0

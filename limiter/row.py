@@ -4,8 +4,9 @@ A row has one writer, the worker that holds the region; every other worker reads
 lock. What a reader may meet halfway is therefore decided by the order of the writer's stores, and each
 order below has one aim: a reader may see more than the truth for an instant, never less.
 
-- A cell of the request ring carries its bucket's number beside its count, in one word. A cell whose bucket
-  is too old counts for nothing, so nothing need be cleared when time passes, even hours.
+- A cell is two words. The first carries its bucket's number beside its count of requests; the tokens lie in
+  the second. A cell whose bucket is too old counts for nothing, so nothing need be cleared when time passes,
+  even hours.
 - `LAST`, the newest bucket, is stored before a cell is taken over from the bucket 64 before. A reader to
   whom that old bucket still counts reads `LAST` after the cells, and finds out that its clock is stale.
 - The running totals are raised before the cells and lowered after them. They never lie below the cells, so
@@ -13,7 +14,10 @@ order below has one aim: a reader may see more than the truth for an instant, ne
 - The gauges belong to one tenure of the region. The running calls of a worker that died are gone, and so is
   what it held: the next tenure has another number, and gauges that carry the old one count for nothing.
 
-Words are 64 bits, signed, and aligned, which makes each load and store of one whole.
+Words are 64 bits, signed, and aligned, which makes each load and store of one whole. A row begins at
+a multiple of 64 bytes, as a line of the processor's cache does: what every reservation reads of others' rows
+is one such line, and what it writes of its own are two, because a cell's two words lie side by side. With
+a million subjects, that is what a reservation waits for.
 """
 
 from array import array
@@ -29,9 +33,9 @@ REQUESTS: Final = 3
 TOKENS: Final = 4
 IN_FLIGHT: Final = 5  # tenure << 32 | calls in flight
 HELD: Final = 6  # nano-dollars; means nothing where IN_FLIGHT is of another tenure
-REQUEST_CELLS: Final = 8  # bucket << 32 | requests
-TOKEN_CELLS: Final = REQUEST_CELLS + RING
-ROW_WORDS: Final = TOKEN_CELLS + RING
+FIRST: Final = 7  # the writer's own note: no cell of an earlier bucket holds anything
+CELLS: Final = 8  # two words each: bucket << 32 | requests, and tokens
+ROW_WORDS: Final = CELLS + 2 * RING
 
 COUNT: Final = (1 << 32) - 1
 EMPTY: Final = memoryview(array("q", bytes(8 * ROW_WORDS))).toreadonly()
@@ -46,25 +50,40 @@ def advance(words: memoryview, row: int, bucket: int) -> int:
     if bucket <= last:
         return last
     words[row + LAST] = bucket
-    if bucket - last > BUCKETS:
+    first, forgotten = words[row + FIRST], bucket - BUCKETS
+    if last < forgotten:
         words[row + REQUESTS] = words[row + TOKENS] = 0
-    else:
-        requests = tokens = 0
-        for old in range(last - BUCKETS, bucket - BUCKETS):
-            cell = words[row + REQUEST_CELLS + old % RING]
-            if cell >> 32 == old:
-                requests += cell & COUNT
-                tokens += words[row + TOKEN_CELLS + old % RING]
+        words[row + FIRST] = bucket
+    elif first < forgotten:
+        requests, tokens = _held_between(words, row, max(first, last - BUCKETS), forgotten)
         words[row + REQUESTS] -= requests
         words[row + TOKENS] -= tokens
+        words[row + FIRST] = forgotten
     _take_over(words, row, bucket)
     return bucket
 
 
+def _held_between(words: memoryview, row: int, oldest: int, end: int) -> tuple[int, int]:
+    """The requests and tokens in the cells of `oldest` and later, before `end`: sixty at most, at least one.
+
+    Nothing in their places is younger, but what was never taken over since may be older.
+    """
+    cells = row + CELLS
+    start, stop = cells + 2 * (oldest % RING), cells + 2 * (end % RING)
+    if start < stop:
+        found = words[start:stop].tolist()
+    else:
+        found = words[start : row + ROW_WORDS].tolist() + words[cells:stop].tolist()
+    floor = oldest << 32
+    counting = [pair for pair in zip(found[::2], found[1::2], strict=True) if pair[0] >= floor]
+    return sum(cell & COUNT for cell, _ in counting), sum(tokens for _, tokens in counting)
+
+
 def _take_over(words: memoryview, row: int, bucket: int) -> None:
     """Empty the cell of `bucket`: the number last, which gives the tokens their meaning."""
-    words[row + TOKEN_CELLS + bucket % RING] = 0
-    words[row + REQUEST_CELLS + bucket % RING] = bucket << 32
+    cell = row + CELLS + 2 * (bucket % RING)
+    words[cell + 1] = 0
+    words[cell] = bucket << 32
 
 
 def mend(words: memoryview, row: int, tenure: int) -> None:
@@ -74,8 +93,9 @@ def mend(words: memoryview, row: int, tenure: int) -> None:
     and a last cell that was not taken over yet.
     """
     last = words[row + LAST]
-    if words[row + REQUEST_CELLS + last % RING] >> 32 != last:
+    if words[row + CELLS + 2 * (last % RING)] >> 32 != last:
         _take_over(words, row, last)
+    words[row + FIRST] = last - BUCKETS
     cells = cells_since(words, row, last - BUCKETS)
     words[row + REQUESTS] = sum(cell.requests for cell in cells)
     words[row + TOKENS] = sum(cell.tokens for cell in cells)
@@ -85,11 +105,11 @@ def mend(words: memoryview, row: int, tenure: int) -> None:
 
 def cells_since(words: memoryview, row: int, oldest: int) -> list[Cell]:
     """The cells of `oldest` and later that hold anything, and those ahead of the reader's time too."""
-    ring = words[row + REQUEST_CELLS : row + ROW_WORDS].tolist()
+    ring = words[row + CELLS : row + ROW_WORDS].tolist()
     floor = oldest << 32
     return [
         Cell(cell >> 32, cell & COUNT, tokens)
-        for cell, tokens in zip(ring[:RING], ring[RING:], strict=True)
+        for cell, tokens in zip(ring[::2], ring[1::2], strict=True)
         if cell >= floor and (cell & COUNT or tokens)
     ]
 

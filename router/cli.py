@@ -18,16 +18,28 @@ import trio
 from router.accounts.errors import UnknownKey
 from router.accounts.store import KeyStore
 from router.app import serve_gateway
+from router.billing.opening import load_priced, price_list
+from router.billing.prices import PriceList
 from router.catalog.catalog import Catalog
 from router.catalog.models import load_seed
 from router.catalog.routes import Route
 from router.cli_accounts import accounts, tiers
-from router.cli_frame import CONFIG_OPTION, JSON_OPTION, load_or_exit, open_store, write_json
+from router.cli_frame import (
+    CONFIG_OPTION,
+    JSON_OPTION,
+    load_or_exit,
+    open_store,
+    write_json,
+    write_line,
+)
 from router.cli_keys import keys
 from router.cli_limits import limits
+from router.cli_money import credit, ledger
 from router.cli_simulate import simulate
-from router.config import Config, ConfigError, find_config, load_config, rules
+from router.cli_usage import usage
+from router.config import Config, ConfigError, find_config, rules
 from router.demo import run_demo
+from router.ledger.price import usd_per_mtok
 from router.observe.bridge import configure_logging
 from router.process import allow_many_open_files, stop_on_signal
 from router.quickstart import quickstart_model, quickstart_text
@@ -85,12 +97,13 @@ def serve(
     quickstart: bool,  # noqa: FBT001 - a click flag
 ) -> None:
     """Serve the gateway until SIGTERM or Ctrl-C, then finish the streams in flight."""
-    config = _with_options(load_or_exit(config_path), bind=bind, port=port, workers=workers)
+    config = load_or_exit(config_path, load_priced)
+    config = _with_options(config, bind=bind, port=port, workers=workers)
     if config.providers:
         secret = _quickstart_key(config) if quickstart else None
 
         def read_config() -> Config:
-            read = load_config(config_path, os.environ)
+            read = load_priced(config_path, os.environ)
             return _with_options(read, bind=bind, port=port, workers=workers)
 
         _run(partial(_serve, config, secret, read_config=read_config))
@@ -131,20 +144,27 @@ def demo(workers: int | None, port: int, ttft: Latency, gap: Latency) -> None:
 @JSON_OPTION
 def models(config_path: Path | None, provider: str | None, as_json: bool) -> None:  # noqa: FBT001 - a click flag
     """List the models that are routed, tab-separated: id, provider, context, input and output price."""
-    catalog = Catalog(load_or_exit(config_path), load_seed())
-    routes = [route for route in catalog.listing() if provider in {None, route.owned_by}]
+    config, seed = load_or_exit(config_path, load_priced), load_seed()
+    prices = price_list(config, seed)
+    facts = [
+        _model_facts(route, prices)
+        for route in Catalog(config, seed).listing()
+        if provider in {None, route.owned_by}
+    ]
     if as_json:
-        write_json([_model_facts(route) for route in routes])
+        write_json(facts)
         return
-    for route in routes:
-        facts = _model_facts(route)
-        click.echo("\t".join("-" if value is None else str(value) for value in facts.values()))
+    for one in facts:
+        write_line(one)
 
 
 main.add_command(keys)
 main.add_command(accounts)
 main.add_command(tiers)
 main.add_command(limits)
+main.add_command(credit)
+main.add_command(usage)
+main.add_command(ledger)
 main.add_command(simulate)
 
 
@@ -159,20 +179,23 @@ def config_group() -> None:
 def config_check(config_path: Path | None, as_json: bool) -> None:  # noqa: FBT001 - a click flag
     """Read the configuration as `serve` would, and say what is wrong with it (exit code 2)."""
     try:
-        config = load_config(config_path, os.environ)
+        config = load_priced(config_path, os.environ)
     except ConfigError as error:
         if as_json:
             write_json({"ok": False, "problems": [msgspec.to_builtins(p) for p in error.problems]})
         else:
             click.echo(str(error), err=True)
         sys.exit(2)
-    catalog = Catalog(config, load_seed())
+    seed = load_seed()
+    catalog, prices = Catalog(config, seed), price_list(config, seed)
+    unpriced = [route.id for route in catalog.listing() if not prices.priced(route)]
     source = config_path or find_config(os.environ)
     facts = {
         "ok": True,
         "source": str(source) if source is not None else "environment",
         "providers": sorted(config.providers),
         "models": len(catalog.listing()),
+        "unpriced_models": unpriced,
         "unresolved_aliases": list(catalog.unresolved_aliases()),
         "missing_models": [
             {"entry": entry, "model": model} for entry, model in catalog.missing_models()
@@ -187,6 +210,9 @@ def config_check(config_path: Path | None, as_json: bool) -> None:  # noqa: FBT0
     )
     for alias in catalog.unresolved_aliases():
         click.echo(f"The alias '{alias}' leads to no known model at present.", err=True)
+    if unpriced:
+        told = f"{len(unpriced)} models have no usable price, and are not sold for credit (--json)."
+        click.echo(told, err=True)
     for entry, model in catalog.missing_models():
         click.echo(f"The entry '{entry}' names '{model}', which is not known at present.", err=True)
 
@@ -257,13 +283,13 @@ def _quickstart_key(config: Config) -> str:
         return store.create("quickstart")[1]
 
 
-def _model_facts(route: Route) -> dict[str, object]:
+def _model_facts(route: Route, prices: PriceList) -> dict[str, object]:
     model = route.model
-    prices = model.usd_per_mtok if model is not None else {}
+    price = prices.of_model(route)
     return {
         "id": route.id,
         "provider": route.owned_by,
         "context_tokens": model.context_tokens if model is not None else None,
-        "input_usd_per_mtok": prices.get("input"),
-        "output_usd_per_mtok": prices.get("output"),
+        "input_usd_per_mtok": None if price is None else float(usd_per_mtok(price.input)),
+        "output_usd_per_mtok": None if price is None else float(usd_per_mtok(price.output)),
     }

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +15,10 @@ from click.core import ParameterSource
 from router.accounts.database import Database, open_database
 from router.accounts.errors import AccountsError
 from router.config import Config, ConfigError, load_config
+from router.ledger.errors import LedgerError
 from router.opening import store_location
+
+Load = Callable[[Path | None, Mapping[str, str]], Config]
 
 CONFIG_OPTION = click.option(
     "--config",
@@ -27,10 +30,10 @@ CONFIG_OPTION = click.option(
 JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="Write JSON, for scripts.")
 
 
-def load_or_exit(config_path: Path | None) -> Config:
+def load_or_exit(config_path: Path | None, load: Load = load_config) -> Config:
     """Return the configuration, or end the process with every problem told (exit code 2)."""
     try:
-        return load_config(config_path, os.environ)
+        return load(config_path, os.environ)
     except ConfigError as error:
         click.echo(str(error), err=True)
         sys.exit(2)
@@ -42,7 +45,7 @@ def open_store(config: Config) -> Iterator[Database]:
     try:
         with open_database(store_location(config)) as database:
             yield database
-    except AccountsError as error:
+    except (AccountsError, LedgerError) as error:
         fail(error)
 
 

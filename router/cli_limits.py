@@ -3,9 +3,11 @@
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
 import click
 import msgspec
+import trio
 
 from limiter.demand import Demand, Standing
 from limiter.errors import TableError
@@ -25,6 +27,8 @@ from router.cli_frame import (
 )
 from router.config import Config
 from router.opening import limits_folder
+
+PATIENCE_SECONDS: Final = 2.0  # a person waits longer than a request
 
 
 class Use(msgspec.Struct, frozen=True):
@@ -97,7 +101,10 @@ def _caller(config: Config, selector: str) -> Caller:
 def _standings(config: Config, subjects: Sequence[str]) -> list[Standing]:
     """Return how subjects stand, from wherever the configuration keeps its counts."""
     if config.limits.url is not None:
-        raise click.ClickException("the counts are in the store of [limits] url: look there")
+        try:
+            return trio.run(_shared_standings, config.limits.url.reveal(), subjects)
+        except ImportError as error:
+            raise click.ClickException(str(error)) from error
     try:
         with Table.read_only(limits_folder(config)) as table:
             limiter = LocalLimiter(table)
@@ -108,3 +115,20 @@ def _standings(config: Config, subjects: Sequence[str]) -> list[Standing]:
         ) from error
     except (OSError, TableError) as error:
         fail(error)
+
+
+async def _shared_standings(url: str, subjects: Sequence[str]) -> list[Standing]:
+    """Return how subjects stand on all machines together."""
+    from limiter.valkey import Settings, StoreAway, ValkeyLimiter  # noqa: PLC0415 - an optional library
+
+    settings = Settings(patience=PATIENCE_SECONDS, give_up=PATIENCE_SECONDS)
+    shared = ValkeyLimiter(url, instance="limits-show", settings=settings)
+    try:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(shared.run)
+            try:
+                return [await shared.standing(subject) for subject in subjects]
+            finally:
+                nursery.cancel_scope.cancel()
+    except* StoreAway as error:
+        raise click.ClickException("the store of [limits] url does not answer") from error

@@ -6,7 +6,7 @@ amount would be another one. Every value that can be taken away is taken away by
 
 import re
 import time
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
@@ -15,6 +15,10 @@ import click
 from limiter.demand import Limits
 from router.accounts.terms import MOST, MOST_NANODOLLARS
 from router.cli_frame import given
+from router.console.usage import dimensions_of
+from router.errors import InvalidRequest
+from router.ledger.money import MOST_NANODOLLARS as MOST_AT_ONCE
+from router.ledger.usage import By
 
 NANODOLLARS: Final = 10**9
 _NONE: Final = "none"
@@ -55,6 +59,55 @@ class UsdParameter(click.ParamType[int | None]):
             return nanodollars_of(text)
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+class AmountParameter(click.ParamType[int]):
+    """US dollars above zero, as many as can be booked at once."""
+
+    name = "usd"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        """Return nano-dollars."""
+        try:
+            amount = nanodollars_of(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        if not 0 < amount <= MOST_AT_ONCE:
+            most = MOST_AT_ONCE // NANODOLLARS
+            self.fail(f"{value} is not above zero and at most {most}", param, ctx)
+        return amount
+
+
+class DayParameter(click.ParamType[date]):
+    """A day such as `2030-01-31`."""
+
+    name = "day"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> date:
+        """Return the day."""
+        try:
+            return date.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is no day such as 2030-01-31", param, ctx)
+
+
+class DimensionsParameter(click.ParamType[tuple[By, ...]]):
+    """What to divide use by: `day,model`."""
+
+    name = "list"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[By, ...]:
+        """Return the columns to group by."""
+        try:
+            return dimensions_of(str(value))
+        except InvalidRequest as error:
+            self.fail(error.message, param, ctx)
 
 
 class MomentParameter(click.ParamType[float | None]):

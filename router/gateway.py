@@ -26,8 +26,10 @@ from router.catalog.catalog import Catalog
 from router.catalog.discovery import discover_forever
 from router.catalog.models import load_seed
 from router.config import Config, RaceConfig
+from router.console.console import Console
+from router.console.stores import Stores
 from router.exchange.attempt import Attempts
-from router.exchange.books import Bill
+from router.exchange.books import Bill, Whose
 from router.exchange.drains import Drains
 from router.exchange.endpoint import headers_of, target_of
 from router.exchange.exchange import Exchange
@@ -59,7 +61,10 @@ class ListingFailed(Exception):
 
 
 class Gateway:
-    """One worker's parts, put together. `dial` opens upstream connections, so tests can bring their own."""
+    """One worker's parts, put together. `dial` opens upstream connections, so tests can bring their own.
+
+    `stores` are what the console works on; without them there is none.
+    """
 
     def __init__(  # noqa: PLR0913 - what the whole process is made of comes in here
         self,
@@ -70,6 +75,7 @@ class Gateway:
         engine: Engine,
         billing: Billing,
         tracer: Tracer,
+        stores: Stores | None = None,
         wall_clock: Callable[[], float] = time.time,
         rng: Random | None = None,
         seat: Seat | None = None,
@@ -103,7 +109,7 @@ class Gateway:
             wall_clock=wall_clock,
         )
         self.drains = Drains(
-            seconds=race.drain_seconds, late=self._note_costs, on_bug=self._drain_trouble
+            seconds=race.drain_seconds, late=self._settle_late, on_bug=self._drain_trouble
         )
         self.admission = Admission(
             config.limits,
@@ -112,24 +118,11 @@ class Gateway:
             tiers_that_have=self._tiers_that_have,
             purse=billing.purse,
         )
-        self._exchange = Exchange(
-            catalog=self.catalog,
-            admission=self.admission,
-            attempts_of=lambda call, record: Attempts(
-                call, self.client, self.observer.child_traceparent(record), wall_clock
-            ),
-            racing=Racing(
-                live=self.live,
-                budget=AttemptBudget(ratio=race.budget_ratio, burst=race.budget_burst),
-                limits=_race_limits(race),
-                drains=self.drains,
-                rng=rng,
-            ),
-            settle=self._settle,
-            comment_every=config.server.keepalive_comment_seconds,
-        )
+        self._exchange = self._make_exchange(rng, wall_clock)
         self.endpoints = Endpoints(ring=self.ring, exchange=self._exchange, observer=self.observer)
         self.front = Front(self.endpoints, self._control(), config.server)
+        if stores is not None:
+            self._console(stores, wall_clock).install(self.front)
 
     async def run(
         self, store: KeySource, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
@@ -171,6 +164,34 @@ class Gateway:
             ),
         )
 
+    def _make_exchange(self, rng: Random, wall_clock: Callable[[], float]) -> Exchange:
+        race = self.config.race
+        return Exchange(
+            catalog=self.catalog,
+            admission=self.admission,
+            attempts_of=lambda call, record: Attempts(
+                call, self.client, self.observer.child_traceparent(record), wall_clock
+            ),
+            racing=Racing(
+                live=self.live,
+                budget=AttemptBudget(ratio=race.budget_ratio, burst=race.budget_burst),
+                limits=_race_limits(race),
+                drains=self.drains,
+                rng=rng,
+            ),
+            settle=self._settle,
+            comment_every=self.config.server.keepalive_comment_seconds,
+        )
+
+    def _console(self, stores: Stores, wall_clock: Callable[[], float]) -> Console:
+        return Console(
+            self.config.admin,
+            stores,
+            ring=self.ring,
+            wall_clock=wall_clock,
+            report=self._console_trouble,
+        )
+
     async def _sweep_idle(self) -> None:
         while True:
             await trio.sleep(IDLE_SWEEP_SECONDS)
@@ -198,6 +219,10 @@ class Gateway:
         self._note_costs(bill)
         self.billing.settling.settle(caller, record, bill, admitted)
 
+    def _settle_late(self, whose: Whose, bill: Bill) -> None:
+        self._note_costs(bill)
+        self.billing.settling.settle_late(whose, bill)
+
     def _note_costs(self, bill: Bill) -> None:
         for charge in bill.charges:
             self.metrics.observe_attempt(
@@ -216,6 +241,9 @@ class Gateway:
 
     def _key_trouble(self, error: Exception) -> None:
         self.logger.error("the key store cannot be read; known keys go on working", exc_info=error)
+
+    def _console_trouble(self, what: str, error: Exception) -> None:
+        self.logger.error(what, exc_info=error)
 
     def _list_trouble(self, provider: str, error: Exception) -> None:
         self.logger.warning(

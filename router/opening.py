@@ -10,23 +10,23 @@ import tempfile
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import trio
 
 from limiter.local import LocalLimiter
 from limiter.table import Table
-from limiter.valkey import Settings, ValkeyLimiter
 from router.accounts.errors import StoreError
 from router.accounts.store import KeyStore
 from router.admission.engine import Engine, LocalEngine
-from router.admission.shared import SharedEngine
 from router.billing.billing import Billing, Desk, open_journal
 from router.billing.opening import journal_folder, price_list
 from router.catalog.models import load_seed
 from router.config import Config
+from router.console.stores import Stores
 from router.gateway import Gateway
 from router.ledger.credit_store import CreditStore
+from router.ledger.replay import JournalDamaged
 from router.ledger.settlement import Settlement
 from router.ledger.store import SettlementStore
 from router.observe.log import Log
@@ -37,12 +37,17 @@ from router.workers.seat import Seat
 _SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - the folder made in it is private
 
 
+class Runs(Protocol):
+    """Something that must run beside the gateway."""
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Run until cancelled."""
+
+
 class Worker:
     """A gateway and all that runs beside it."""
 
-    def __init__(
-        self, gateway: Gateway, store: KeyStore, desk: Desk, shared: ValkeyLimiter | None
-    ) -> None:
+    def __init__(self, gateway: Gateway, store: KeyStore, desk: Desk, shared: Runs | None) -> None:
         self.gateway = gateway
         self._store = store
         self._desk = desk
@@ -62,6 +67,10 @@ async def open_worker(
     stack: AsyncExitStack, config: Config, *, log: Log, dial: Dial, tracer: Tracer, seat: Seat
 ) -> Worker:
     """Open everything; `stack` closes it. Raises `StoreError`, `OSError`, `TableError`, `ImportError`."""
+
+    def report(what: str, error: Exception) -> None:
+        log.logger.error(what, exc_info=error)
+
     store = stack.enter_context(
         await trio.to_thread.run_sync(KeyStore.open, store_location(config))
     )
@@ -70,17 +79,16 @@ async def open_worker(
     if folder is None:
         raise StoreError("no folder is configured for the journal: set money.journal")
     journal, replayed = await trio.to_thread.run_sync(open_journal, folder, books)
-    if replayed.settlements:
-        log.logger.info("booked what dead workers left", settlements=replayed.settlements)
+    if replayed.booked:
+        log.logger.info("booked what dead workers left", settlements=replayed.booked)
+    for path, damage in replayed.damage:
+        report("settlements could not be booked", JournalDamaged(path, [damage]))
     table = stack.enter_context(Table.open(limits_folder(config)))
     if table.replaced:
         log.logger.warning("limits begin anew: their counts were damaged", regions=table.replaced)
 
     def lost(settlement: Settlement) -> None:
         log.logger.error("a settlement could not be written down", settlement=repr(settlement))
-
-    def report(what: str, error: Exception) -> None:
-        log.logger.error(what, exc_info=error)
 
     billing = Billing(
         price_list(config, load_seed()),
@@ -90,21 +98,34 @@ async def open_worker(
     )
     engine, shared = _engine(config, LocalLimiter(table), seat)
     gateway = Gateway(
-        config, log=log, dial=dial, engine=engine, billing=billing, tracer=tracer, seat=seat
+        config,
+        log=log,
+        dial=dial,
+        engine=engine,
+        billing=billing,
+        tracer=tracer,
+        stores=Stores(store.database),
+        seat=seat,
     )
     gateway.ring.replace((await trio.to_thread.run_sync(store.load))[1])
     desk = Desk(billing, journal, books, CreditStore(store.database), report=report)
     return Worker(gateway, store, desk, shared)
 
 
-def _engine(
-    config: Config, limiter: LocalLimiter, seat: Seat
-) -> tuple[Engine, ValkeyLimiter | None]:
+def _engine(config: Config, limiter: LocalLimiter, seat: Seat) -> tuple[Engine, Runs | None]:
     """Return the engine that the configuration asks for, and what of it must run."""
     limits = config.limits
     local = LocalEngine(limiter, clock=time.monotonic)
     if limits.url is None:
         return local, None
+    try:
+        # The client library is optional, and only needed here.
+        from limiter.valkey import Settings, ValkeyLimiter  # noqa: PLC0415
+        from router.admission.shared import SharedEngine  # noqa: PLC0415
+    except ImportError as error:
+        raise StoreError(
+            "[limits] url needs the extra 'valkey': pip install 'syzeai[valkey]'"
+        ) from error
     shared = ValkeyLimiter(
         limits.url.reveal(),
         instance=f"{os.uname().nodename}-{os.getpid()}-{seat.index}",

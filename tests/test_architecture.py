@@ -100,7 +100,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Confine(
         ("quart", "quart_trio", "hypercorn"),
-        ("router.front", "router.app", "router.gateway", "router.cli"),
+        ("router.front", "router.console.console", "router.app", "router.gateway", "router.cli"),
         "handlers know no web framework, so another front could call them",
     ),
     Confine(

@@ -1,8 +1,8 @@
 """Gemini's and Vertex AI's error answers, put into classes.
 
-The form is Google's for all its services: `{"error": {"code", "message", "status", "details"}}`, sometimes in a
-list of one. `details` may say how long to wait (RetryInfo) and what is wrong more exactly (ErrorInfo). A wrong
-key comes as 400, so the status alone does not tell. Source: Google's API design guide, "Errors"
+The form is that of all Google's services: `{"error": {"code", "message", "status", "details"}}`, sometimes
+in a list of one. `details` may say how long to wait (RetryInfo) and what is wrong more exactly (ErrorInfo).
+A wrong key comes as 400, so the status alone does not tell. Source: Google's API design guide, "Errors"
 (`google.rpc.Code`, `google.rpc.RetryInfo`, `google.rpc.ErrorInfo`).
 """
 
@@ -123,7 +123,9 @@ def _code(kind: FailureKind, error: _Error, reasons: set[str]) -> str | None:
 
 
 def _kind(status: int, name: str | None, *, reasons: set[str], message: str) -> FailureKind:
-    if status in {401, 403} or reasons & _KEY_REASONS or _has(message, _KEY_WORDS):
+    # A failed precondition is billing or a region: the operator's matter, as a key is.
+    is_account = status in {401, 402, 403} or name == "FAILED_PRECONDITION"
+    if is_account or reasons & _KEY_REASONS or _has(message, _KEY_WORDS):
         return FailureKind.CREDENTIAL
     if status == 429:
         return FailureKind.RATE_LIMITED
@@ -131,11 +133,8 @@ def _kind(status: int, name: str | None, *, reasons: set[str], message: str) -> 
         return FailureKind.OVERLOADED
     if status < 400:
         return FailureKind.INVALID
-    if status == 400 and name == "FAILED_PRECONDITION":  # billing, or a region: the operator's
-        return FailureKind.CREDENTIAL
-    if status in {400, 413} and _has(message, _CONTEXT_WORDS):
-        return FailureKind.CONTEXT_LENGTH
-    return FailureKind.REFUSED
+    too_long = status in {400, 413} and _has(message, _CONTEXT_WORDS)
+    return FailureKind.CONTEXT_LENGTH if too_long else FailureKind.REFUSED
 
 
 def _has(message: str, words: tuple[str, ...]) -> bool:

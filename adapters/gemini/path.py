@@ -1,8 +1,8 @@
 """Where a request goes: Gemini has the model and the method in the path, not in the body.
 
 A provider's path for chat has two places to fill in, such as `/v1beta/models/{model}:{method}`; on Vertex AI
-`/publishers/google/models/{model}:{method}` below an address that names project and location. A stream asks for
-server-sent events, for without that its body would be one long JSON array.
+`/publishers/google/models/{model}:{method}` below an address that names project and location. A stream asks
+for server-sent events, for without that its body would be one long JSON array.
 """
 
 from typing import Final

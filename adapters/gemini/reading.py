@@ -18,7 +18,7 @@ import msgspec
 from adapters.dialect import Failure, FailureKind
 from adapters.gemini.finish import is_told, spoiled, stop_reason
 from adapters.gemini.name import original_names
-from adapters.gemini.signature import marked
+from adapters.gemini.signature import owned
 from adapters.gemini.structured import format_tool_name
 from adapters.gemini.usage import UsageReading
 from adapters.gemini.wire import Candidate, FunctionCall, Part, PromptFeedback, Response
@@ -131,7 +131,7 @@ class _Choice:
         kind: Literal["text", "reasoning"] = "reasoning" if thought else "text"
         events = self._grow(kind, text=text) if text else []
         if signature:
-            events += self._grow("reasoning", signature=marked(signature))
+            events += self._grow("reasoning", signature=owned(signature))
             events += self._close()
         return events
 
@@ -139,10 +139,8 @@ class _Choice:
         """Take a call, which is always whole."""
         self._called = True
         events = [*self._close(), self._begin("call", call_id=call_id, name=name)]
-        events.append(self._grown(text=arguments))
-        if part.thought_signature:
-            events.append(self._grown(signature=marked(part.thought_signature)))
-        return [*events, self._part_ended()]
+        signature = owned(part.thought_signature) if part.thought_signature else None
+        return [*events, self._grown(text=arguments, signature=signature), self._part_ended()]
 
     def note_end(self, reason: str | None) -> None:
         """Note why the candidate ended, if it says so; a later word replaces an earlier one."""

@@ -70,7 +70,7 @@ def _inside(found: object, step: str) -> object:
 
 
 def _bare(schema: Mapping[str, Any]) -> Json:
-    return {name: schema[name] for name in ("type", "description") if name in schema}
+    return {name: schema[name] for name in ("type", "nullable", "description") if name in schema}
 
 
 def _both(first: Json, second: Json) -> Json:

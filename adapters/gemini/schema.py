@@ -2,11 +2,13 @@
 
 Newer models take JSON Schema itself, but only some of its words; older ones take Google's own `Schema`, which
 is a part of OpenAPI's. Either refuses, or worse misreads, what it does not know, so a schema is written anew
-from the words that are known. References are resolved, `const` becomes an `enum` of one, `oneOf` is said as `anyOf`.
+from the words that are known. References are resolved, `const` becomes an `enum` of one, and `oneOf` is said
+as `anyOf`.
 
 The rule for all the rest: a constraint that cannot be said is left out, so that the cleaned schema allows
-everything which the client's allows. Only words that stand for constraints are cleaned; a property may have
-any name. Sources: `responseJsonSchema`, `parametersJsonSchema` and `Schema` in Google's API reference.
+everything which the client's allows. (The older form wants a type everywhere, and where none is told it gets
+that of text.) Only words that stand for constraints are cleaned; a property may have any name.
+Sources: `responseJsonSchema`, `parametersJsonSchema` and `Schema` in Google's API reference.
 """
 
 from typing import Any, Final
@@ -14,22 +16,26 @@ from typing import Any, Final
 import msgspec
 
 from adapters.dialect import BadCall
+from adapters.gemini.plain_schema import TYPES, plain_schema
 from adapters.gemini.reference import Followed, Json, References
 from adapters.openai.foreign import UNREADABLE
 
 _MOST_SCHEMAS: Final = 10_000  # a few references to references can stand for millions
 _DEEPEST: Final = 60
 
-_TYPES: Final = frozenset({"string", "number", "integer", "boolean", "object", "array", "null"})
+_NAMES_OF_TYPES: Final[dict[type, str]] = {
+    type(None): "null",
+    bool: "boolean",
+    str: "string",
+    int: "integer",
+    float: "number",
+    list: "array",
+    dict: "object",
+}
 _TEXTS: Final = ("title", "description", "format")
 _NUMBERS: Final = ("minimum", "maximum")
 _COUNTS: Final = ("minItems", "maxItems")
 _PLAIN_COUNTS: Final = ("minLength", "maxLength", "minProperties", "maxProperties")
-_PLAIN_FORMATS: Final[dict[str, frozenset[str]]] = {
-    "string": frozenset({"date-time"}),
-    "number": frozenset({"float", "double"}),
-    "integer": frozenset({"int32", "int64"}),
-}
 
 _decode: Final = msgspec.json.Decoder().decode
 
@@ -62,13 +68,7 @@ class _Cleaning:
         words = _said(whole, self._newer)
         words |= self._object_words(whole, seen, depth + 1)
         words |= self._array_words(whole, seen, depth + 1)
-        choice = [
-            self.cleaned(member, seen, depth + 1)
-            for member in _list(whole, "anyOf") or _list(whole, "oneOf")
-            if member is not False
-        ]
-        if choice:
-            words["anyOf"] = choice
+        words |= self._choice_words(whole, seen, depth + 1)
         return self._finished(words)
 
     def _object_words(self, schema: Json, seen: Followed, depth: int) -> Json:
@@ -84,7 +84,8 @@ class _Cleaning:
         required = [name for name in _list(schema, "required") if _is_name(name, named)]
         if required:
             words["required"] = list(dict.fromkeys(required))
-        additional = schema.get("additionalProperties")
+        # Names that a pattern allows cannot be said, so nothing may be said of all the other names either.
+        additional = None if "patternProperties" in schema else schema.get("additionalProperties")
         if self._newer and isinstance(additional, bool):
             words["additionalProperties"] = additional
         elif self._newer and isinstance(additional, dict):
@@ -104,8 +105,22 @@ class _Cleaning:
             return {}
         return {"items": every[0] if len(every) == 1 else {"anyOf": every}}
 
+    def _choice_words(self, schema: Json, seen: Followed, depth: int) -> Json:
+        """Return the choice, and beside it that the value may be null; a choice can say so in two ways."""
+        members = _list(schema, "anyOf") or _list(schema, "oneOf")
+        possible = [member for member in members if member is not False]
+        values = [member for member in possible if not _is_null(member)]
+        choice = [self.cleaned(member, seen, depth) for member in values]
+        may_be_null = len(values) < len(possible) or (
+            bool(values) and "type" not in schema and schema.get("nullable") is True
+        )
+        if may_be_null and self._newer:
+            choice.append({"type": "null"})
+        words: Json = {"nullable": True} if may_be_null and not self._newer else {}
+        return {**words, "anyOf": choice} if choice else words
+
     def _finished(self, words: Json) -> Json:
-        return words if self._newer else _plain(words)
+        return _with_null_apart(words) if self._newer else plain_schema(words)
 
 
 def _said(schema: Json, newer: bool) -> Json:  # noqa: FBT001 - one of two forms
@@ -127,11 +142,25 @@ def _said(schema: Json, newer: bool) -> Json:  # noqa: FBT001 - one of two forms
     return words
 
 
+def _with_null_apart(words: Json) -> Json:
+    """Return a list of values without the null that may stand for them all, which cannot be listed."""
+    types = words.get("type")
+    if "enum" not in words or not isinstance(types, list) or "null" not in types:
+        return words
+    if "anyOf" in words:
+        return {name: value for name, value in words.items() if name != "enum"}
+    notes: Json = {name: words[name] for name in ("title", "description") if name in words}
+    others = [name for name in types if name != "null"]
+    value = {name: value for name, value in words.items() if name not in notes}
+    value["type"] = others[0] if len(others) == 1 else others
+    return {**notes, "anyOf": [value, {"type": "null"}]}
+
+
 def _types(schema: Json) -> list[str]:
     said = schema.get("type")
     names = said if isinstance(said, list) else [said]
     types = [name.lower() for name in names if isinstance(name, str)]
-    types = [name for name in dict.fromkeys(types) if name in _TYPES]
+    types = [name for name in dict.fromkeys(types) if name in TYPES]
     if types and schema.get("nullable") is True and "null" not in types:
         types.append("null")
     return types
@@ -150,89 +179,16 @@ def _types_of_values(types: list[str], values: list[Any]) -> tuple[list[str], li
 
 
 def _type_of(value: object) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "boolean"
-        case str():
-            return "string"
-        case int():
-            return "integer"
-        case float():
-            return "number"
-        case list():
-            return "array"
-        case _:
-            return "object"
-
-
-def _plain(words: Json) -> Json:
-    """Return a schema in the older form: one type each, a choice alone, only texts listed."""
-    types = words.pop("type", None)
-    types = types if isinstance(types, list) else [types] if types else []
-    members = words.pop("anyOf", [])
-    nullable = "null" in types or any(member.get("type") == "null" for member in members)
-    types = [name for name in types if name != "null"]
-    members = [member for member in members if member.get("type") != "null"]
-    if not types and not members:
-        types = [_implied_type(words)]
-    if len(types) > 1 or (not types and len(members) > 1):
-        choice = members if not types else [_of_type(name, words) for name in types]
-        result: Json = {"anyOf": choice}
-    elif types:
-        result = _of_type(types[0], words)
-    else:
-        result = {**members[0], **{name: words[name] for name in _TEXTS[:2] if name in words}}
-    return {**result, "nullable": True} if nullable else result
-
-
-def _of_type(name: str, words: Json) -> Json:
-    """Return what the words say of a value of one type."""
-    kept = {word: value for word, value in words.items() if _speaks_of(word, name)}
-    if kept.get("format") not in _PLAIN_FORMATS.get(name, ()):
-        kept.pop("format", None)
-    if name != "string" or not all(isinstance(value, str) for value in kept.get("enum", ())):
-        kept.pop("enum", None)
-    if name == "array":
-        kept.setdefault("items", {"type": "string"})
-    if not kept.get("properties"):
-        kept.pop("properties", None)
-    return {"type": name, **kept}
-
-
-def _speaks_of(word: str, name: str) -> bool:
-    return name in _SPOKEN_OF.get(word, _TYPES)
-
-
-_SPOKEN_OF: Final[dict[str, frozenset[str]]] = {
-    "properties": frozenset({"object"}),
-    "required": frozenset({"object"}),
-    "minProperties": frozenset({"object"}),
-    "maxProperties": frozenset({"object"}),
-    "items": frozenset({"array"}),
-    "minItems": frozenset({"array"}),
-    "maxItems": frozenset({"array"}),
-    "minLength": frozenset({"string"}),
-    "maxLength": frozenset({"string"}),
-    "pattern": frozenset({"string"}),
-    "minimum": frozenset({"number", "integer"}),
-    "maximum": frozenset({"number", "integer"}),
-}
-
-
-def _implied_type(words: Json) -> str:
-    """Return the type of a value of which no type is said; a text can hold anything else."""
-    if "properties" in words:
-        return "object"
-    if "items" in words:
-        return "array"
-    return "number" if "minimum" in words or "maximum" in words else "string"
+    return _NAMES_OF_TYPES[type(value)]
 
 
 def _list(schema: Json, name: str) -> list[Any]:
     found = schema.get(name)
     return found if isinstance(found, list) else []
+
+
+def _is_null(schema: object) -> bool:
+    return isinstance(schema, dict) and schema.get("type") == "null"
 
 
 def _is_name(name: object, properties: Json) -> bool:

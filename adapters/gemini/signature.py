@@ -1,25 +1,24 @@
-"""Thought signatures: Gemini's own must come back to it, and nobody else's may.
+"""Thought signatures: Gemini signs what it thought, mostly on a function call, and wants that back.
 
-Gemini signs what it thought, mostly on a function call, and from its third generation on refuses a history
-whose calls lack it. A client may change models in the middle of a conversation, so a signature that is
-handed out says whose it is; one that says nothing or something else is another provider's and is not sent.
-For calls that another model made, Google names a word to send instead, by which it checks nothing.
+From its third generation on it refuses a history whose calls lack their signature. For calls that another
+model made, Google names a word to send instead, by which it checks nothing. How a signature gets through the
+clients, and that only its owner sees it again, is the matter of `adapters.middle.signature`.
 """
 
 from typing import Final
 
+from adapters.middle import signature as middle
+
 UNCHECKED: Final = "skip_thought_signature_validator"
 
-_MARK: Final = "gemini:"
+_OWNER: Final = "gemini"
 
 
-def marked(signature: str) -> str:
-    """Return a signature as clients get it."""
-    return _MARK + signature
+def owned(signature: str) -> str:
+    """Return a signature as the middle carries it."""
+    return middle.owned(_OWNER, signature)
 
 
 def own(signature: str | None) -> str | None:
     """Return Gemini's own signature, `None` if there is none or it is another provider's."""
-    if signature is None or not signature.startswith(_MARK):
-        return None
-    return signature.removeprefix(_MARK) or None
+    return middle.own(_OWNER, signature)

@@ -28,6 +28,7 @@ from adapters.middle.conversation import (
 )
 from adapters.middle.data_url import read_data_url
 from adapters.middle.signature import owned, split_signature
+from adapters.openai.foreign import UNREADABLE
 
 _AUDIO_TYPES: Final = {"wav": "audio/wav", "mp3": "audio/mpeg"}
 
@@ -110,7 +111,7 @@ def read_messages(messages: msgspec.Raw) -> tuple[tuple[Text, ...], tuple[Turn, 
     """Return the system's texts and the turns. Raises `BadCall` that says which message is at fault."""
     try:
         found = _decode_messages(messages)
-    except msgspec.ValidationError as error:
+    except UNREADABLE as error:
         said, _, path = str(error).partition(" - at `$")
         raise _bad(path.rstrip("`"), said) from None
     reader = _Reader()

@@ -25,6 +25,7 @@ from adapters.openai.chat_messages import read_messages
 from adapters.openai.foreign import NULL, UNREADABLE, starts_with
 
 _EFFORTS: Final = get_args(Effort)
+_TO_BE_READ: Final = "auto"
 _UNSUPPORTED: Final = {
     "functions": "use 'tools' instead",
     "function_call": "use 'tool_choice' instead",
@@ -76,12 +77,14 @@ class _Reasoning(msgspec.Struct):
     effort: str | None = None
     max_tokens: int | None = None
     enabled: bool | None = None
+    exclude: bool | None = None
     summary: str | None = None
 
 
 class _Thinking(msgspec.Struct):
     type: str
     budget_tokens: int | None = None
+    display: str | None = None
 
 
 class _Fields(msgspec.Struct):
@@ -183,7 +186,7 @@ def _tool(tool: _Tool, index: int) -> Tool:
     function = tool.function
     if tool.type != "function" or function is None:
         raise BadCall(
-            f"Tools of type '{tool.type}' are not supported by this model: only functions are.",
+            f"'tools[{index}]' is of type '{tool.type}', but this model supports functions only.",
             param=f"tools[{index}]",
         )
     try:
@@ -212,11 +215,13 @@ def _tool_choice(fields: _Fields, tools: tuple[Tool, ...]) -> ToolChoice | None:
         return None if choice is None else ToolChoice(choice)
     if choice.type != "function" or choice.function is None:
         raise BadCall(
-            f"A tool choice of type '{choice.type}' is not supported by this model.",
+            f"'tool_choice' of type '{choice.type}' is not supported by this model.",
             param="tool_choice",
         )
     if choice.function.name not in {tool.name for tool in tools}:
-        raise BadCall(f"There is no tool '{choice.function.name}'.", param="tool_choice")
+        raise BadCall(
+            f"'tool_choice' names no tool: '{choice.function.name}'.", param="tool_choice"
+        )
     return ToolChoice("named", choice.function.name)
 
 
@@ -248,7 +253,10 @@ def _schema(schema: msgspec.Raw) -> msgspec.Raw:
 
 
 def _thinking(fields: _Fields) -> Thinking | None:
-    """Return how much to think, said in OpenAI's way, in OpenRouter's, or in Anthropic's."""
+    """Return how much to think, said in OpenAI's way, in OpenRouter's, or in Anthropic's.
+
+    Clients that know the latter two mean to read the thoughts, unless they say otherwise.
+    """
     wished, budgeted = fields.reasoning, fields.thinking
     if fields.reasoning_effort is not None:
         return Thinking(effort=_effort(fields.reasoning_effort, "reasoning_effort"))
@@ -256,10 +264,14 @@ def _thinking(fields: _Fields) -> Thinking | None:
         if wished.enabled is False:
             return Thinking(effort="none")
         effort = None if wished.effort is None else _effort(wished.effort, "reasoning.effort")
-        return Thinking(effort=effort, budget_tokens=wished.max_tokens, summary=wished.summary)
+        summary = None if wished.exclude else wished.summary or _TO_BE_READ
+        return Thinking(effort=effort, budget_tokens=wished.max_tokens, summary=summary)
     if budgeted is not None:
-        effort = "none" if budgeted.type == "disabled" else None
-        return Thinking(effort=effort, budget_tokens=budgeted.budget_tokens)
+        if budgeted.type == "disabled":
+            return Thinking(effort="none")
+        return Thinking(
+            budget_tokens=budgeted.budget_tokens, summary=budgeted.display or _TO_BE_READ
+        )
     return None
 
 

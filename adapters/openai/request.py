@@ -11,8 +11,9 @@ from typing import Any, Final
 import msgspec
 
 from adapters.dialect import BadCall, Call, EncodedRequest, Endpoint, Target
+from adapters.openai.client_body import is_absent, read_field, read_model, read_object
 from adapters.openai.continuation import with_prefill
-from adapters.openai.foreign import NULL, UNREADABLE, check_utf8, starts_with
+from adapters.openai.foreign import NULL, starts_with
 
 _TRUE: Final = msgspec.Raw(b"true")
 _INCLUDE_USAGE: Final = msgspec.Raw(b'{"include_usage":true}')
@@ -62,21 +63,20 @@ _READERS: Final = {
     }
     for endpoint, forms in _FORMS.items()
 }
-_read_string: Final = msgspec.json.Decoder(str).decode
 
 
 def decode_call(endpoint: Endpoint, body: bytes) -> Call:
     """Read a client's request body. Raises `BadCall` naming the field and what was expected."""
-    fields = _read_object(body)
+    fields = read_object(body)
     values = _read_values(endpoint, fields)
     required = _REQUIRED[endpoint]
-    if _is_absent(fields, required):
+    if is_absent(fields, required):
         raise BadCall(f"Missing required parameter: '{required}'.", param=required)
     if endpoint == "chat" and not values["messages"]:
         raise BadCall("'messages' must hold at least one message.", param="messages")
     return Call(
         endpoint=endpoint,
-        model=_read_model(fields),
+        model=read_model(fields),
         fields=fields,
         stream=values.get("stream", False),
         include_usage=_reads_true(values.get("stream_options"), "include_usage"),
@@ -108,50 +108,18 @@ def encode_request(call: Call, target: Target) -> EncodedRequest:
 
 def _limit_output(fields: dict[str, msgspec.Raw], call: Call, target: Target) -> None:
     """Put the caller's means in place of every cap that the client wrote."""
-    written = [name for name in _CAPS if not _is_absent(fields, name)]
+    written = [name for name in _CAPS if not is_absent(fields, name)]
     default = target.cap_field if call.endpoint == "chat" else "max_tokens"
     for name in written or [default]:
         fields[name] = msgspec.Raw(_encode(call.output_limit))
 
 
-def _read_object(body: bytes) -> dict[str, msgspec.Raw]:
-    if not body.strip():
-        raise BadCall("The request body is empty; a JSON object was expected.", code="invalid_json")
-    try:
-        check_utf8(body)
-        return _decode_fields(body)
-    except msgspec.ValidationError:
-        raise BadCall("The request body must be a JSON object.", code="invalid_json") from None
-    except RecursionError:
-        raise BadCall("The request body is nested too deeply.", code="invalid_json") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BadCall(f"The request body is not valid JSON: {error}", code="invalid_json") from None
-
-
-def _read_model(fields: dict[str, msgspec.Raw]) -> str:
-    if _is_absent(fields, "model"):
-        raise BadCall("Missing required parameter: 'model'.", param="model")
-    model = _read("model", "a string", fields["model"], _read_string)
-    if not model:
-        raise BadCall("'model' must not be empty.", param="model")
-    return str(model)
-
-
 def _read_values(endpoint: Endpoint, fields: dict[str, msgspec.Raw]) -> dict[str, Any]:
     return {
-        name: _read(name, words, fields[name], reader)
+        name: read_field(name, words, fields[name], reader)
         for name, (words, reader) in _READERS[endpoint].items()
-        if not _is_absent(fields, name)
+        if not is_absent(fields, name)
     }
-
-
-def _read(name: str, words: str, raw: msgspec.Raw, reader: Any) -> Any:  # noqa: ANN401 - any JSON value
-    try:
-        return reader(raw)
-    except UNREADABLE:
-        raise BadCall(
-            f"Invalid type for '{name}': {words} was expected.", param=name, code="invalid_type"
-        ) from None
 
 
 def _output_cap(endpoint: Endpoint, values: dict[str, Any]) -> int | None:
@@ -160,10 +128,6 @@ def _output_cap(endpoint: Endpoint, values: dict[str, Any]) -> int | None:
         return 0
     caps = (values.get(name) for name in _CAPS)
     return next((cap for cap in caps if cap is not None and cap >= 0), None)
-
-
-def _is_absent(fields: dict[str, msgspec.Raw], name: str) -> bool:
-    return fields.get(name, NULL) == NULL
 
 
 def _count_prompts(prompt: str | list[msgspec.Raw] | None) -> int:

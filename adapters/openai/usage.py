@@ -12,6 +12,7 @@ _Count = Annotated[int, msgspec.Meta(ge=0)]
 
 class _InputDetails(msgspec.Struct):
     cached_tokens: _Count | None = None
+    cache_write_tokens: _Count | None = None  # OpenRouter's, for providers that charge for it
 
 
 class _OutputDetails(msgspec.Struct):
@@ -49,5 +50,6 @@ def read_usage(usage: msgspec.Raw) -> Usage | None:
         input_tokens=view.prompt_tokens or 0,
         output_tokens=view.completion_tokens or 0,
         cached_tokens=(cached.cached_tokens or 0) if cached else 0,
+        cache_write_tokens=(cached.cache_write_tokens or 0) if cached else 0,
         reasoning_tokens=(reasoning.reasoning_tokens or 0) if reasoning else 0,
     )

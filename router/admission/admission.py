@@ -6,7 +6,7 @@ that is not enough it is refused, and told a moment at which it will fit even if
 come back as they were told.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 from adapters.dialect import Call, Usage
@@ -21,8 +21,8 @@ from router.admission.engine import Engine
 from router.admission.headers import Headers, limit_headers
 from router.admission.reserving import Reserving, Taken
 from router.admission.taking import Taking
-from router.admission.terms import Terms, most_tokens
-from router.billing.hold import LONGEST_ANSWER, Wanted, prompt_with_margin
+from router.admission.terms import Terms, credit_demands, most_tokens
+from router.billing.hold import LONGEST_ANSWER, Hold, Wanted, prompt_with_margin
 from router.billing.purse import Purse
 from router.catalog.routes import Route
 from router.config import LimitsConfig
@@ -79,13 +79,20 @@ class Admission:
             choices=call.choices,
         )
         prompt = self.estimator.input_tokens(asked)
-        hold = self._purse.hold(caller, route, self._wanted(asked, call, route, prompt))
-        demands = self._terms.demands(caller, route.id, hold=hold)
+        hold_now = partial(
+            self._purse.hold, caller, route, self._wanted(asked, call, route, prompt)
+        )
+        demands = self._terms.demands(caller, route.id)
         most = most_tokens(demands)
         tokens = prompt + self.estimator.output_tokens(asked, most=most)
         if most is not None:
             tokens = min(tokens, most)  # or it could never be served
-        taking = Taking(self._engine, demands, tokens=tokens, hold=hold)
+        taking = Taking(
+            self._engine,
+            tokens=tokens,
+            hold_now=hold_now,
+            demands_of=lambda hold: self._terms.demands(caller, route.id, hold=hold),
+        )
         taken = await self._reserving.take(
             asked.key, demands, tokens=tokens, attempt=taking.attempt
         )
@@ -93,14 +100,34 @@ class Admission:
             taken,
             asked,
             prompt_tokens=prompt,
-            tokens_of=partial(self.estimator.output_tokens_of, route.id),
-            credit=HeldCredit(hold, taking.held, demands, self._engine) if hold else None,
+            tokens_of=self._tokens_of(asked),
+            credit=self._credit(caller, taking, hold_now),
             end=self._end,
         )
 
     def sellable(self, caller: Caller, route: Route) -> Route:
         """Return what of a route may be sold to the caller. Raises `ModelNotPriced`."""
         return self._purse.route_for(caller, route)
+
+    def _credit(
+        self, caller: Caller, taking: Taking, hold_now: Callable[[], Awaitable[Hold | None]]
+    ) -> HeldCredit | None:
+        if taking.hold is None:
+            return None
+
+        async def demands_now() -> Sequence[Demand]:
+            hold = await hold_now()
+            return credit_demands(caller, hold) if hold is not None else ()
+
+        return HeldCredit(taking.hold, taking.held, demands_now=demands_now, engine=self._engine)
+
+    def _tokens_of(self, asked: Asked) -> Callable[[int], int]:
+        """Return how many tokens so many bytes of the answer are: a guess, and no more than its cap."""
+        guess = partial(self.estimator.output_tokens_of, asked.model)
+        if asked.cap is None or asked.cap < 0:
+            return guess
+        most = asked.cap * asked.choices
+        return lambda output_bytes: min(most, guess(output_bytes))
 
     def _wanted(self, asked: Asked, call: Call, route: Route, prompt: int) -> Wanted:
         """Return how much of an answer to hold credit for."""

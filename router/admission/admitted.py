@@ -1,32 +1,36 @@
 """An admitted request: what it has reserved, until that ends exactly once."""
 
-from collections.abc import Callable, Sequence
-
-import msgspec
+from collections.abc import Awaitable, Callable, Sequence
 
 from adapters.dialect import Usage
-from limiter.demand import Demand, Limits, Refusal, Reservation
+from limiter.demand import Demand, Refusal, Reservation
 from limiter.estimate import Asked
 from router.admission.engine import Engine
 from router.admission.reserving import Taken
-from router.billing.hold import Hold
+from router.admission.taking import reserve_within
+from router.billing.hold import MOST_HELD, Hold
 from router.billing.meter import Meter
-
-_NO_LIMITS = Limits()
+from router.errors import GatewayError
 
 
 class HeldCredit:
-    """The credit that a request holds; a stream may hold more of it as it goes on."""
+    """The credit that a request holds; a stream may hold more of it as it goes on.
 
-    def __init__(self, hold: Hold, held: int, demands: Sequence[Demand], engine: Engine) -> None:
+    `demands_now()`: whose credit it needs, as of now; raises `GatewayError` where nobody can say.
+    """
+
+    def __init__(
+        self,
+        hold: Hold,
+        held: int,
+        *,
+        demands_now: Callable[[], Awaitable[Sequence[Demand]]],
+        engine: Engine,
+    ) -> None:
         self.hold = hold
         self.held = held
         self._engine = engine
-        self._demands = [
-            msgspec.structs.replace(demand, limits=_NO_LIMITS)
-            for demand in demands
-            if demand.credit is not None
-        ]
+        self._demands_now = demands_now
         self._more: list[Reservation] = []
 
     async def hold_more(self, wanted: int, least: int) -> int:
@@ -34,17 +38,20 @@ class HeldCredit:
 
         Cancelled, it holds no more than before.
         """
-        outcome = await self._engine.reserve(self._demands, tokens=0, credit=wanted)
+        if least > MOST_HELD:
+            return 0
+        try:
+            demands = await self._demands_now()
+        except GatewayError:
+            return 0  # what nobody can see is not spent
+        outcome, more = await reserve_within(
+            self._engine, demands, tokens=0, wanted=min(wanted, MOST_HELD), least=least
+        )
         if isinstance(outcome, Refusal):
-            wanted = outcome.limit - outcome.used
-            if wanted < least:
-                return 0
-            outcome = await self._engine.reserve(self._demands, tokens=0, credit=wanted)
-            if isinstance(outcome, Refusal):
-                return 0
+            return 0
         self._more.append(outcome)
-        self.held += wanted
-        return wanted
+        self.held += more
+        return more
 
     def free(self) -> None:
         """Let go of what was held more; the first part ends with the request's own reservation."""
@@ -106,9 +113,11 @@ class Admitted:
 
         `owed`: nano-dollars that stay held until `paid`.
         """
-        self._end(self._taken, self._asked, usage, owed)
-        if self._credit is not None:
-            self._credit.free()
+        try:
+            self._end(self._taken, self._asked, usage, owed)
+        finally:
+            if self._credit is not None:
+                self._credit.free()
 
     def paid(self) -> None:
         """Free what was owed: the balance has been lowered by it."""

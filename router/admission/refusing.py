@@ -41,9 +41,8 @@ def refused(
 
     `windows` are the limits it must pass. Where no refusal names one, the one with the least room is named.
     """
-    told = (
-        floor(max(0.0, seconds) * 1000) + 1
-    ) / 1000  # to the millisecond, and never a hair early
+    # Told to the millisecond, and never a hair early.
+    told = (floor(max(0.0, seconds) * 1000) + 1) / 1000
     named = refusal or _tightest(windows)
     if named is None:
         said = "Too many requests of this key are waiting."

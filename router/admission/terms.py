@@ -29,25 +29,16 @@ class Terms:
 
         The key is always among them, so that its use is known even where nothing limits it.
         """
-        demands = [
-            Demand(
-                subject=f"key:{caller.key.id}",
-                limits=self.of_key(caller),
-                credit=hold.key if hold is not None else None,
-            )
-        ]
-        credit = hold.account if hold is not None else None
-        if credit is not None or caller.account.limits != _NO_LIMITS:
+        demands = [Demand(subject=f"key:{caller.key.id}", limits=self.of_key(caller))]
+        if caller.account.limits != _NO_LIMITS:
             demands.append(
-                Demand(
-                    subject=f"account:{caller.account.id}",
-                    limits=caller.account.limits,
-                    credit=credit,
-                )
+                Demand(subject=f"account:{caller.account.id}", limits=caller.account.limits)
             )
         limits = self._models.get(model) if model is not None else None
         if limits is not None:
             demands.append(Demand(subject=f"model:{model}", limits=limits))
+        if hold is not None:
+            demands += credit_demands(caller, hold)
         return tuple(demands)
 
     def all_demands(self, caller: Caller) -> tuple[Demand, ...]:
@@ -62,6 +53,19 @@ class Terms:
     def of_key(self, caller: Caller) -> Limits:
         """Return the limits of the caller's key."""
         return _first(_first(caller.key.limits, caller.tier.limits), self._general)
+
+
+def credit_demands(caller: Caller, hold: Hold) -> list[Demand]:
+    """Return whose credit a request needs.
+
+    They are subjects of their own: a stream that holds more as it goes on is not another request.
+    """
+    credit = {f"budget:{caller.key.id}": hold.key, f"credit:{caller.account.id}": hold.account}
+    return [
+        Demand(subject=subject, limits=_NO_LIMITS, credit=most)
+        for subject, most in credit.items()
+        if most is not None
+    ]
 
 
 def limits_of(table: LimitTable) -> Limits:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import trio
 
-from router.billing.balances import Balances, CreditSource, watch_balances
+from router.billing.balances import SETTLED_SECONDS, Balances, CreditSource, watch_balances
 from router.billing.prices import PriceList
 from router.billing.purse import Purse
 from router.billing.settling import Settling
@@ -78,7 +78,11 @@ class Desk(Listener):
         self._mover = JournalMover(journal, books, self)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Run until cancelled; what is not booked by then is booked before this returns, if it can be."""
+        """Run until cancelled. What is not booked by then is booked before this returns, if it can be.
+
+        It then stays until everybody can have read the new balances: what is owed here is written off with
+        this worker's place in the table.
+        """
         try:
             async with trio.open_nursery() as nursery:
                 await nursery.start(self._watch)
@@ -87,7 +91,7 @@ class Desk(Listener):
                 task_status.started()
         finally:
             with trio.CancelScope(shield=True, deadline=trio.current_time() + DRAIN_SECONDS):
-                await self._drain()
+                await self._finish()
             self._journal.close()
 
     async def _watch(self, *, task_status: trio.TaskStatus[None]) -> None:
@@ -98,11 +102,14 @@ class Desk(Listener):
             task_status=task_status,
         )
 
-    async def _drain(self) -> None:
+    async def _finish(self) -> None:
         try:
-            await self._mover.drain()
+            await self._mover.finish()
         except Exception as error:  # noqa: BLE001 - it stays in the journal, for whoever starts next
             self._report("settlements are left in the journal", error)
+        else:
+            if self._billing.settling.debts:
+                await trio.sleep(SETTLED_SECONDS)
 
     def booked(self, batch: Batch, stored: Stored) -> None:  # noqa: ARG002 - balances are read by the watch
         """Free what was held for a batch, once everybody can have read the new balances."""
@@ -117,7 +124,13 @@ class Desk(Listener):
 
 
 def open_journal(folder: Path, books: Books) -> tuple[Journal, Replayed]:
-    """Book what dead workers left in the folder; return this one's journal. Blocks; raises `StoreError`."""
+    """Book what dead workers left in the folder; return this one's journal. Blocks; raises `StoreError`.
+
+    What they owed is written off when somebody takes their place in the table. Where a sibling may be
+    selling meanwhile, it is first given the time to read the new balances.
+    """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     replayed = replay_folder(folder, books)
+    if replayed.booked and replayed.others:
+        time.sleep(SETTLED_SECONDS)
     return Journal(folder), replayed

@@ -17,6 +17,7 @@ from router.ledger.price import Price
 PROMPT_MARGIN: Final = 1.25
 PROMPT_MORE: Final = 64
 LONGEST_ANSWER: Final = 128_000  # tokens, for a model of which nobody says how long it writes
+MOST_HELD: Final = 1 << 48  # nano-dollars for one call, which is 281,474 dollars
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +63,7 @@ def make_hold(price: Price, wanted: Wanted, *, account: int | None, key: int | N
     least = amount
     if not wanted.capped:
         least = worst_case(price, input_tokens=wanted.prompt_tokens, output_tokens=1)
+    amount, least = min(amount, MOST_HELD), min(least, amount, MOST_HELD)
     return Hold(price=price, wanted=wanted, amount=amount, least=least, account=account, key=key)
 
 

@@ -46,6 +46,11 @@ class PriceList:
             return None
         return Price(**{rate: max(_rates_of(prices, rate)) for rate in RATES})
 
+    def of_model(self, route: Route) -> Price | None:
+        """Return what the model itself costs, or where it has no price what stands in for it costs."""
+        alone = msgspec.structs.replace(route, tiers=route.tiers[:1], larger_context=())
+        return self.dearest(alone) or self.dearest(route)
+
     def _has_price(self, candidate: Candidate) -> bool:
         return self.of(candidate.provider, candidate.upstream_model) is not None
 

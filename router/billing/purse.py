@@ -49,16 +49,19 @@ class Purse:
             raise ModelNotPriced(route.id)
         return priced
 
-    def hold(self, caller: Caller, route: Route, wanted: Wanted) -> Hold | None:
-        """Return what to hold for a request, `None` for a caller that pays nothing in advance.
+    async def hold(self, caller: Caller, route: Route, wanted: Wanted) -> Hold | None:
+        """Return what to hold for a request as of now, `None` for a caller that pays nothing in advance.
 
-        Raises `CreditEmpty` where the credit does not suffice even with no other call running, and
-        `BooksUnavailable` where it has not been readable for too long.
+        Waits for the credit to be read, if that is overdue. Raises `CreditEmpty` where it does not suffice
+        even with no other call running, `BooksUnavailable` where it cannot be read, and `ModelNotPriced`.
+        What is held by it must be taken without waiting: credit is known for a moment only.
         """
-        price = self._prices.dearest(route) if _pays(caller) else None
-        if price is None:
+        if not _pays(caller):
             return None
-        if not self._balances.may_be_trusted(self._clock()):
+        price = self._prices.dearest(route)
+        if price is None:
+            raise ModelNotPriced(route.id)
+        if not await self._balances.until_trusted(self._clock):
             raise BooksUnavailable
         hold = make_hold(price, wanted, account=self._account(caller), key=self._budget(caller))
         for name, credit in (("account", hold.account), ("key's budget", hold.key)):

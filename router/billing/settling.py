@@ -7,6 +7,7 @@ account owes stays held until the books have taken it and everybody can have rea
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -17,12 +18,12 @@ from router.admission.admitted import Admitted
 from router.billing.balances import SETTLED_SECONDS, Balances
 from router.billing.prices import PriceList
 from router.errors import BooksUnavailable
-from router.exchange.books import Bill, Charge
+from router.exchange.books import Bill, Charge, Whose
 from router.ledger.bill import Outcome
 from router.ledger.cost import Tokens, cost_of_tokens, possible_tokens
 from router.ledger.journal import JournalFull
 from router.ledger.money import MOST_NANODOLLARS
-from router.ledger.settlement import Settlement
+from router.ledger.settlement import LONGEST_TEXT, Settlement
 from router.observe.record import RequestRecord
 
 SWEEP_SECONDS: Final = 0.1
@@ -69,18 +70,39 @@ class Settling:
         """Write the settlement down, and end the reservation in any case. Raises `BooksUnavailable`."""
         usage = bill.customer.usage if bill.customer is not None else None
         owed = 0
-        settlement = self._settlement(caller, record, bill)
         try:
-            self._write(settlement)
+            settlement = self._settlement(caller, record, bill)
+            self._put_down(settlement)
             if admitted.holds_credit:
                 owed = settlement.charge_nanodollars
-        except JournalFull as error:
-            self._lost(settlement)
-            raise BooksUnavailable from error
         finally:
             admitted.settle(usage, owed=owed)
         if owed:
             self._debts[record.request_id] = Debt(record.request_id, admitted.paid)
+
+    def settle_late(self, whose: Whose, bill: Bill) -> None:
+        """Write down what was found out after a request had been settled: the operator's, all of it.
+
+        Raises nothing: there is nobody to tell but `lost`.
+        """
+        main = bill.charges[0]
+        settlement = Settlement(
+            request_id=f"{whose.request_id}:drained{bill.place}",
+            account_id=whose.account_id,
+            key_id=whose.key_id,
+            model=_name(main.model),
+            provider=_name(main.provider),
+            at=self._wall_clock(),
+            tokens=_NOTHING,
+            charge_nanodollars=0,
+            operator_nanodollars=self._operator(bill),
+            outcome="completed",
+            duration=0.0,
+            billed=False,
+            requests=0,
+        )
+        with suppress(BooksUnavailable):
+            self._put_down(settlement)
 
     def booked(self, request_ids: Iterable[str]) -> None:
         """Hear which requests are in the books now."""
@@ -108,30 +130,36 @@ class Settling:
             del self._debts[debt.request_id]
             debt.paid()
 
-    def _charge(self, bill: Bill) -> int:
-        return sum(self._cost(charge) for charge in bill.charges if charge.payer == "customer")
+    def _put_down(self, settlement: Settlement) -> None:
+        try:
+            self._write(settlement)
+        except JournalFull as error:
+            self._lost(settlement)
+            raise BooksUnavailable from error
 
     def _settlement(self, caller: Caller, record: RequestRecord, bill: Bill) -> Settlement:
-        main = bill.customer or next(iter(bill.charges), None)
-        tokens = possible_tokens(main.usage) if bill.customer is not None and main else _NOTHING
-        operator = sum(self._cost(charge) for charge in bill.charges if charge.payer == "operator")
-        drained = bill.ending == "drained"
+        paid = bill.customer
+        main = paid or next(iter(bill.charges), None)
         return Settlement(
-            request_id=f"{record.request_id}:drained" if drained else record.request_id,
+            request_id=record.request_id,
             account_id=caller.account.id,
             key_id=caller.key.id,
-            model=main.model if main is not None else (record.model or "unknown")[:200],
-            provider=main.provider if main is not None else "none",
+            model=_name(main.model if main is not None else record.model),
+            provider=_name(main.provider if main is not None else None),
             at=self._wall_clock(),
-            tokens=tokens,
-            charge_nanodollars=min(self._charge(bill), MOST_NANODOLLARS),
-            operator_nanodollars=min(operator, MOST_NANODOLLARS),
+            tokens=possible_tokens(paid.usage) if paid is not None else _NOTHING,
+            charge_nanodollars=min(self._cost(paid), MOST_NANODOLLARS) if paid is not None else 0,
+            operator_nanodollars=self._operator(bill),
             outcome=_outcome(record, bill),
             duration=max(0.0, trio.current_time() - record.started),
             first_token=record.first_token_seconds,
-            estimated=main is not None and main.usage.estimated,
+            estimated=paid is not None and paid.usage.estimated,
             billed=caller.account.prepaid,
         )
+
+    def _operator(self, bill: Bill) -> int:
+        spent = sum(self._cost(charge) for charge in bill.charges if charge.payer == "operator")
+        return min(spent, MOST_NANODOLLARS)
 
     def _cost(self, charge: Charge) -> int:
         """Return what a charge amounts to: the customer pays the sale price, the operator the provider's."""
@@ -140,6 +168,11 @@ class Settling:
             return 0
         price = tariff.sale if charge.payer == "customer" else tariff.cost
         return cost_of_tokens(price, possible_tokens(charge.usage))
+
+
+def _name(text: str | None) -> str:
+    """Return a name in a form that can be booked, for it may be a client's or a provider's."""
+    return "".join(filter(str.isprintable, text or ""))[:LONGEST_TEXT] or "unknown"
 
 
 def _outcome(record: RequestRecord, bill: Bill) -> Outcome:

@@ -8,6 +8,7 @@ reload.
 import msgspec
 
 from adapters.providers import KNOWN_PROVIDERS
+from adapters.registry import CONTINUING
 from router.catalog.models import Model
 from router.config import Config, HeaderValue, PathConfig, Secret, TimeoutConfig
 
@@ -79,7 +80,7 @@ def candidate_of(
     return msgspec.structs.replace(
         candidate,
         price=model.price,
-        prefill=model.takes_prefill,
+        prefill=model.takes_prefill and wire.dialect in CONTINUING,
         cached_reads=model.has_cheaper_cached_reads,
         context_tokens=model.context_tokens,
     )

@@ -30,6 +30,8 @@ def with_defaults(tree: Tree, environ: Mapping[str, str], folder: Path) -> Tree:
         table = tree.get(section)
         if isinstance(table, dict) and table.get(name):
             filled[section] = table | _absolute(table, (name,), environ, folder)
+    if isinstance(filled["store"], dict) and "url" in filled["store"]:
+        filled["money"] = _with_journal(filled.get("money", {}), environ)
     providers = tree.get("providers", {})
     if isinstance(providers, dict):
         filled["providers"] = {
@@ -81,9 +83,20 @@ def _with_store_path(store: object, environ: Mapping[str, str], folder: Path) ->
     if "path" in store:
         # An empty path is left as it is, for the decoder to refuse.
         return store | (_absolute(store, ("path",), environ, folder) if store["path"] else {})
+    return store | {"path": str(_state_folder(environ) / "syze.db")}
+
+
+def _with_journal(money: object, environ: Mapping[str, str]) -> object:
+    """A database on a server has no folder beside it, so the journal is where a store would be."""
+    if not isinstance(money, dict):
+        return money
+    return {"journal": str(_state_folder(environ) / "journal")} | money
+
+
+def _state_folder(environ: Mapping[str, str]) -> Path:
     state = environ.get("XDG_STATE_HOME")
     base = Path(state) if state else home(environ) / ".local" / "state"
-    return store | {"path": str(base / "syze" / "syze.db")}
+    return base / "syze"
 
 
 def _absolute(

@@ -1,4 +1,4 @@
-"""The console: how operators, owners of keys and payment providers deal with the gateway besides using models.
+"""The console: what operators, owners of keys and payment providers do besides using models.
 
 What can be done is a table of operations (`operations`): plain functions over the stores, with structs for
 what goes in and what comes out. HTTP serves the table (`admin`), and the OpenAPI document is read off it

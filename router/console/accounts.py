@@ -62,9 +62,7 @@ def list_accounts(stores: Stores, asked: Asked[AccountQuery, None]) -> Listing[A
 def open_account(stores: Stores, asked: Asked[NoQuery, AccountNew]) -> AccountInfo:
     """Open an account."""
     new = asked.body
-    made = stores.accounts.create(
-        new.name, tier=new.tier, prepaid=new.prepaid, limits=new.limits()
-    )
+    made = stores.accounts.create(new.name, tier=new.tier, prepaid=new.prepaid, limits=new.limits())
     return account_info(made)
 
 

@@ -4,7 +4,15 @@ from typing import Any
 
 from router.accounts.errors import AccountClosed
 from router.console.credit import LedgerEntry, entry_info
-from router.console.fields import Listing, Moment, Record, Usd, moment, moment_or_none, nanodollars_of
+from router.console.fields import (
+    Listing,
+    Moment,
+    Record,
+    Usd,
+    moment,
+    moment_or_none,
+    nanodollars_of,
+)
 from router.console.operation import Asked, NoQuery
 from router.console.stores import Stores
 from router.ledger.money import format_usd

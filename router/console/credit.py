@@ -6,7 +6,6 @@ up for charges, codes and payments. Said twice it counts once, on the command li
 
 from typing import Annotated, Final
 
-import msgspec
 from msgspec import Meta
 
 from router.accounts.account import Account

@@ -60,9 +60,9 @@ class LimitFields(Record, kw_only=True):
 class LimitChanges(Record, kw_only=True):
     """Changes of limits."""
 
-    requests_per_minute: Limit | None | UnsetType = UNSET
-    tokens_per_minute: Limit | None | UnsetType = UNSET
-    concurrency: Limit | None | UnsetType = UNSET
+    requests_per_minute: Limit | UnsetType | None = UNSET
+    tokens_per_minute: Limit | UnsetType | None = UNSET
+    concurrency: Limit | UnsetType | None = UNSET
 
     def over(self, limits: Limits) -> Limits:
         """Return the limits with these changes."""

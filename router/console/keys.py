@@ -48,10 +48,10 @@ class KeyChange(LimitChanges, kw_only=True):
 
     name: str | UnsetType = UNSET
     account: str | UnsetType = UNSET
-    hedge: bool | None | UnsetType = UNSET
-    budget_usd: Usd | None | UnsetType = UNSET
-    expires_at: Moment | None | UnsetType = UNSET
-    scopes: list[Scope] | None | UnsetType = UNSET
+    hedge: bool | UnsetType | None = UNSET
+    budget_usd: Usd | UnsetType | None = UNSET
+    expires_at: Moment | UnsetType | None = UNSET
+    scopes: list[Scope] | UnsetType | None = UNSET
 
 
 class KeyInfo(LimitFields, kw_only=True):

@@ -1,5 +1,6 @@
 """Tiers, as operators make, change and delete them."""
 
+import msgspec
 from msgspec import UNSET, UnsetType
 
 from router.accounts.tier import ModelPatterns, Tier
@@ -12,7 +13,7 @@ class TierInfo(LimitFields, kw_only=True):
     """A tier: patterns of the models that it has, and the limits of each key."""
 
     name: str
-    models: list[str] = ["*"]
+    models: list[str] = msgspec.field(default_factory=lambda: ["*"])
 
 
 class TierChange(LimitChanges, kw_only=True):

@@ -8,10 +8,9 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Annotated, Any, Final
 
-import msgspec
 from msgspec import Meta
 
-from router.accounts.errors import UnknownKey, nearest
+from router.accounts.errors import nearest
 from router.console.fields import Listing, Record, Usd
 from router.console.operation import Asked
 from router.console.stores import Stores
@@ -98,10 +97,14 @@ def show_usage(stores: Stores, asked: Asked[UsageQuery, None]) -> Listing[UsageL
 def show_costs(stores: Stores, asked: Asked[UsageQuery, None]) -> OperatorCosts:
     """Return what was spent besides the customers' answers."""
     query = asked.query
-    lines = cost_lines(stores, scope_of(stores, query), dimensions_of(query.by))
+    return operator_costs(stores, scope_of(stores, query), dimensions_of(query.by))
+
+
+def operator_costs(stores: Stores, scope: Scope, by: Sequence[By]) -> OperatorCosts:
+    """Return the operator's costs within `scope`, a line for each combination of `by`, and its books."""
     balances = stores.book.operator_balances()
     books = {account: format_usd(balances[account]) for account in sorted(balances)}
-    return OperatorCosts(data=lines, books=books)
+    return OperatorCosts(data=cost_lines(stores, scope, by), books=books)
 
 
 def usage_lines(stores: Stores, scope: Scope, by: Sequence[By]) -> list[UsageLine]:

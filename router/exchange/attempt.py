@@ -19,8 +19,11 @@ import trio
 from adapters.dialect import (
     Answer,
     BadAnswer,
+    BadCall,
     Call,
     EventKind,
+    Failure,
+    FailureKind,
     StreamDecoder,
     StreamEvent,
 )
@@ -77,6 +80,7 @@ class Attempt:
         self._call = call
         self._run = run
         self._endpoint: Endpoint = run.live.endpoint
+        self._dialect = self._endpoint.dialect_of(call)
         self._client = client
         self._traceparent = traceparent
         self._wall_clock = wall_clock
@@ -87,7 +91,7 @@ class Attempt:
         response = await self._send()
         try:
             body = await self._read_whole(response)
-            return self._endpoint.dialect.decode_answer(self._call, self._endpoint.target, body)
+            return self._dialect.decode_answer(self._call, self._endpoint.target, body)
         except BadAnswer as error:
             raise self._endpoint.fault(error.failure) from error
         finally:
@@ -109,7 +113,10 @@ class Attempt:
     async def _send(self) -> UpstreamResponse:
         """Send the request; return the response if it is a 200, else raise what its error means."""
         endpoint = self._endpoint
-        encoded = endpoint.dialect.encode_request(self._call, endpoint.target)
+        try:
+            encoded = self._dialect.encode_request(self._call, endpoint.target)
+        except BadCall as error:
+            raise self._endpoint.fault(_refusal(error)) from error
         headers = list(encoded.headers)
         if self._traceparent is not None:
             headers.append((b"traceparent", self._traceparent.encode()))
@@ -150,7 +157,7 @@ class Attempt:
                 body = await response.read(MAX_ERROR_BYTES)
         except (UpstreamTransportError, trio.TooSlowError):
             body = b""  # the status alone says enough
-        failure = self._endpoint.dialect.classify_error(
+        failure = self._dialect.classify_error(
             response.status, response.headers, body, now_at=self._wall_clock()
         )
         return self._endpoint.fault(failure)
@@ -169,7 +176,7 @@ class Attempt:
         """Read up to the first meaningful event."""
         if not _is_event_stream(response):
             raise await self._not_a_stream(response)
-        decoder = self._endpoint.dialect.stream_decoder(self._call, self._endpoint.target)
+        decoder = self._dialect.stream_decoder(self._call, self._endpoint.target)
         stream = CommittedStream(response, decoder, [], done=False, malformed=0)
         committed = False
         while not committed:
@@ -208,7 +215,7 @@ class Attempt:
         """Explain a 200 that is no event stream: an error in plain JSON, or an answer all at once."""
         body = await self._read_whole(response)
         try:
-            self._endpoint.dialect.decode_answer(self._call, self._endpoint.target, body)
+            self._dialect.decode_answer(self._call, self._endpoint.target, body)
         except BadAnswer as error:
             return self._endpoint.fault(error.failure)
         return UpstreamInvalid(f"{self._name} ignored the wish for a stream.")
@@ -266,6 +273,18 @@ class Attempts:
             traceparent=self._traceparent,
             wall_clock=self._wall_clock,
         )
+
+
+def _refusal(error: BadCall) -> Failure:
+    """Return the failure that stands for a request which this provider's dialect has no words for."""
+    return Failure(
+        kind=FailureKind.REFUSED,
+        status=400,
+        message=error.message,
+        type="invalid_request_error",
+        code=error.code,
+        param=error.param,
+    )
 
 
 def _is_event_stream(response: UpstreamResponse) -> bool:

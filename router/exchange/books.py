@@ -57,14 +57,24 @@ class Charge(msgspec.Struct, frozen=True, kw_only=True):
         return self.fate in {Fate.SERVED, Fate.BROKEN}
 
 
+class Whose(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose request it is that the books are of: what a bill is written to."""
+
+    request_id: str
+    account_id: str
+    key_id: str
+
+
 class Bill(msgspec.Struct, frozen=True):
     """What a request cost: a charge for each attempt, at most one of them the customer's.
 
     `drained` is the ending of a later bill, for the rest of an answer that was read for its usage's sake.
+    `place` is that of its attempt, so that each late bill of a request is told from the others.
     """
 
     ending: Ending
     charges: tuple[Charge, ...]
+    place: int = 0
 
     @property
     def customer(self) -> Charge | None:
@@ -86,13 +96,16 @@ class Entry(msgspec.Struct, eq=False):
 
 
 class Books:
-    """The books of one request.
+    """The books of one request, which is `whose`.
 
     `prompt_tokens`: the estimate of what the prompt costs to read. `tokens_of(bytes)`: the tokens that so
     much text of the model amounts to.
     """
 
-    def __init__(self, *, prompt_tokens: int, tokens_of: Callable[[int], int]) -> None:
+    def __init__(
+        self, *, whose: Whose, prompt_tokens: int, tokens_of: Callable[[int], int]
+    ) -> None:
+        self.whose = whose
         self._prompt_tokens = prompt_tokens
         self._tokens_of = tokens_of
         self._entries: list[Entry] = []
@@ -145,9 +158,18 @@ class Books:
         if _went_on(entry):
             billed = self._bill.customer or billed  # a rescuer tells of the whole answer
         rest = _beyond(usage, billed.usage)
-        return (
-            Bill("drained", (self._charge(entry, "operator", rest),)) if rest != _NOTHING else None
-        )
+        if rest == _NOTHING:
+            return None
+        return Bill("drained", (self._charge(entry, "operator", rest),), place)
+
+    @property
+    def so_far(self) -> Usage:
+        """What the customer would pay for if the answer ended here. It must have begun."""
+        return self._of_customer(next(e for e in self._entries if e.run.has_committed))
+
+    def output_bytes(self) -> int:
+        """Return how much the client has been given by all who wrote on its answer."""
+        return sum(entry.output_bytes for entry in self._entries if entry.run.has_committed)
 
     def _place_of(self, run: Run) -> int:
         return next(place for place, entry in enumerate(self._entries) if entry.run is run)

@@ -18,7 +18,7 @@ from adapters.dialect import Answer, StreamDecoder
 from adapters.sse import Signal
 from router.errors import GatewayError, UpstreamUnreachable
 from router.exchange.attempt import CommittedStream
-from router.exchange.books import Bill, Books
+from router.exchange.books import Bill, Books, Whose
 from router.exchange.live import Run
 from router.upstream.errors import UpstreamTransportError
 
@@ -30,16 +30,16 @@ T = TypeVar("T")
 class Drains:
     """All that is read on in one process, `in_flight` of them now.
 
-    `seconds`: how long each may take, from when nobody waited any more; 0 turns it off. `late(bill)` hears
-    what was found out after the request's own bill had been closed, `on_bug(error)` of a fault of ours that
-    no request can answer for. Both are synchronous and must not raise.
+    `seconds`: how long each may take, from when nobody waited any more; 0 turns it off. `late(whose, bill)`
+    hears what was found out after the request's own bill had been closed, `on_bug(error)` of a fault of ours
+    that no request can answer for. Both are synchronous and must not raise.
     """
 
     def __init__(
         self,
         *,
         seconds: float,
-        late: Callable[[Bill], None],
+        late: Callable[[Whose, Bill], None],
         on_bug: Callable[[Exception], None],
     ) -> None:
         self._seconds = seconds
@@ -156,7 +156,7 @@ class Drains:
         """Enter what was told, if anything was."""
         bill = books.drained(run, source.usage) if source.usage is not None else None
         if bill is not None:
-            self._late(bill)
+            self._late(books.whose, bill)
 
 
 class _Pending(Generic[T]):

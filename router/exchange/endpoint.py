@@ -27,8 +27,9 @@ _CALL_KINDS: Final[tuple[CallKind, ...]] = ("chat", "completions", "embeddings")
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """One upstream model behind one key, ready to be asked.
 
-    `dialect` names what it speaks. `secrets` are the configured values that its headers carry; `timeouts` are seconds. `weight` and `price`
-    (US dollars per million tokens) are for the policy; `prefill`: it continues an answer that has begun.
+    `dialect` names what it speaks. `secrets` are the configured values that its headers carry; `timeouts` are
+    seconds. `weight` and `price` (US dollars per million tokens) are for the policy; `prefill`: it continues
+    an answer that has begun.
     """
 
     provider: str
@@ -83,8 +84,7 @@ def make_endpoint(candidate: Candidate, user_agent: str) -> Endpoint:
         timeouts=candidate.timeouts,
         weight=candidate.weight,
         price=candidate.price,
-        # Other dialects may know it too, but answers that were translated are not gone on with.
-        prefill=candidate.prefill and candidate.dialect == CONTINUING,
+        prefill=candidate.prefill,
     )
 
 

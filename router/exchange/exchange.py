@@ -25,7 +25,7 @@ from router.errors import (
     UpstreamTimeout,
 )
 from router.exchange.attempt import Attempts, CommittedStream
-from router.exchange.books import Books, Ending
+from router.exchange.books import Books, Ending, Whose
 from router.exchange.closing import Closing, Settle
 from router.exchange.hedge import Won
 from router.exchange.options import Hedging, Options, hedging
@@ -79,9 +79,18 @@ class Exchange:
         caller = asked.caller
         call, route, wish = self._resolve(asked)
         admitted = await self._admission.admit(caller, call, asked.body, route=route)
-        books = Books(prompt_tokens=admitted.prompt_tokens, tokens_of=admitted.tokens_of)
+        books = Books(
+            whose=Whose(
+                request_id=record.request_id,
+                account_id=caller.account.id,
+                key_id=caller.key.id,
+            ),
+            prompt_tokens=admitted.prompt_tokens,
+            tokens_of=admitted.tokens_of,
+        )
         closing = Closing(caller, record, books, admitted, settle=self._settle)
-        call = msgspec.structs.replace(call, output_limit=admitted.output_limit)
+        if not call.stream:  # a stream is watched, and may come by more credit on its way
+            call = msgspec.structs.replace(call, output_limit=admitted.output_limit)
         request = Request(
             call=call, route=route, wish=wish, hedge=self._hedging(asked, route), books=books
         )

@@ -8,7 +8,7 @@ from typing import Final
 
 import trio
 
-from adapters.dialect import Usage
+from router.billing.meter import Meter
 from router.errors import GatewayError
 from router.exchange.attempt import Attempts, CommittedStream
 from router.exchange.closing import Closing
@@ -39,6 +39,7 @@ class StreamedAnswer:
         self._attempts = attempts
         self._closing = closing
         self._relay = relay
+        self._meter = closing.admitted.meter()
 
     async def relay(self, won: Won[CommittedStream], record: RequestRecord) -> None:
         """Relay the winner, and if that breaks, whoever can go on. Raises what broke it if nobody can."""
@@ -65,7 +66,7 @@ class StreamedAnswer:
     async def _run(self, won: Won[CommittedStream], record: RequestRecord) -> GatewayError | None:
         """Relay one stream to its end and let go of it; return what broke it, if it broke."""
         stream, run = won.value, won.run
-        watch = _Watch(won, self._closing)
+        watch = _Watch(won, self._closing, self._meter)
         try:
             await self._relay.run(stream, run.live.endpoint, watch)
             if not watch.has_cut:
@@ -85,31 +86,29 @@ class StreamedAnswer:
 
 
 class _Watch:
-    """Watches one stream for the books (`router.exchange.relay.Watch`)."""
+    """Watches one stream for the books (`router.exchange.relay.Watch`).
 
-    def __init__(self, won: Won[CommittedStream], closing: Closing) -> None:
+    `meter` watches the whole answer, of which this stream may be the second half.
+    """
+
+    def __init__(self, won: Won[CommittedStream], closing: Closing, meter: Meter | None) -> None:
         self._won = won
         self._closing = closing
-        self._meter = closing.admitted.meter()
+        self._meter = meter
         self.has_cut = False
 
     async def may_go_on(self) -> bool:
-        """Whether there is credit for more than it has written."""
+        """Whether there is credit for more than has been written of the answer."""
         if self._meter is None:
             return True
-        return await self._meter.allows(self._won.value.decoder.output_bytes)
+        self.note(whole=False)
+        return await self._meter.allows(self._closing.books.output_bytes())
 
     def cut(self) -> bytes:
-        """Return the bytes that end it here, with the usage as far as it is known."""
+        """Return the bytes that end it here, with the usage that is paid for."""
         self.has_cut = True
-        decoder = self._won.value.decoder
-        admitted = self._closing.admitted
-        usage = Usage(
-            input_tokens=admitted.prompt_tokens,
-            output_tokens=admitted.tokens_of(decoder.output_bytes),
-            estimated=True,
-        )
-        return decoder.cut_frames(usage)
+        self.note(whole=False)
+        return self._won.value.decoder.cut_frames(self._closing.books.so_far)
 
     def before_end(self) -> None:
         """Settle what it cost, before its client hears of the end."""

@@ -15,6 +15,7 @@ from quart_trio.asgi import TrioASGIHTTPConnection
 
 from adapters.dialect import Endpoint
 from router.config import ServerConfig
+from router.errors import GatewayError
 from router.front.asgi import (
     AsgiReply,
     ClientGone,
@@ -36,6 +37,9 @@ DATA_PLANE: Final[dict[str, Endpoint]] = {
     "/completions": "completions",
     "/embeddings": "embeddings",
 }
+# The control routes that take a body, and how large it may be.
+TAKE_BODIES: Final = ("/admin/", "/webhooks/", "/v1/credit/", "/credit/")
+MOST_BODY_BYTES: Final = 1024 * 1024
 
 
 class DataPlane:
@@ -77,11 +81,23 @@ class DataPlane:
         if reply.started and not reply.finished and scope["http_version"] not in {"1.0", "1.1"}:
             abort_connection(scope)
 
-    def body_of(self, receive: ASGIReceiveCallable, *, on_whole: Callable[[], None]) -> BodyReader:
-        """Return the body of a request, within the configured limits."""
+    def reply_to(self, scope: HTTPScope, send: ASGISendCallable) -> AsgiReply:
+        """Return the reply to a request outside the data plane, with a request id of its own."""
+        origin = dict(scope["headers"]).get(b"origin")
+        return AsgiReply(send, self._common.of_answer(new_request_id(), origin))
+
+    def body_of(
+        self,
+        receive: ASGIReceiveCallable,
+        *,
+        on_whole: Callable[[], None],
+        most_bytes: int | None = None,
+    ) -> BodyReader:
+        """Return the body of a request, within the configured limits, and `most_bytes` where that is less."""
+        configured = self._config.max_body_bytes
         return BodyReader(
             receive,
-            max_bytes=self._config.max_body_bytes,
+            max_bytes=configured if most_bytes is None else min(configured, most_bytes),
             seconds=self._config.body_seconds,
             on_whole=on_whole,
         )
@@ -101,13 +117,31 @@ class FrontConnection(TrioASGIHTTPConnection):
             await self._control(UndisturbedEnd(receive, send))
 
     async def _control(self, end: UndisturbedEnd) -> None:
-        """Let Quart answer. No control route takes a body, so one that comes is read and thrown away."""
-        body = self.app.data_plane.body_of(end.receive, on_whole=lambda: None)
+        """Let Quart answer. The body is read before that, and thrown away where no route takes one."""
+        plane = self.app.data_plane
+        takes_body = self.scope["path"].startswith(TAKE_BODIES)
+        most_bytes = MOST_BODY_BYTES if takes_body else None
+        body = plane.body_of(end.receive, on_whole=lambda: None, most_bytes=most_bytes)
         try:
-            await body.drain()
+            if takes_body:
+                end.give_body(await body.read())
+            else:
+                await body.drain()
         except ClientGone:
             return
-        await super().__call__(end.without_body, end.send)
+        except GatewayError as error:
+            await _refuse(error, body, plane.reply_to(self.scope, end.send))
+            return
+        await super().__call__(end.receive_again, end.send)
+
+
+async def _refuse(error: GatewayError, body: BodyReader, reply: AsgiReply) -> None:
+    """Answer a request whose body could not be read."""
+    try:
+        await body.drain()
+        await reply.answer(*error.render())
+    except ClientGone:
+        return
 
 
 class Front(QuartTrio):

@@ -95,15 +95,19 @@ class UndisturbedEnd:
         self._receive = receive
         self._send = send
         self._ending = False
-        self._told_of_body = False
+        self._body: bytes | None = b""
 
-    async def without_body(self) -> ASGIReceiveEvent:
-        """Like `receive` once the body has been read: an empty one first."""
-        if self._told_of_body:
+    def give_body(self, body: bytes) -> None:
+        """Let `receive_again` tell of this body, which has been read already."""
+        self._body = body
+
+    async def receive_again(self) -> ASGIReceiveEvent:
+        """Like `receive` once the body has been read: the one that was given first, or an empty one."""
+        body, self._body = self._body, None
+        if body is None:
             return await self.receive()
-        self._told_of_body = True
         await trio.lowlevel.checkpoint()
-        return {"type": "http.request", "body": b"", "more_body": False}
+        return {"type": "http.request", "body": body, "more_body": False}
 
     async def receive(self) -> ASGIReceiveEvent:
         """Return the next message; a client that has its answer is not reported as gone."""

@@ -60,8 +60,5 @@ class ModelList:
         return self._cards
 
     def _listed(self, name: str, route: Route) -> Listed:
-        # The model's own price; its fallbacks count only where it has none itself.
-        first = msgspec.structs.replace(route, tiers=route.tiers[:1], larger_context=())
-        price = self._prices.dearest(first) or self._prices.dearest(route)
-        card = msgspec.Raw(_encode(card_of(name, route, price)))
+        card = msgspec.Raw(_encode(card_of(name, route, self._prices.of_model(route))))
         return Listed(route, self._prices.priced(route) is not None, card)

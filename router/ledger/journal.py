@@ -110,6 +110,11 @@ class Journal:
         """Forget a file that is removed and closed."""
         self._sealed.remove(file)
 
+    def finish(self) -> None:
+        """Write no more (`append` raises `JournalFull`): all files are to be booked and removed."""
+        self._seal()
+        self._seal()
+
     def close(self) -> None:
         """Close all files. What is not booked stays where it is, for whoever starts next."""
         for file in (*self.files, *([self._spare] if self._spare else [])):

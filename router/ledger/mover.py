@@ -72,6 +72,17 @@ class JournalMover:
             nursery.start_soon(self._forever, self.drain, self._pace.book)
             nursery.start_soon(self._forever, self._adopt, self._pace.adopt)
 
+    async def finish(self) -> None:
+        """Book all and remove the files. Raises as `drain` does.
+
+        What ends while the first round goes on can still be written; after that, nothing can.
+        """
+        await self.drain()
+        self._journal.finish()
+        await self.drain()
+        async with self._one_at_a_time:
+            await self._remove_done()
+
     async def drain(self) -> None:
         """Book all that has been written until now. Raises what disk or database raise.
 

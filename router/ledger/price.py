@@ -98,6 +98,11 @@ def check_markup(factor: Decimal) -> Decimal:
     return factor
 
 
+def usd_per_mtok(rate: int) -> Decimal:
+    """Return a rate of a `Price` in US dollars per million tokens, exactly."""
+    return Decimal(rate).scaleb(-_DIGITS)
+
+
 def _femtodollars(model: str, rate: str, value: float | Decimal | str) -> int:
     try:
         # By way of its shortest text a float is the decimal that somebody wrote.

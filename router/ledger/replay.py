@@ -7,6 +7,8 @@ booked again, see `store`.
 A file in which something was damaged or torn is booked as far as it can be read, and kept under another name.
 """
 
+import contextlib
+import fcntl
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -58,12 +60,15 @@ class JournalDamaged(Exception):
 class Replayed(msgspec.Struct, kw_only=True):
     """What was found in files whose writers are dead.
 
-    `settlements` counts what was read, booked now or before. `torn` is bytes that a writer had begun to write
-    when it died. `damage` is what was once written and cannot be read, with the file that is kept of it.
+    `settlements` counts what was read, `booked` what of it was not in the books before. `torn` is bytes that
+    a writer had begun to write when it died. `damage` is what was once written and cannot be read, with the
+    file that is kept of it. `others` counts the files of the living.
     """
 
     files: int = 0
     settlements: int = 0
+    booked: int = 0
+    others: int = 0
     torn: int = 0
     damage: list[tuple[Path, Damage]] = msgspec.field(default_factory=list)
     balances: dict[str, int] = msgspec.field(default_factory=dict)
@@ -72,21 +77,36 @@ class Replayed(msgspec.Struct, kw_only=True):
 def replay_folder(folder: Path, books: Books, *, disk: Disk | None = None) -> Replayed:
     """Book and remove every file of the folder that nobody owns; return what was found.
 
+    One at a time does so: whoever returns from here knows that nothing of the dead is being booked still.
     Blocks on disk and database. Raises what they raise (`OSError`, `StoreError`); everything is then as if it
     had not been begun, or had been done, for each batch.
     """
     disk = disk or Disk()
     found = Replayed()
-    for path in sorted(folder.glob(f"*{SUFFIX}")):
-        file = claim_file(path)
-        if file is not None:
+    with _alone_in(folder):
+        for path in sorted(folder.glob(f"*{SUFFIX}")):
+            file = claim_file(path)
+            if file is None:
+                found.others += path.exists()
+                continue
             try:
                 _replay_file(file, books, disk, found)
             finally:
                 file.close()
-    for path in folder.glob(f"*{UNFINISHED}"):
-        _remove_unfinished(path)
+        for path in folder.glob(f"*{UNFINISHED}"):
+            _remove_unfinished(path)
     return found
+
+
+@contextlib.contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Wait until nobody else replays the folder, and keep others waiting for the length of the block."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _replay_file(file: JournalFile, books: Books, disk: Disk, found: Replayed) -> None:
@@ -98,6 +118,7 @@ def _replay_file(file: JournalFile, books: Books, disk: Disk, found: Replayed) -
             if stored.position < batch.end:
                 raise StoreError("the books went back while a journal was booked; try again")
             found.balances.update(stored.balances)
+            found.booked += sum(end > done for end, _ in batch.records)
     found.files += 1
     found.settlements += len(reading.records)
     found.torn += reading.torn

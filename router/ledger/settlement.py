@@ -22,7 +22,8 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     `at` is unix time. `estimated`: the provider did not tell all of its usage. `charge_nanodollars` is the
     customer's part, `operator_nanodollars` the operator's (see `bill`). `billed`: the charge is taken from
     the account's credit; false for accounts that are not prepaid, whose use is counted and not booked.
-    `duration` and `first_token` are seconds; `first_token` is `None` where none came.
+    `duration` and `first_token` are seconds; `first_token` is `None` where none came. `requests`: how many it
+    counts, 0 where it only adds to the cost of one that was settled before.
 
     Raises `ValueError` where a figure or a text is none that the books could keep: a settlement which the
     database must refuse would stand in the way of all that follow it.
@@ -42,6 +43,7 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     first_token: float | None = None
     estimated: bool = False
     billed: bool = True
+    requests: int = 1
 
     def __post_init__(self) -> None:
         for text in (self.request_id, self.account_id, self.key_id, self.model, self.provider):
@@ -52,6 +54,8 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
         for amount in (self.charge_nanodollars, self.operator_nanodollars):
             if not 0 <= amount <= MOST_NANODOLLARS:
                 raise ValueError(f"not an amount that can be booked: {amount}")
+        if self.requests not in {0, 1}:
+            raise ValueError(f"not a number of requests that one can be: {self.requests}")
         _check_tokens(self.tokens)
         for seconds in (self.at, self.duration, self.first_token or 0.0):
             if not 0 <= seconds < 1e12:

@@ -117,8 +117,8 @@ def usage_report(connection: Connection, scope: Scope, *, by: Sequence[By] = ())
 
 def _add(figures: Figures, settlement: Settlement, charged: int) -> None:
     tokens = settlement.tokens
-    figures.requests += 1
-    figures.errors += settlement.outcome == "upstream_failed"
+    figures.requests += settlement.requests
+    figures.errors += settlement.requests and settlement.outcome == "upstream_failed"
     figures.estimated += settlement.estimated
     figures.input_tokens += tokens.input
     figures.cached_tokens += tokens.cached

@@ -1,7 +1,9 @@
-"""A simulated provider: a real HTTP/1.1 server in the OpenAI dialect, with faults on request.
+"""A simulated provider: a real HTTP/1.1 server in several dialects, with faults on request.
 
-One implementation serves the demo, tests over sockets, tests in virtual time over in-memory
-streams, and load benches. What it answers is a function of the request, so everyone can check that
+It speaks OpenAI's dialect (the modules here), Anthropic's and Google's (the packages below), each on
+its own paths, and checks what it receives in theirs as strictly as they do. One implementation
+serves the demo, tests over sockets, tests in virtual time over in-memory streams, and load benches.
+What it answers is a function of the request, so everyone can check that
 it arrived unharmed.
 """
 

@@ -1,13 +1,11 @@
-"""From a request to the performance of its answer: one method an endpoint.
+"""OpenAI's dialect: from a request to the performance of its answer, one method an endpoint.
 
 Endpoints are recognised by the end of the path alone. Providers put them under all kinds of
 prefixes (a version, a deployment, a tenant), and clients may be configured with any of those.
 """
 
-from typing import Final
+from typing import Any, Final
 from urllib.parse import unquote
-
-import msgspec
 
 from router.simulator.behaviour import Behaviour
 from router.simulator.chat import ChatVoice
@@ -18,6 +16,7 @@ from router.simulator.choices import (
     echoed,
     prefill_of,
 )
+from router.simulator.circumstances import Circumstances
 from router.simulator.completions import CompletionVoice
 from router.simulator.counts import SeenRequest
 from router.simulator.embeddings import embedding_answer
@@ -31,13 +30,14 @@ from router.simulator.fields import (
     check_sampling,
     decode,
     inputs,
+    ordered_behaviour,
 )
+from router.simulator.idiom import Complaint, Idiom
 from router.simulator.model_list import check_known, list_answer, model_answer
 from router.simulator.performance import Headers, Performance
 from router.simulator.profile import Profile
-from router.simulator.refusal import Refusal
-from router.simulator.streaming import Script, streamed_answer
-from router.simulator.timing import Timing
+from router.simulator.refusal import Refusal, error_object
+from router.simulator.telling import Telling
 from router.simulator.usage import (
     Usage,
     chat_prompt_tokens,
@@ -51,23 +51,47 @@ from router.simulator.words import fingerprint
 _POSTED: Final = ("/chat/completions", "/completions", "/embeddings")
 
 
-class Circumstances(msgspec.Struct, frozen=True):
-    """What surrounds an answer without being asked for in it; `created` is in unix seconds."""
+def error_body(complaint: Complaint) -> dict[str, Any]:
+    """The body of an error."""
+    error = complaint.told or error_object(
+        complaint.status, message=complaint.message, param=complaint.param, code=complaint.code
+    )
+    return {"error": error}
 
-    behaviour: Behaviour
-    timing: Timing
-    name: str
-    created: int
-    headers: Headers
+
+IDIOM: Final = Idiom(
+    error=error_body,
+    done=b"[DONE]",
+    malformed=b'{"id":"chatcmpl-broken","choices":[{"index":0,"delta":{"content":"bro',
+    unknown=b'{"object":"simulator.notice","notice":"an event of a type nobody knows"}',
+)
 
 
 class Answers:
     """The endpoints of a provider with this profile."""
 
+    idiom = IDIOM
+
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
 
-    def to(self, request: SeenRequest, around: Circumstances) -> Performance:
+    def names_request(self, name: str) -> Headers:
+        """The header that tells a client its request's id."""
+        return ((b"x-request-id", name.encode()),)
+
+    def check_key(self, request: SeenRequest, keys: frozenset[bytes]) -> None:
+        """Raise Refusal for a request without one of these keys; no keys at all admit any."""
+        if not keys:
+            return
+        bearer = (request.header(b"authorization") or b"").partition(b" ")[2].strip()
+        if bearer not in keys and request.header(b"api-key") not in keys:
+            raise Refusal(401, "Incorrect API key provided.", code="invalid_api_key")
+
+    def ordered_behaviour(self, body: bytes) -> Behaviour | None:
+        """What the body's `simulate` field orders; raises Refusal if that field is wrong."""
+        return ordered_behaviour(body)
+
+    def answer(self, request: SeenRequest, around: Circumstances) -> Performance:
         """Answer a request. Raises Refusal for what a provider refuses."""
         path = "/" + request.target.partition(b"?")[0].decode("latin-1").strip("/")
         if path.endswith(_POSTED):
@@ -92,14 +116,17 @@ class Answers:
         _, _, model = (path + "/").partition("/models/")
         model = unquote(model.strip("/"))
         answer = model_answer(self._profile, model) if model else list_answer(self._profile)
-        return whole_answer(answer, at=0.0, behaviour=around.behaviour, headers=around.headers)
+        return whole_answer(
+            answer, at=0.0, idiom=IDIOM, behaviour=around.behaviour, headers=around.headers
+        )
 
     def _chat(self, body: bytes, around: Circumstances) -> Performance:
         fields = decode(body, CHAT)
         check_chat(fields)
         check_known(self._profile, fields.model)
         choices = self._chat_choices(fields, around)
-        usage = completion_usage(chat_prompt_tokens(fields), choices)
+        cached = around.behaviour.cached_tokens
+        usage = completion_usage(chat_prompt_tokens(fields), choices, cached=cached)
         voice = ChatVoice(
             _identity("chatcmpl-", fields, around),
             top_logprobs=(fields.top_logprobs or 0) if fields.logprobs else None,
@@ -108,11 +135,11 @@ class Answers:
         return _said(voice, choices, usage=usage, fields=fields, around=around)
 
     def _chat_choices(self, fields: ChatFields, around: Circumstances) -> list[Choice]:
-        way = around.behaviour.prefill or self._profile.prefill
+        way = around.prefill
         if way == "refuse" and prefill_of(fields) is not None:
             message = "The last message must be the user's: this model does not take a prefill."
             raise Refusal(400, message, param="messages", code="invalid_value")
-        choices = chat_choices(fields, tokens=self._tokens(around))
+        choices = chat_choices(fields, tokens=around.tokens)
         if way == "echo" and prefill_of(fields) is not None:
             return [echoed(choice, fields) for choice in choices]
         return choices
@@ -121,10 +148,10 @@ class Answers:
         fields = decode(body, COMPLETION)
         check_sampling(fields)
         check_known(self._profile, fields.model)
-        choices = completion_choices(fields, tokens=self._tokens(around))
+        choices = completion_choices(fields, tokens=around.tokens)
         counted = sum(map(input_tokens, inputs(fields.prompt, param="prompt")))
         voice = CompletionVoice(_identity("cmpl-", fields, around), top_logprobs=fields.logprobs)
-        usage = completion_usage(counted, choices)
+        usage = completion_usage(counted, choices, cached=around.behaviour.cached_tokens)
         return _said(voice, choices, usage=usage, fields=fields, around=around)
 
     def _embeddings(self, body: bytes, around: Circumstances) -> Performance:
@@ -132,11 +159,9 @@ class Answers:
         check_known(self._profile, fields.model)
         answer = embedding_answer(fields, as_floats=around.behaviour.embeddings_as_floats)
         at = around.timing.ready(0)
-        return whole_answer(answer, at=at, behaviour=around.behaviour, headers=around.headers)
-
-    def _tokens(self, around: Circumstances) -> int | None:
-        ordered = around.behaviour.tokens
-        return self._profile.tokens if ordered is None else ordered
+        return whole_answer(
+            answer, at=at, idiom=IDIOM, behaviour=around.behaviour, headers=around.headers
+        )
 
 
 def _check_method(request: SeenRequest, method: bytes) -> None:
@@ -167,11 +192,5 @@ def _identity(prefix: str, fields: Sampling, around: Circumstances) -> Identity:
 def _said(
     voice: Voice, choices: list[Choice], *, usage: Usage, fields: Sampling, around: Circumstances
 ) -> Performance:
-    behaviour, timing = around.behaviour, around.timing
-    if not fields.stream:
-        at = timing.ready(max(choice.produced for choice in choices))
-        answer = voice.whole(choices, usage)
-        return whole_answer(answer, at=at, behaviour=behaviour, headers=around.headers)
-    script = Script(voice, choices, behaviour=behaviour, timing=timing)
-    steps = script.steps(usage, asked=_asked_for_usage(fields))
-    return streamed_answer(steps, at=timing.first, behaviour=behaviour, headers=around.headers)
+    told = Telling(voice, choices, usage=usage, idiom=IDIOM, around=around)
+    return told.streamed(asked=_asked_for_usage(fields)) if fields.stream else told.whole()

@@ -3,7 +3,9 @@
 Every field is something a real provider has been seen to do. A test plans behaviours from outside;
 a person asks for one in the request itself, with a body field `"simulate": {...}` of the same
 names. The official SDKs send it by `extra_body`, and a gateway passes it through like any field it
-does not know.
+does not know. Dialects that refuse such fields have other places for it: Anthropic's is
+`"metadata": {"simulate": {...}}`, and a header `x-simulate` with the same JSON is read in all of
+them.
 """
 
 from typing import Annotated, Any, Final
@@ -45,6 +47,8 @@ class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     retry_after: NonNegative | None = None
     error_event_after: Count | None = None
     """An error object in the middle of a 200 answer, then the end without [DONE]."""
+    error_event_status: ErrorStatus = 500
+    """The status whose error object that is, unless `error` says what is in it."""
 
     # Errors that are not said.
     reset_before_head: bool = False
@@ -61,6 +65,9 @@ class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
     # Dialects and oddities.
     omit_done: bool = False
+    """Leaves out the mark of the end: [DONE], Anthropic's message_stop; Gemini has none."""
+    cached_tokens: Count = 0
+    """So many tokens of the prompt, at most all, count as read from the provider's cache."""
     omit_usage: bool = False
     usage_on_last_chunk: bool = False
     """Usage rides on the chunk with the finish reason, asked for or not."""

@@ -40,10 +40,10 @@ class ChatVoice:
             return self._call_beats(choice)
         return self._text_beats(choice) if self._top is None else self._logprob_beats(choice)
 
-    def finish(self, choice: Choice, usage: Usage | None) -> bytes:
+    def finish(self, choice: Choice, usage: Usage | None) -> Sequence[bytes]:
         """An empty delta with the finish reason."""
         said = _choice(choice.index, {}, finish_reason=choice.finish_reason)
-        return self._identity.chunk(_CHUNK, [said], usage)
+        return (self._identity.chunk(_CHUNK, [said], usage),)
 
     def closing(self, usage: Usage) -> bytes:
         """No choices, only usage."""

@@ -20,12 +20,18 @@ FinishReason = Literal["stop", "length", "tool_calls"]
 
 
 class Choice(msgspec.Struct, frozen=True):
-    """One alternative answer: text tokens, or calls instead."""
+    """One alternative answer: text tokens, calls, or both.
+
+    `thoughts` are the tokens of what was thought before, `stopped_by` is the stop sequence that
+    ended the text.
+    """
 
     index: int
     tokens: list[str]
     finish_reason: FinishReason
     calls: list[ToolCall] = []
+    thoughts: list[str] = []
+    stopped_by: str | None = None
 
     @property
     def text(self) -> str:
@@ -34,8 +40,9 @@ class Choice(msgspec.Struct, frozen=True):
 
     @property
     def produced(self) -> int:
-        """How many tokens it took, those of calls included."""
-        return len(self.tokens) + sum(len(call.fragments) for call in self.calls)
+        """How many tokens it took, those of thoughts and calls included."""
+        called = sum(len(call.fragments) for call in self.calls)
+        return len(self.thoughts) + len(self.tokens) + called
 
 
 def chat_choices(fields: ChatFields, *, tokens: int | None) -> list[Choice]:
@@ -169,19 +176,22 @@ def _lengthened(reply: str, key: bytes, index: int, tokens: int | None) -> list[
 def _speaking(
     index: int, tokens: list[str], *, stop: str | list[str] | None, limit: int | None
 ) -> Choice:
-    tokens = _stopped(tokens, [stop] if isinstance(stop, str) else stop or [])
+    tokens, stopped_by = _stopped(tokens, [stop] if isinstance(stop, str) else stop or [])
     if limit is not None and len(tokens) > limit:
         return Choice(index, tokens[:limit], "length")
-    return Choice(index, tokens, "stop")
+    return Choice(index, tokens, "stop", stopped_by=stopped_by)
 
 
-def _stopped(tokens: list[str], stops: list[str]) -> list[str]:
-    """The tokens before the first stop sequence, which is itself never part of an answer."""
+def _stopped(tokens: list[str], stops: list[str]) -> tuple[list[str], str | None]:
+    """The tokens before the first stop sequence, which is itself never part of an answer, and it."""
     if not any(stops):
-        return tokens
+        return tokens, None
     text = "".join(tokens)
-    found = [text.find(stop) for stop in stops if stop and stop in text]
-    return split_tokens(text[: min(found)]) if found else tokens
+    found = [(text.find(stop), stop) for stop in stops if stop and stop in text]
+    if not found:
+        return tokens, None
+    end, stop = min(found)
+    return split_tokens(text[:end]), stop
 
 
 def _calling(index: int, calls: list[ToolCall], limit: int | None) -> Choice:

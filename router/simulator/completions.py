@@ -39,10 +39,10 @@ class CompletionVoice:
         """Text token by token."""
         return self._text_beats(choice) if self._top is None else self._logprob_beats(choice)
 
-    def finish(self, choice: Choice, usage: Usage | None) -> bytes:
+    def finish(self, choice: Choice, usage: Usage | None) -> Sequence[bytes]:
         """An empty text with the finish reason."""
         said = _choice(choice.index, "", finish_reason=choice.finish_reason)
-        return self._identity.chunk(_OBJECT, [said], usage)
+        return (self._identity.chunk(_OBJECT, [said], usage),)
 
     def closing(self, usage: Usage) -> bytes:
         """No choices, only usage."""

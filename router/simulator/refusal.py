@@ -1,12 +1,12 @@
-"""Refusals: the errors a provider tells its client, in OpenAI's error object.
+"""Refusals: the errors a provider tells its client, and OpenAI's way to say them.
 
-msgspec already knows what is wrong with a body and where. Its messages are read here once and
-rendered the way the real service does it, with `param` naming the field, because clients branch on
-`param` and `code`.
+msgspec already knows what is wrong with a body and where. Its messages are read here once, into a
+`Flaw`, and rendered the way the real service does it, with `param` naming the field, because
+clients branch on `param` and `code`. Other dialects word a flaw in their own way.
 """
 
 import re
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -35,7 +35,22 @@ class Refusal(Exception):
     ) -> None:
         super().__init__(message)
         self.status = status
-        self.error = error_object(status, message=message, param=param, code=code)
+        self.message = message
+        self.param = param
+        self.code = code
+
+    @property
+    def error(self) -> dict[str, Any]:
+        """The inside of OpenAI's error object."""
+        return error_object(self.status, message=self.message, param=self.param, code=self.code)
+
+
+class Flaw(msgspec.Struct, frozen=True):
+    """What does not fit in a body; `path` leads to the field, "" stands for the whole body."""
+
+    kind: Literal["missing", "unknown", "type", "value"]
+    path: str
+    what: str
 
 
 def error_object(
@@ -53,19 +68,28 @@ def error_object(
 
 def refusal_of(error: msgspec.ValidationError) -> Refusal:
     """Say what msgspec found, with the path of the field as `param`."""
+    flaw = flaw_of(error)
+    path = flaw.path
+    if flaw.kind == "unknown":
+        return _invalid(f"Unknown parameter: '{path}'.", path, "unknown_parameter")
+    if flaw.kind == "missing":
+        return _invalid(
+            f"Missing required parameter: '{path}'.", path, "missing_required_parameter"
+        )
+    told = f"Invalid value for '{path or 'body'}': {flaw.what}."
+    return _invalid(told, path or None, f"invalid_{flaw.kind}")
+
+
+def flaw_of(error: msgspec.ValidationError) -> Flaw:
+    """Read msgspec's message."""
     found = _WHERE.match(str(error))
     if found is None:
-        return Refusal(400, str(error))
+        return Flaw("value", "", str(error))
     what, path = found["what"], found["path"] or ""
     if field := _FIELD.search(what):
-        param = f"{path}.{field['name']}" if path else field["name"]
-        if field["kind"] == "unknown":
-            return _invalid(f"Unknown parameter: '{param}'.", param, "unknown_parameter")
-        return _invalid(
-            f"Missing required parameter: '{param}'.", param, "missing_required_parameter"
-        )
-    code = "invalid_type" if ", got `" in what else "invalid_value"
-    return _invalid(f"Invalid value for '{path or 'body'}': {what}.", path or None, code)
+        place = f"{path}.{field['name']}" if path else field["name"]
+        return Flaw("unknown" if field["kind"] == "unknown" else "missing", place, what)
+    return Flaw("type" if ", got `" in what else "value", path, what)
 
 
 def _invalid(message: str, param: str | None, code: str) -> Refusal:

@@ -6,7 +6,7 @@ behaviour asks for are there at all.
 """
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from router.simulator.behaviour import Behaviour
 from router.simulator.performance import Ending, Step
@@ -29,12 +29,41 @@ def event_lines(steps: Iterable[Step]) -> Iterator[Step]:
         yield at, b"data: %b\n\n" % payload if payload else b"", ending
 
 
+def named_event_lines(steps: Iterable[Step]) -> Iterator[Step]:
+    """Payloads as events that are named by their type."""
+    for at, payload, ending in steps:
+        block = b"event: %b\ndata: %b\n\n" % (_type(payload), payload) if payload else b""
+        yield at, block, ending
+
+
 def crlf_event_lines(steps: Iterable[Step]) -> Iterator[Step]:
     """The same events with all else the format allows: CRLF, a comment, a name and a number."""
+    return _crlf_event_lines(steps, lambda _: b"message")
+
+
+def named_crlf_event_lines(steps: Iterable[Step]) -> Iterator[Step]:
+    """The same for events that are named by their type."""
+    return _crlf_event_lines(steps, _type)
+
+
+def array_items(steps: Iterable[Step]) -> Iterator[Step]:
+    """Payloads as the items of one JSON array, which only a whole ending closes."""
+    separator = b"["
+    for at, payload, ending in steps:
+        said = separator + payload if payload else b""
+        if payload:
+            separator = b",\r\n"
+        if ending in _WHOLE_ENDINGS:
+            said += b"[]" if separator == b"[" else b"]"
+        yield at, said, ending
+
+
+def _crlf_event_lines(steps: Iterable[Step], name_of: Callable[[bytes], bytes]) -> Iterator[Step]:
     number = 0
     for at, payload, ending in steps:
         if payload:
-            block = b": simulated\r\nevent: message\r\nid: %d\r\ndata: %b\r\n\r\n" % (
+            block = b": simulated\r\nevent: %b\r\nid: %d\r\ndata: %b\r\n\r\n" % (
+                name_of(payload),
                 number,
                 payload,
             )
@@ -42,6 +71,11 @@ def crlf_event_lines(steps: Iterable[Step]) -> Iterator[Step]:
             yield at, block, ending
         else:
             yield at, b"", ending
+
+
+def _type(payload: bytes) -> bytes:
+    """The value of the `type` that stands first in the JSON of every payload of such a dialect."""
+    return payload.split(b'"', 4)[3]
 
 
 def coalesced(steps: Iterable[Step], together: int) -> Iterator[Step]:

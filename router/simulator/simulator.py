@@ -2,7 +2,8 @@
 
 It decides in a fixed order, that of a real service. The key first, so that strangers change
 nothing; then the behaviour (the request's own, else the next planned one, else none); then faults
-which need no valid request; then the path and the body; and the answer last.
+which need no valid request; then the path and the body; and the answer last. The path tells which
+dialect is spoken, so one port serves them all.
 """
 
 import random
@@ -13,27 +14,32 @@ from functools import partial
 
 import trio
 
-from router.simulator.answers import Answers, Circumstances
+from router.simulator.answers import Answers
+from router.simulator.anthropic.dialect import AnthropicDialect
 from router.simulator.behaviour import Behaviour
+from router.simulator.circumstances import Circumstances
 from router.simulator.connection import Connection
 from router.simulator.counts import Counts, SeenRequest
-from router.simulator.fields import ordered_behaviour
+from router.simulator.dialect import Dialect
+from router.simulator.gemini.dialect import GeminiDialect
+from router.simulator.idiom import Complaint
+from router.simulator.orders import behaviour_in_header
 from router.simulator.performance import Ending, Headers, Performance, unanswered
 from router.simulator.profile import Profile
-from router.simulator.refusal import Refusal, error_object
+from router.simulator.refusal import Refusal
 from router.simulator.timing import Timing
-from router.simulator.whole import error_answer
+from router.simulator.whole import error_answer, ordered_error
 
 BACKLOG = 4096
 _ORDINARY = Behaviour()
 
 
 class Simulator:
-    """A provider in the OpenAI dialect for any number of connections.
+    """A provider in every dialect for any number of connections.
 
     `seed` fixes every draw of the profile's latencies. `keep_requests` bounds `requests`, the
-    latest received ones; 0 keeps none. With `required_keys`, a request needs one of them as bearer
-    or `api-key`. `wall_clock` gives the `created` of answers in unix seconds.
+    latest received ones; 0 keeps none. With `required_keys`, a request needs one of them, in the
+    header where its dialect has it. `wall_clock` gives the `created` of answers in unix seconds.
     """
 
     def __init__(
@@ -52,7 +58,11 @@ class Simulator:
         self._rng = random.Random(seed)  # noqa: S311 - latencies that can be repeated, no secrets
         self._keys = frozenset(key.encode() for key in required_keys)
         self._wall_clock = wall_clock
-        self._answers = Answers(profile)
+        self._openai = Answers(profile)
+        self._others: tuple[AnthropicDialect | GeminiDialect, ...] = (
+            AnthropicDialect(),
+            GeminiDialect(),
+        )
         self._received = 0
 
     @property
@@ -128,43 +138,48 @@ class Simulator:
         self.requests.append(request)
         self._received += 1
         name = f"{self._received:08x}"
-        headers = ((b"server", b"simulator"), (b"x-request-id", b"req_" + name.encode()))
+        dialect = self._dialect(request)
+        headers = ((b"server", b"simulator"), *dialect.names_request("req_" + name))
         try:
-            self._check_key(request)
-            behaviour = self._behaviour(request)
-            return self._perform(request, behaviour, name=name, headers=headers)
+            dialect.check_key(request, self._keys)
+            behaviour = self._behaviour(request, dialect)
+            return self._perform(request, dialect, behaviour, name=name, headers=headers)
         except Refusal as refusal:
-            return error_answer(refusal.status, refusal.error, behaviour=_ORDINARY, headers=headers)
+            complaint = Complaint.of(refusal)
         except RecursionError:
-            error = error_object(400, message="The body of the request is nested too deeply.")
-            return error_answer(400, error, behaviour=_ORDINARY, headers=headers)
+            told = "The body of the request is nested too deeply."
+            complaint = Complaint(status=400, message=told)
+        error = dialect.idiom.error(complaint)
+        return error_answer(complaint.status, error, behaviour=_ORDINARY, headers=headers)
 
-    def _check_key(self, request: SeenRequest) -> None:
-        if not self._keys:
-            return
-        bearer = (request.header(b"authorization") or b"").partition(b" ")[2].strip()
-        if bearer not in self._keys and request.header(b"api-key") not in self._keys:
-            raise Refusal(401, "Incorrect API key provided.", code="invalid_api_key")
+    def _dialect(self, request: SeenRequest) -> Dialect:
+        return next((one for one in self._others if one.is_spoken_in(request)), self._openai)
 
-    def _behaviour(self, request: SeenRequest) -> Behaviour:
-        own = ordered_behaviour(request.body)
+    def _behaviour(self, request: SeenRequest, dialect: Dialect) -> Behaviour:
+        own = behaviour_in_header(request) or dialect.ordered_behaviour(request.body)
         if own is not None:
             return own
         return self._plan.popleft() if self._plan else _ORDINARY
 
     def _perform(
-        self, request: SeenRequest, behaviour: Behaviour, *, name: str, headers: Headers
+        self,
+        request: SeenRequest,
+        dialect: Dialect,
+        behaviour: Behaviour,
+        *,
+        name: str,
+        headers: Headers,
     ) -> Performance:
         if behaviour.reset_before_head:
             return unanswered(Ending.RESET, at=behaviour.delay_head or 0.0)
         if behaviour.silence:
             return unanswered(Ending.STALL, at=0.0)
         if behaviour.status is not None:
-            error = behaviour.error or error_object(behaviour.status)
-            return error_answer(behaviour.status, error, behaviour=behaviour, headers=headers)
+            return ordered_error(
+                behaviour.status, idiom=dialect.idiom, behaviour=behaviour, headers=headers
+            )
         rng = random.Random(self._rng.getrandbits(64))  # noqa: S311 - as above
         timing = Timing.of(self._profile, behaviour, rng)
-        return self._answers.to(
-            request,
-            Circumstances(behaviour, timing, name, int(self._wall_clock()), headers),
-        )
+        created = int(self._wall_clock())
+        around = Circumstances(self._profile, behaviour, timing, name, created, headers)
+        return dialect.answer(request, around)

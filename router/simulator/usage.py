@@ -31,13 +31,13 @@ def chat_prompt_tokens(fields: ChatFields) -> int:
     return texts + 85 * sum(1 for _ in image_urls(fields.messages))
 
 
-def completion_usage(prompt_tokens: int, choices: Sequence[Choice]) -> Usage:
-    """The usage object of chat and legacy answers."""
+def completion_usage(prompt_tokens: int, choices: Sequence[Choice], *, cached: int = 0) -> Usage:
+    """The usage object of chat and legacy answers; `cached` tokens of the prompt, at most all."""
     produced = sum(choice.produced for choice in choices)
     return {
         "prompt_tokens": prompt_tokens,
         "completion_tokens": produced,
         "total_tokens": prompt_tokens + produced,
-        "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
+        "prompt_tokens_details": {"cached_tokens": min(cached, prompt_tokens), "audio_tokens": 0},
         "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 0},
     }

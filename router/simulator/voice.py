@@ -6,7 +6,7 @@ that encoding the whole chunk takes.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol, Self
 
 import msgspec
 
@@ -24,6 +24,12 @@ class Template(NamedTuple):
 
     before: bytes
     after: bytes
+
+    @classmethod
+    def around(cls, encoded: bytes) -> Self:
+        """The two sides of the hole in this JSON."""
+        before, _, after = encoded.partition(_HOLE)
+        return cls(before, after)
 
     def fill(self, text: str) -> bytes:
         """The JSON with this text, quoted and escaped, in the hole."""
@@ -62,8 +68,7 @@ class Identity(msgspec.Struct, frozen=True):
 
     def template(self, kind: str, choice: dict[str, Any]) -> Template:
         """A chunk with one choice which contains the hole."""
-        before, _, after = self.chunk(kind, [choice]).partition(_HOLE)
-        return Template(before, after)
+        return Template.around(self.chunk(kind, [choice]))
 
 
 class Voice(Protocol):
@@ -78,8 +83,8 @@ class Voice(Protocol):
     def beats(self, choice: Choice) -> Iterator[Sequence[bytes]]:
         """For each token the chunks that bring it."""
 
-    def finish(self, choice: Choice, usage: Usage | None) -> bytes:
-        """The chunk with the finish reason."""
+    def finish(self, choice: Choice, usage: Usage | None) -> Sequence[bytes]:
+        """The chunks with the finish reason; `usage` is for them, if given."""
 
     def closing(self, usage: Usage) -> bytes:
         """The chunk that brings nothing but usage."""

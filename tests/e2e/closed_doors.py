@@ -129,6 +129,9 @@ path = "keys.db"
 
 [log]
 format = "json"
+
+[limits]
+folder = "counts"
 """
 
 

@@ -241,6 +241,9 @@ path = "keys.db"
 [log]
 format = "json"
 
+[limits]
+folder = "counts"
+
 [timeouts]
 idle = {IDLE_SECONDS}
 total = 30

@@ -35,7 +35,7 @@ class Gateway:
         self.provider = provider
         self.base_url = process.base_url
         self._config = config
-        self._files_at_start = process.open_files()
+        self._sockets_at_start = process.open_sockets()
         self.key = self.create_key("test")["key"]
         self._spares = iter(range(SPARE_PROVIDERS))
 
@@ -84,10 +84,10 @@ class Gateway:
     def connections(self) -> int:
         """How many connections it holds to clients, or to providers beyond the idle ones it keeps.
 
-        They are counted as the file descriptors that it has opened since its start.
+        They are counted as the sockets that it has opened since its start.
         """
         idle = self.metrics()['syze_upstream_connections{state="idle"}']
-        return self.process.open_files() - self._files_at_start - int(idle)
+        return self.process.open_sockets() - self._sockets_at_start - int(idle)
 
     def come_to_rest(self) -> None:
         """Wait until no connection is left, neither of this test nor of an earlier one."""
@@ -141,6 +141,9 @@ path = "keys.db"
 
 [log]
 format = "json"
+
+[limits]
+folder = "counts"
 
 [providers.openai]
 base_url = "http://127.0.0.1:{port}/openai/v1"

@@ -118,11 +118,19 @@ class GatewayProcess:
         line = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
         return int(line.split()[1]) * 1024
 
-    def open_files(self) -> int:
-        """How many file descriptors it holds at this moment (Linux)."""
-        return len(list(Path(f"/proc/{self._process.pid}/fd").iterdir()))
+    def open_sockets(self) -> int:
+        """How many sockets it holds at this moment (Linux). Files come and go with journal and database."""
+        held = Path(f"/proc/{self._process.pid}/fd").iterdir()
+        return sum(_target(descriptor).startswith("socket:") for descriptor in held)
 
     def _listening(self) -> dict[str, Any] | None:
         if self._process.poll() is not None:
             raise AssertionError(f"it ended with code {self._process.returncode}:\n{self.errors}")
         return next(iter(self.log("listening")), None)
+
+
+def _target(descriptor: Path) -> str:
+    try:
+        return str(descriptor.readlink())
+    except FileNotFoundError:  # closed since it was listed
+        return ""

@@ -1,7 +1,7 @@
 """Limits of a real gateway, met by the official SDK with its own retries off.
 
-A window is a real minute here. What takes a minute to see is seen when `SYZE_TEST_SIZE` is above 1; in virtual
-time it is seen always (`tests/simulated/test_admission.py`).
+A window is a real minute here. What takes a minute to see is seen when `SYZE_TEST_SIZE` is above 1; in
+virtual time it is seen always (`tests/simulated/test_admission.py`).
 """
 
 import asyncio
@@ -62,9 +62,23 @@ discover = false
     )
     arguments = ["serve", "--config", str(config)]
     with GatewayProcess(arguments, folder=folder, environ=environ_of(folder)) as process:
-        gateway = Gateway(process, provider, config=config)
-        yield gateway
-        gateway.leak_check()
+        yield Gateway(process, provider, config=config)
+
+
+@pytest.fixture(scope="module")
+def patient_gateway(
+    provider: Simulator, provider_port: int, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Gateway]:
+    folder = tmp_path_factory.mktemp("limits")
+    with limited_gateway(folder, provider, provider_port, wait=PATIENT) as running:
+        yield running
+
+
+@pytest.fixture
+def patient(patient_gateway: Gateway) -> Iterator[Gateway]:
+    """A gateway in which requests may wait for long."""
+    yield patient_gateway
+    patient_gateway.leak_check()
 
 
 def limited_key(gateway: Gateway, *limits: str) -> dict[str, Any]:
@@ -118,15 +132,11 @@ def seconds_told(error: openai.RateLimitError) -> float:
     return seconds
 
 
-def test_fifty_clients_whose_use_fits_see_no_429(
-    provider: Simulator, provider_port: int, tmp_path: Path
-) -> None:
-    with limited_gateway(tmp_path, provider, provider_port, wait=PATIENT) as gateway:
-        key = limited_key(gateway, "--tpm", str(TOKENS_PER_MINUTE))
-        outcomes = ask_all(gateway, key["key"], CLIENTS, cap=1000, tokens=100, ttft=0.1)
-        assert [outcome.tries for outcome in outcomes] == [1] * CLIENTS
-        statuses = Counter(line["status"] for line in gateway.process.log("request"))
-        assert statuses == {200: CLIENTS}
+def test_fifty_clients_whose_use_fits_see_no_429(patient: Gateway) -> None:
+    key = limited_key(patient, "--tpm", str(TOKENS_PER_MINUTE))
+    outcomes = ask_all(patient, key["key"], CLIENTS, cap=1000, tokens=100, ttft=0.1)
+    assert [outcome.tries for outcome in outcomes] == [1] * CLIENTS
+    assert {line["status"] for line in patient.process.log("request")} == {200}
 
 
 def test_clients_beyond_the_limit_are_told_when_to_come_back(
@@ -147,6 +157,7 @@ def test_clients_beyond_the_limit_are_told_when_to_come_back(
         if SIZE > 1:
             tries = Counter(outcome.tries for outcome in outcomes)
             assert tries == {1: CLIENTS - len(refusals), 2: len(refusals)}
+        gateway.leak_check()
 
 
 def test_limits_survive_a_restart(provider: Simulator, provider_port: int, tmp_path: Path) -> None:
@@ -170,33 +181,27 @@ def test_limits_hold_over_all_workers(
         assert Counter(line["status"] for line in lines) == {200: 20, 429: 40}
 
 
-def test_the_use_of_a_key_is_shown_while_the_gateway_runs(
-    provider: Simulator, provider_port: int, tmp_path: Path
-) -> None:
-    with limited_gateway(tmp_path, provider, provider_port, wait=0.0) as gateway:
-        key = limited_key(gateway, "--rpm", "20", "--tpm", "5000")
-        ask_all(gateway, key["key"], 3, cap=50)
-        shown = msgspec.json.decode(gateway.command("limits", "show", key["id"]))
-        used = {use["kind"]: (use["used"], use["left"]) for use in shown}
-        assert used["requests"] == (3, 17)
-        assert used["tokens"] == (3 * 56, 5000 - 3 * 56)
-        assert used["concurrency"] == (0, None)
+def test_the_use_of_a_key_is_shown_while_the_gateway_runs(patient: Gateway) -> None:
+    key = limited_key(patient, "--rpm", "20", "--tpm", "5000")
+    ask_all(patient, key["key"], 3, cap=50)
+    shown = msgspec.json.decode(patient.command("limits", "show", key["id"]))
+    used = {use["kind"]: (use["used"], use["left"]) for use in shown}
+    assert used["requests"] == (3, 17)
+    assert used["tokens"] == (3 * 56, 5000 - 3 * 56)
+    assert used["concurrency"] == (0, None)
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_an_answer_tells_how_the_limits_stand(
-    provider: Simulator, provider_port: int, tmp_path: Path, stream: bool
-) -> None:
-    with limited_gateway(tmp_path, provider, provider_port, wait=0.0) as gateway:
-        key = limited_key(gateway, "--rpm", "20", "--tpm", "5000")
-        with openai.OpenAI(base_url=gateway.base_url, api_key=key["key"], max_retries=0) as client:
-            raw = client.chat.completions.with_raw_response.create(
-                model=MODEL, messages=[{"role": "user", "content": "Hello"}], stream=stream
-            )
-            headers = raw.headers
-            raw.http_response.read()
-        assert headers["x-ratelimit-limit-requests"] == "20"
-        assert headers["x-ratelimit-remaining-requests"] == "19"
-        assert headers["x-ratelimit-limit-tokens"] == "5000"
-        assert int(headers["x-ratelimit-remaining-tokens"]) < 5000
-        assert headers["x-ratelimit-reset-tokens"].startswith("1m")
+def test_an_answer_tells_how_the_limits_stand(patient: Gateway, stream: bool) -> None:
+    key = limited_key(patient, "--rpm", "20", "--tpm", "5000")
+    with openai.OpenAI(base_url=patient.base_url, api_key=key["key"], max_retries=0) as client:
+        raw = client.chat.completions.with_raw_response.create(
+            model=MODEL, messages=[{"role": "user", "content": "Hello"}], stream=stream
+        )
+        headers = raw.headers
+        raw.http_response.read()
+    assert headers["x-ratelimit-limit-requests"] == "20"
+    assert headers["x-ratelimit-remaining-requests"] == "19"
+    assert headers["x-ratelimit-limit-tokens"] == "5000"
+    assert int(headers["x-ratelimit-remaining-tokens"]) < 5000
+    assert headers["x-ratelimit-reset-tokens"].startswith("1m")

@@ -37,6 +37,8 @@ def test_a_gateway_lives_on_a_database_that_comes_and_goes(
 bind = ["127.0.0.1:0"]
 [store]
 url = "env:DATABASE_URL"
+[limits]
+folder = "counts"
 [providers.absent]
 base_url = "http://127.0.0.1:{port}/v1"
 models = ["a"]

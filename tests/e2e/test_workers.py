@@ -264,7 +264,7 @@ def test_workers_that_cannot_start_end_the_gateway_with_the_reason(tmp_path: Pat
     (tmp_path / "syze.toml").write_text(
         '[server]\nbind = ["127.0.0.1:0"]\nworkers = 2\n'
         'tls_certificate = "syze.toml"\ntls_key = "syze.toml"\n'  # which is none
-        '[store]\npath = "keys.db"\n'
+        '[store]\npath = "keys.db"\n[limits]\nfolder = "counts"\n'
         '[providers.mine]\nbase_url = "http://127.0.0.1:9/v1"\nmodels = ["a"]\n'
     )
     done = subprocess.run(

@@ -35,6 +35,15 @@ class Call:
     entries: list[Entry]
 
 
+@dataclass(eq=False)
+class Debt:
+    """What a settled call of the worker `owner` owes, held of these subjects' credit until it is paid."""
+
+    owner: object
+    subjects: set[str]
+    amount: int
+
+
 @dataclass
 class Oracle:
     """Everything that was taken, and the calls that run."""
@@ -42,6 +51,7 @@ class Oracle:
     bucket_seconds: float = 1.0
     entries: list[Entry] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
+    debts: list[Debt] = field(default_factory=list)
 
     def used(self, subject: str, now: float) -> tuple[int, int]:
         mine = [entry for entry in self.entries if entry.subject == subject and entry.counts(now)]
@@ -54,7 +64,8 @@ class Oracle:
             for demand in call.demands
             if demand.subject == subject
         ]
-        return len(held), sum(held)
+        owed = [debt.amount for debt in self.debts if subject in debt.subjects]
+        return len(held), sum(held) + sum(owed)
 
     def obstacles(
         self, demands: Sequence[Demand], tokens: int, credit: int, now: float
@@ -84,8 +95,12 @@ class Oracle:
         self.calls.append(call)
         return call
 
-    def settle(self, call: Call, *, tokens: int, now: float) -> None:
+    def settle(self, call: Call, *, tokens: int, now: float, owed: int = 0) -> Debt:
+        """End a call. What it owes stays held until `pay`."""
         self.calls.remove(call)
+        subjects = {demand.subject for demand in call.demands if demand.credit is not None}
+        unpaid = Debt(call.owner, subjects, owed)
+        self.debts.append(unpaid)
         for entry in call.entries:
             surplus = tokens - entry.tokens
             if surplus > 0:
@@ -93,6 +108,10 @@ class Oracle:
                 self.entries.append(debt)
             else:
                 entry.tokens = tokens
+        return unpaid
+
+    def pay(self, debt: Debt) -> None:
+        self.debts = [other for other in self.debts if other is not debt]
 
     def release(self, call: Call) -> None:
         self.calls.remove(call)
@@ -100,8 +119,9 @@ class Oracle:
             entry.requests = entry.tokens = 0
 
     def write_off(self, owner: object) -> None:
-        """The worker is gone: its calls do not run any more, and what they took stays taken."""
+        """The worker is gone: its calls run and its debts hold no more, and what they took stays taken."""
         self.calls = [call for call in self.calls if call.owner is not owner]
+        self.debts = [debt for debt in self.debts if debt.owner is not owner]
 
     def in_true_window(self, subject: str, now: float) -> tuple[int, int]:
         """What was taken in the 60 s (or buckets) that end now, to the moment."""

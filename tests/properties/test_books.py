@@ -328,7 +328,6 @@ TRAITS = [
     "left for nothing",
     "left with the prompt",
     "left with text",
-    "left, and all was told",
     "failed",
     "cut",
     "operator: first abandoned",

@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from limiter.demand import Demand, EndedTwice, Limits, Refusal
-from limiter.known_subject import KnownSubject
+from limiter.known_subject import digest_of
 from limiter.local import LocalLimiter
 from limiter.local_reservation import LocalReservation
 from limiter.row import LAST, REQUESTS, TOKENS, cells_since
 from limiter.table import Table
 from tests.conftest import SIZE
-from tests.properties.limiter_oracle import Call, Oracle
+from tests.properties.limiter_oracle import Call, Debt, Oracle
 
 WORKERS = 3
 SUBJECTS = [
@@ -60,6 +60,9 @@ MOSTLY_SOME = SOME | SOME | SOME | st.just([SUBJECTS[1], SUBJECTS[6]])
 ASKED = st.sampled_from([0, 1, 10, 33, 50, 99, 100, 101])
 CREDITS = st.sampled_from([0, 1, 20, 50, 51])
 USED = st.sampled_from([0, 1, 10, 33, 50, 100, 250])
+OWED = st.sampled_from(
+    [0, 0, 1, 20, 50, 70]
+)  # of more than was held, too: the provider's count decides
 
 
 class Worker:
@@ -83,6 +86,7 @@ class LimiterMachine(RuleBasedStateMachine):
         self.oracle = Oracle(self.bucket_seconds)
         self.now = 1000.0
         self.running: list[tuple[LocalReservation, Call]] = []
+        self.unpaid: list[tuple[LocalReservation, Debt]] = []
         self.dead: list[Worker] = []
         self.strangers = 0
         self.workers = [Worker(self.folder, self.bucket_seconds) for _ in range(WORKERS)]
@@ -160,12 +164,23 @@ class LimiterMachine(RuleBasedStateMachine):
         assert not isinstance(self.try_to_reserve(worker, demands, tokens, credit), Refusal)
 
     @precondition(lambda self: self.running)
-    @rule(data=st.data(), used=USED)
-    def settle(self, data: st.DataObject, used: int) -> None:
+    @rule(data=st.data(), used=USED, owed=OWED)
+    def settle(self, data: st.DataObject, used: int, owed: int) -> None:
         reservation, call = self.pick(data)
-        reservation.settle(tokens=used, now=self.now)
-        self.oracle.settle(call, tokens=used, now=self.now)
+        reservation.settle(tokens=used, now=self.now, owed=owed)
+        debt = self.oracle.settle(call, tokens=used, now=self.now, owed=owed)
+        self.unpaid.append((reservation, debt))
         self.cannot_end_again(reservation)
+
+    @precondition(lambda self: self.unpaid)
+    @rule(data=st.data(), again=st.booleans())
+    def pay(self, data: st.DataObject, again: bool) -> None:
+        """Also what a worker owed that has closed its table since: paying must change nothing then."""
+        reservation, debt = self.unpaid.pop(data.draw(st.integers(0, len(self.unpaid) - 1)))
+        reservation.paid()
+        self.oracle.pay(debt)
+        if again:
+            reservation.paid()
 
     @precondition(lambda self: self.running)
     @rule(data=st.data())
@@ -174,6 +189,7 @@ class LimiterMachine(RuleBasedStateMachine):
         reservation.release(now=self.now)
         self.oracle.release(call)
         self.cannot_end_again(reservation)
+        reservation.paid()  # nothing was owed
 
     def pick(self, data: st.DataObject) -> tuple[LocalReservation, Call]:
         return self.running.pop(data.draw(st.integers(0, len(self.running) - 1)))
@@ -206,6 +222,7 @@ class LimiterMachine(RuleBasedStateMachine):
         worker = self.workers[index]
         worker.die()
         self.running = [pair for pair in self.running if pair[1].owner is not worker]
+        self.unpaid = [pair for pair in self.unpaid if pair[1].owner is not worker]
         self.dead.append(worker)
         if at_once:
             self.replace(index)
@@ -240,9 +257,8 @@ class LimiterMachine(RuleBasedStateMachine):
     def running_totals_are_never_below_the_cells(self) -> None:
         for worker in self.workers:
             for demand in SUBJECTS:
-                known = KnownSubject(demand.subject)
                 for region in worker.table.regions():
-                    row = region.row_of(known.high, known.low)
+                    row = region.row_of(*digest_of(demand.subject))
                     if row > 0:
                         words = region.words
                         cells = cells_since(words, row, words[row + LAST] - 60)
@@ -276,6 +292,7 @@ def test_i1_random_lifecycles_end_with_every_counter_exactly_what_the_log_says(
     workers = [Worker(tmp_path, 1.0) for _ in range(WORKERS)]
     now = 1000.0
     running: list[tuple[LocalReservation, Call]] = []
+    unpaid: list[tuple[LocalReservation, Debt]] = []
     ended = 0
     while ended < 2000 * SIZE:
         now += rng.choice([0.0, 0.01, 0.2, 1.0])
@@ -291,12 +308,17 @@ def test_i1_random_lifecycles_end_with_every_counter_exactly_what_the_log_says(
             running.append((answer, call))
         while running and (len(running) > 4 or rng.random() < 0.4):
             reservation, call = running.pop(rng.randrange(len(running)))
-            end_one_way_or_another(rng, oracle, reservation, call, now)
+            unpaid += end_one_way_or_another(rng, oracle, reservation, call, now)
             ended += 1
+        while unpaid and (len(unpaid) > 3 or rng.random() < 0.5):
+            pay(oracle, *unpaid.pop(rng.randrange(len(unpaid))))
         if ended % 50 == 0:
             says_what_the_log_says(workers, oracle, now)
     for reservation, call in running:
-        end_one_way_or_another(rng, oracle, reservation, call, now)
+        unpaid += end_one_way_or_another(rng, oracle, reservation, call, now)
+    says_what_the_log_says(workers, oracle, now)
+    for reservation, debt in unpaid:
+        pay(oracle, reservation, debt)
     says_what_the_log_says(workers, oracle, now)
     assert all(oracle.running(demand.subject) == (0, 0) for demand in SUBJECTS)
     for worker in workers:
@@ -305,14 +327,21 @@ def test_i1_random_lifecycles_end_with_every_counter_exactly_what_the_log_says(
 
 def end_one_way_or_another(
     rng: Random, oracle: Oracle, reservation: LocalReservation, call: Call, now: float
-) -> None:
+) -> list[tuple[LocalReservation, Debt]]:
+    """End it; what is left to pay for it, if anything."""
     if rng.random() < 0.3:
         reservation.release(now=now)
         oracle.release(call)
-    else:
-        used = rng.choice([0, call.entries[0].tokens, rng.randint(0, 80)])
-        reservation.settle(tokens=used, now=now)
-        oracle.settle(call, tokens=used, now=now)
+        return []
+    used = rng.choice([0, call.entries[0].tokens, rng.randint(0, 80)])
+    owed = rng.choice([0, call.credit, rng.randint(0, 30)])
+    reservation.settle(tokens=used, now=now, owed=owed)
+    return [(reservation, oracle.settle(call, tokens=used, now=now, owed=owed))]
+
+
+def pay(oracle: Oracle, reservation: LocalReservation, debt: Debt) -> None:
+    reservation.paid()
+    oracle.pay(debt)
 
 
 def says_what_the_log_says(workers: list[Worker], oracle: Oracle, now: float) -> None:

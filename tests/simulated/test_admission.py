@@ -192,12 +192,13 @@ def test_cached_input_counts_by_its_weight_and_reasoning_once(
     in_virtual_time(scenario)
 
 
-def test_a_stream_without_usage_counts_an_estimate_of_what_came() -> None:
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_answer_without_usage_counts_an_estimate_of_what_came(stream: bool) -> None:
     async def scenario() -> None:
         async with open_world(config=limits_config()) as world:
             who = customer(world)
             silent = {"omit_usage": True, "tokens": 100}
-            assert (await ask(world, who, simulate=silent, stream=True)).status == 200
+            assert (await ask(world, who, simulate=silent, stream=stream)).status == 200
             assert 100 < standing(world, who.subject).used_tokens < TOKENS
             assert world.log_lines()[-1]["usage_estimated"]
 
@@ -216,6 +217,21 @@ def test_use_beyond_the_reservation_is_a_debt_that_the_next_one_waits_for() -> N
             assert "Limit 5000, Used 8006" in refused.error["message"]
             await trio.sleep_until(FREE_AGAIN)
             assert (await ask(world, who, tokens=10)).status == 200
+
+    in_virtual_time(scenario)
+
+
+def test_a_request_that_asks_for_more_than_the_limit_is_served_by_an_empty_window() -> None:
+    async def scenario() -> None:
+        async with open_world(config=limits_config()) as world:
+            who = customer(world, Limits(tokens=1000))
+            large = {"tokens": 20_000, "simulate": {"tokens": 500}}
+            assert (await ask(world, who, **large)).status == 200
+            refused = await ask(world, who, **large)
+            assert refused.status == 429
+            assert "Requested 1000." in refused.error["message"]
+            await trio.sleep(refused.retry_after)
+            assert (await ask(world, who, **large)).status == 200
 
     in_virtual_time(scenario)
 
@@ -354,6 +370,9 @@ def test_the_limit_with_the_least_room_is_told() -> None:
             assert (await ask(world, who)).headers["x-ratelimit-remaining-requests"] == "3"
             other = await ask(world, who, model=OTHER_MODEL)
             assert other.headers["x-ratelimit-remaining-requests"] == "48"
+            failed = await ask(world, who, simulate={"status": 500})
+            assert failed.status == 503
+            assert failed.headers["x-ratelimit-remaining-requests"] == "3"
 
     in_virtual_time(scenario)
 

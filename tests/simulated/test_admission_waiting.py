@@ -308,6 +308,32 @@ def test_those_who_waited_in_vain_come_back_as_told_and_are_admitted() -> None:
     in_virtual_time(scenario)
 
 
+@pytest.mark.parametrize("leaves", [False, True], ids=["served", "left"])
+def test_who_has_been_served_or_has_left_is_not_waited_for(leaves: bool) -> None:
+    async def scenario() -> None:
+        limits = Limits(tokens=2 * (TOKENS + PROMPT))
+        async with waiting_world(limits, wait=1.2) as (world, [who]):
+            await ask(world, who)
+            await trio.sleep_until(2.0)
+            await ask(world, who)
+            await trio.sleep_until(60.0)
+            client = Client(msgspec.json.encode(fields_of()))
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(run, world, who, client)
+                await trio.sleep(0.5)
+                if leaves:
+                    client.leave()
+            await trio.sleep_until(61.2)
+            if leaves:
+                assert (await ask(world, who)).status == 200
+            await trio.sleep_until(61.5)
+            refused = await ask(world, who)
+            assert refused.status == 429
+            assert refused.at + refused.retry_after == pytest.approx(63.0, abs=0.01)
+
+    in_virtual_time(scenario)
+
+
 # All together
 
 

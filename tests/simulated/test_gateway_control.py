@@ -131,8 +131,8 @@ def test_models_are_listed_and_each_can_be_retrieved() -> None:
             assert listed["object"] == "list"
             assert MODEL in {model["id"] for model in listed["data"]}
             for model in listed["data"]:
-                assert set(model) == {"id", "object", "created", "owned_by"}
                 assert (model["object"], model["owned_by"]) == ("model", "openai")
+                assert isinstance(model["created"], int)
                 for spelling in (model["id"], quote(model["id"], safe="")):
                     answer = await world.get(f"/v1/models/{spelling}")
                     assert answer.json() == model, spelling

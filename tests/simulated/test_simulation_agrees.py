@@ -15,7 +15,7 @@ import trio.testing
 
 from router.config.schema import RaceConfig
 from router.errors import GatewayError
-from router.exchange.books import Books
+from router.exchange.books import Books, Whose
 from router.exchange.drains import Drains
 from router.exchange.live import Run
 from router.exchange.racing import Racing, Request
@@ -26,6 +26,7 @@ from router.simulation.world import World
 from tests.unit.simulated_play import Table, endpoint, scenario
 
 BUSY = {"rate": 50, "requests": 1500}
+NOBODY = Whose(request_id="req_1", account_id="acc_1", key_id="key_1")
 STEADY = endpoint(sigma=0.5, count=3, straggler_share=0.03, answer=1)
 
 
@@ -40,7 +41,7 @@ class Nursery:
             live=self.world._live,
             budget=self.world._budget,
             limits=self.world._limits,
-            drains=Drains(seconds=0.0, late=lambda _: None, on_bug=lambda _: None),
+            drains=Drains(seconds=0.0, late=lambda _whose, _bill: None, on_bug=lambda _: None),
             rng=self.world._chance,
         )
         self.first_token: list[float] = []
@@ -62,7 +63,7 @@ class Nursery:
             route=world._route,
             wish=world._wish,
             hedge=self.racing.hedges,
-            books=Books(prompt_tokens=0, tokens_of=lambda _: 0),
+            books=Books(whose=NOBODY, prompt_tokens=0, tokens_of=lambda _: 0),
         )
         contest = self.racing.race(request, self.attempt, lambda _: None)
         try:

@@ -10,7 +10,7 @@ import math
 import random
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -32,7 +32,7 @@ from router.billing.billing import Billing
 from router.billing.opening import price_list
 from router.catalog.models import load_seed
 from router.config import Config, ProviderConfig, ServerConfig, TimeoutConfig
-from router.exchange.books import Bill
+from router.exchange.books import Bill, Whose
 from router.gateway import Gateway
 from router.ledger.journal import JournalFull
 from router.ledger.settlement import Settlement
@@ -147,10 +147,9 @@ class BookedGateway(Gateway):
         self.bills.append(Billed(record, bill, trio.current_time()))
         super()._settle(caller, record, bill, admitted)
 
-    def _note_costs(self, bill: Bill) -> None:
-        if bill.ending == "drained":
-            self.late.append(bill)
-        super()._note_costs(bill)
+    def _settle_late(self, whose: Whose, bill: Bill) -> None:
+        self.late.append(bill)
+        super()._settle_late(whose, bill)
 
 
 class Notebook:
@@ -293,8 +292,12 @@ async def open_world(
     config: Config | None = None,
     hosts: Sequence[str] = ("simulator",),
     rng: random.Random | None = None,
+    shared: LocalLimiter | None = None,
 ) -> AsyncIterator[World]:
-    """Run a gateway and a simulator for each host, for the length of the block."""
+    """Run a gateway and a simulator for each host, for the length of the block.
+
+    `shared`: the limiter that it shares with others; it has one of its own else.
+    """
     simulators = {
         host: Simulator(profile, seed=seed, wall_clock=lambda: 1_800_000_000.0)
         for seed, host in enumerate(hosts)
@@ -328,7 +331,7 @@ async def open_world(
             outage_seconds=60.0,
             wall_clock=lambda: 1_800_000_000.0,
         )
-        with private_limiter() as limiter:
+        with nullcontext(shared) if shared else private_limiter() as limiter:
             gateway = BookedGateway(
                 config or world_config(),
                 log=make_log(log_file),

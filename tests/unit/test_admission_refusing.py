@@ -21,7 +21,7 @@ def window(kind: LimitKind, *, asked: int, free: int, coming: Coming = ()) -> Sh
     return Shortage(subject="key:key_a", kind=kind, asked=asked, free=free, coming=coming)
 
 
-def told(error: LimitExceeded) -> dict[str, str]:
+def told(error: LimitExceeded | CreditHeld) -> dict[str, str]:
     _, headers, _ = error.render()
     return {name.decode(): value.decode() for name, value in headers}
 

@@ -8,7 +8,9 @@ from router.accounts.caller import Caller
 from router.accounts.keys import ApiKey
 from router.accounts.tier import ModelPatterns, Tier
 from router.admission.terms import Terms, most_tokens
+from router.billing.hold import Hold, Wanted
 from router.config import LimitTable
+from router.ledger.price import Price
 
 KEY = "key:key_a"
 ACCOUNT = "account:acc_a"
@@ -30,6 +32,12 @@ def caller(
 
 def terms(general: LimitTable | None = None, **models: LimitTable) -> Terms:
     return Terms(general or LimitTable(), models)
+
+
+def hold(*, account: int | None = None, key: int | None = None) -> Hold:
+    wanted = Wanted(prompt_tokens=1, output_tokens=1, capped=True)
+    free = Price(input=0, output=0, cache_read=0, cache_write=0, reasoning=0)
+    return Hold(price=free, wanted=wanted, amount=1, least=1, account=account, key=key)
 
 
 @pytest.mark.parametrize(
@@ -63,12 +71,20 @@ def test_a_request_draws_on_its_key_even_where_nothing_limits_it() -> None:
     assert terms().demands(caller(), "m") == (Demand(subject=KEY, limits=Limits()),)
 
 
-def test_an_account_is_drawn_on_where_it_has_limits_or_its_credit_counts() -> None:
+def test_an_account_is_drawn_on_where_it_has_limits() -> None:
     own = Limits(tokens=5)
     limited = terms().demands(caller(account=own), "m")
     assert limited[1:] == (Demand(subject=ACCOUNT, limits=own),)
-    prepaid = terms().demands(caller(), "m", credit=7)
-    assert prepaid[1:] == (Demand(subject=ACCOUNT, limits=Limits(), credit=7),)
+
+
+def test_credit_is_held_apart_from_what_is_limited() -> None:
+    """Holding more of it in the midst of a call must not count as another request."""
+    who = caller(Limits(requests=9), account=Limits(tokens=5))
+    limited = terms().demands(who, "m")
+    held = terms().demands(who, "m", hold=hold(account=7, key=3))
+    assert held[: len(limited)] == limited
+    rest = {demand.subject: (demand.limits, demand.credit) for demand in held[len(limited) :]}
+    assert rest == {"credit:acc_a": (Limits(), 7), "budget:key_a": (Limits(), 3)}
 
 
 def test_a_model_is_drawn_on_where_it_has_limits() -> None:

@@ -8,7 +8,7 @@ import pytest
 from bench.kept import load_all, save
 from bench.machine import Machine
 from bench.micro import judge, measure_micro
-from bench.micro_contestants import Ours, Refused
+from bench.micro_contestants import BareReads, Ours, Refused
 from bench.micro_record import Cost, Micro, MicroSettings
 from bench.micro_report import micro_rows
 from bench.micro_round import CONTESTANTS
@@ -22,7 +22,7 @@ MACHINE = Machine("A CPU", 2, 2**34, "Linux 6", "CPython 3.11", {"trio": "0.35"}
 
 
 def cost(keys: int, *runs_us: float, contestant: str = Ours.name) -> Cost:
-    return Cost(contestant, keys, 20.0, list(runs_us), 1088.0, 300.0)
+    return Cost(contestant, keys, "any key", 20.0, list(runs_us), 1088.0, 300.0)
 
 
 def micro(*costs: Cost) -> Micro:
@@ -48,20 +48,23 @@ def test_other_packages_are_compared_and_not_judged() -> None:
     result = micro(cost(10, 10.0), cost(10, 30.0, contestant="another"))
     assert result.passed
     _, own, other = micro_rows(result)
-    assert (own[4], other[4]) == ("1.00", "3.00")
+    assert (own[5], other[5]) == ("1.00", "3.00")
 
 
 def test_a_result_is_kept_whole_and_shown(tmp_path: Path) -> None:
     result = micro(cost(10, 10.0), cost(1000, 11.0))
     save(result, tmp_path)
     assert load_all(tmp_path) == [result]
-    assert "| 1,000 keys: at most 15 µs | yes | 11.0 µs, least 11.0 µs |" in page([result])
+    assert "| any key of 1,000: at most 15 µs | yes | 11.0 µs, least 11.0 µs |" in page([result])
 
 
 def test_every_contestant_is_measured_in_a_process_of_its_own() -> None:
     settings = MicroSettings(keys=(10,), workers=2, rounds=2, operations=100)
     result = measure_micro(settings, name="micro", note="", progress=Progress(io.StringIO()))
-    assert len({each.contestant for each in result.costs}) == len(CONTESTANTS)
+    measured = [(each.contestant, each.chosen) for each in result.costs]
+    ours, bare = Ours.name, BareReads.name
+    assert measured[:4] == [(who, of) for who in (ours, bare) for of in ("any key", "one key")]
+    assert len(measured[4:]) == len(CONTESTANTS) - 1
     for each in result.costs:
         assert len(each.runs_us) == 2
         assert min(each.runs_us) > 0.0

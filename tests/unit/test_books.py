@@ -7,7 +7,7 @@ import pytest
 
 from adapters.dialect import Usage
 from router.errors import StreamBroken, UpstreamOverloaded, UpstreamTimeout
-from router.exchange.books import Bill, Books, Ending, Payer, Role
+from router.exchange.books import Bill, Books, Ending, Payer, Role, Whose
 from router.exchange.live import Fate, HedgeSettings, LiveEndpoints, Run
 from tests.unit.test_exchange_endpoint import candidate
 
@@ -25,7 +25,8 @@ class Request:
 
     def __init__(self) -> None:
         self._live = LiveEndpoints("syzeai/1", HedgeSettings())
-        self.books = Books(prompt_tokens=PROMPT, tokens_of=lambda size: size // 4)
+        whose = Whose(request_id="req_1", account_id="acc_1", key_id="key_1")
+        self.books = Books(whose=whose, prompt_tokens=PROMPT, tokens_of=lambda size: size // 4)
 
     def attempt(self, *, at: str = "m", hedge: bool = False, asked: bool = True) -> Run:
         run = Run(self._live.of(candidate(upstream_model=at)), "stream", 0.0)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from limiter.demand import Demand, Limits, Refusal
+from limiter.known_subject import digest_of
 from limiter.local import LocalLimiter
 from limiter.local_reservation import LocalReservation
 from limiter.row import LAST, REQUESTS, TOKENS, cells_since
@@ -56,7 +57,7 @@ class Play:
         self.running: list[tuple[LocalReservation, Call]] = []
         self.words = self.own.words
         self.reserve()
-        self.row = self.limiter._known.get(KEY.subject).own
+        self.row = self.own.row_of(*digest_of(KEY.subject))
         self.before = self.truth()
         self.after = self.truth()
         self.checks = 0

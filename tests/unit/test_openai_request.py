@@ -7,7 +7,7 @@ import pytest
 
 from adapters.dialect import BadCall, Call, Dialect, Endpoint, Target
 from adapters.openai.request import decode_call, encode_request
-from adapters.registry import DIALECTS
+from adapters.registry import dialect_for
 from tests.openai_wire import SERVED, TARGET, UPSTREAM, call, target
 
 CHAT = '"model":"m","messages":[{"role":"user","content":"Hi"}]'
@@ -269,5 +269,5 @@ def test_one_call_can_be_encoded_for_several_targets() -> None:
 
 
 def test_the_registry_knows_the_dialect() -> None:
-    dialect: Dialect = DIALECTS["openai"]
+    dialect: Dialect = dialect_for("chat", "openai")
     assert dialect.encode_request(call(), TARGET) == encode_request(call(), TARGET)

@@ -1,0 +1,67 @@
+"""Embeddings of Cohere's models.
+
+Cohere wants to know what the vectors are for. OpenAI's clients do not say, and `search_document` is what most
+texts are embedded for; a client that knows better can send `input_type`. Source: "Embed API (v2)" in Cohere's
+API reference.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from adapters.cohere.usage import read_usage
+from adapters.dialect import BadAnswer, EncodedRequest, Failure, FailureKind, Target
+from adapters.middle.embeddings import Embeddings
+from adapters.openai.foreign import NULL, UNREADABLE, check_utf8
+
+_USUAL_INPUT_TYPE: Final = "search_document"
+
+
+class _ByType(msgspec.Struct):
+    floats: tuple[tuple[float, ...], ...] = msgspec.field(name="float")
+
+
+class _Answer(msgspec.Struct):
+    embeddings: _ByType
+    meta: msgspec.Raw = NULL
+
+
+_decode: Final = msgspec.json.Decoder(_Answer).decode
+_encode: Final = msgspec.json.encode
+
+
+def encode_embedding(
+    texts: Sequence[str],
+    target: Target,
+    *,
+    dimensions: int | None = None,
+    input_type: str = _USUAL_INPUT_TYPE,
+) -> EncodedRequest:
+    """Write the request for the vectors of these texts, of `dimensions` numbers if told."""
+    body: dict[str, object] = {
+        "model": target.upstream_model,
+        "texts": texts,
+        "input_type": input_type,
+        "embedding_types": ["float"],
+    }
+    if dimensions is not None:
+        body["output_dimension"] = dimensions
+    return EncodedRequest(target.paths["embeddings"], target.headers, _encode(body))
+
+
+def decode_embedding(body: bytes, *, expected: int) -> Embeddings:
+    """Read the vectors of `expected` texts. Raises `BadAnswer` for any other number, and for what is none."""
+    try:
+        check_utf8(body)
+        answer = _decode(body)
+    except UNREADABLE as error:
+        raise _invalid(f"The provider's answer cannot be read: {error}") from None
+    vectors = answer.embeddings.floats
+    if len(vectors) != expected:
+        raise _invalid(f"The provider sent {len(vectors)} embeddings for {expected} texts.")
+    return Embeddings(vectors, read_usage(answer.meta))
+
+
+def _invalid(message: str) -> BadAnswer:
+    return BadAnswer(Failure(kind=FailureKind.INVALID, status=200, message=message))

@@ -1,0 +1,1 @@
+"""The simulated provider in Google's dialect: generateContent, whole and streamed, and embeddings."""
