@@ -1,4 +1,5 @@
-"""The command line: `python -m bench figures`, `endurance`, `stragglers`, `agreement` and `micro`.
+"""The command line: `python -m bench figures`, `endurance`, `stragglers`, `agreement`, `micro`
+and `money`.
 
 Tables go to standard output, progress to standard error. Exit codes: 0 measured and passed, 1 failed
 or could not be measured, 2 the command line is wrong.
@@ -21,6 +22,8 @@ from bench.http1 import BadResponse
 from bench.kept import Result, save
 from bench.micro import measure_micro
 from bench.micro_record import Micro, MicroSettings
+from bench.money import measure_money
+from bench.money_record import Money, MoneySettings
 from bench.processes import StandFailed
 from bench.progress import Progress
 from bench.race_record import Agreement, AgreementSettings, Stragglers, StragglerSettings
@@ -112,6 +115,7 @@ _E: Final = EnduranceSettings()
 _S: Final = StragglerSettings()
 _A: Final = AgreementSettings()
 _M: Final = MicroSettings()
+_P: Final = MoneySettings()
 
 
 @main.command()
@@ -224,8 +228,23 @@ def micro(*, name: str, note: str, output: Path, tsv: bool, **chosen: Any) -> No
     finish_judged(result, output, [], tsv=tsv)
 
 
+@main.command()
+@click.option("--connections", type=click.IntRange(1, 1000), default=_P.connections)
+@click.option("--pairs", type=click.IntRange(1, 100), default=_P.pairs, help="Pairs of windows.")
+@click.option("--seconds", type=SECONDS, default=_P.seconds, help="Length of each window.")
+@click.option("--warm", type=REST, default=_P.warm, help="Seconds of load before a window.")
+@click.option("--tokens", type=click.IntRange(1, 10_000), default=_P.tokens)
+@output_options("money")
+def money(*, name: str, note: str, output: Path, tsv: bool, **chosen: Any) -> None:  # noqa: ANN401 - by option
+    """Measure what accounts, limits and the ledger add to the CPU time of a request."""
+    settings = MoneySettings(**chosen)
+    with explained():
+        result = measure_money(settings, name=name, note=note, progress=Progress(sys.stderr))
+    finish_judged(result, output, [], tsv=tsv)
+
+
 def finish_judged(
-    result: Endurance | Stragglers | Agreement | Micro,
+    result: Endurance | Stragglers | Agreement | Micro | Money,
     output: Path,
     problems: Sequence[str],
     *,

@@ -5,10 +5,11 @@ from pathlib import Path
 import msgspec
 
 from bench.micro_record import Micro
+from bench.money_record import Money
 from bench.race_record import Agreement, Stragglers
 from bench.record import Endurance, Figures
 
-Result = Figures | Endurance | Stragglers | Agreement | Micro
+Result = Figures | Endurance | Stragglers | Agreement | Micro | Money
 
 
 def save(result: Result, folder: Path) -> Path:

@@ -9,6 +9,8 @@ from typing import Final
 
 from bench.kept import Result, load_all
 from bench.micro_record import Micro
+from bench.money_record import Money
+from bench.money_report import money_rows
 from bench.micro_report import micro_rows
 from bench.race_record import Agreement, Stragglers
 from bench.race_report import Row, agreement_rows, noise_rows, straggler_rows
@@ -59,7 +61,7 @@ def capacity_rows(figures: Figures) -> list[Row]:
     ]
 
 
-def check_rows(result: Endurance | Stragglers | Agreement | Micro) -> list[Row]:
+def check_rows(result: Endurance | Stragglers | Agreement | Micro | Money) -> list[Row]:
     """The findings of a measurement that is judged, the header first."""
     return [
         ("check", "result", "found"),
@@ -88,7 +90,7 @@ def endurance_rows(endurance: Endurance) -> list[Row]:
     ]
 
 
-def judged_tables(result: Endurance | Stragglers | Agreement | Micro) -> list[list[Row]]:
+def judged_tables(result: Endurance | Stragglers | Agreement | Micro | Money) -> list[list[Row]]:
     """All tables of a measurement that is judged."""
     if isinstance(result, Endurance):
         return [check_rows(result), endurance_rows(result)]
@@ -96,6 +98,8 @@ def judged_tables(result: Endurance | Stragglers | Agreement | Micro) -> list[li
         return [check_rows(result), straggler_rows(result), noise_rows(result)]
     if isinstance(result, Micro):
         return [check_rows(result), micro_rows(result)]
+    if isinstance(result, Money):
+        return [check_rows(result), money_rows(result)]
     return [check_rows(result), agreement_rows(result), noise_rows(result)]
 
 

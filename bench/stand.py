@@ -64,9 +64,9 @@ def serving_gateway(
     config.write_text(written, encoding="utf-8")
     key = _create_key(config)
     with running_on(cores):
-        gateway = Service("gateway", _serve_command(config), folder / "gateway.log")
+        gateway = Service("gateway", serve_command(config), folder / "gateway.log")
     with ending(gateway):
-        gateway.wait_until(lambda: _answers(port))
+        gateway.wait_until(lambda: ready(port))
         yield gateway, key
 
 
@@ -137,7 +137,7 @@ def announced(lines: Sequence[str]) -> Target | None:
     return Target(urls[0].hostname or LOOPBACK, urls[0].port, urls[0].path, "unused", MODEL)
 
 
-def _answers(port: int) -> bool | None:
+def ready(port: int) -> bool | None:
     """Say True once the gateway is ready for clients."""
     connection = http.client.HTTPConnection(LOOPBACK, port, timeout=1.0)
     try:

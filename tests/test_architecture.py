@@ -73,6 +73,8 @@ EXCEPTIONS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "limiter.valkey.engine": (("trio",), _WAITS),
     "limiter.valkey.rounds": (("trio",), _WAITS),
     "limiter.valkey.waiting": (("trio",), _WAITS),
+    "adapters.bedrock.signer": (("botocore",), "nobody should write AWS's signatures again"),
+    "adapters.bedrock.frame_decoder": (("botocore",), "nor its binary frames with their checksums"),
 }
 
 RULES: tuple[Rule, ...] = (

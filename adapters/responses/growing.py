@@ -48,9 +48,9 @@ class GrowingPart(msgspec.Struct):
             return Reasoning(redacted=self.text, signature=self.signature)
         return Reasoning(text=self.text, signature=self.signature)
 
-    def as_words(self) -> Text | Refusal:
+    def as_words(self, text: str) -> Text | Refusal:
         """Return the words of a part that is a text or a refusal."""
-        return Refusal(text=self.text) if self.begun.kind == "refusal" else Text(text=self.text)
+        return Refusal(text=text) if self.begun.kind == "refusal" else Text(text=text)
 
 
 class GrowingItem(msgspec.Struct):
@@ -79,7 +79,7 @@ class GrowingItem(msgspec.Struct):
     def _fields(self, parts: Sequence[GrowingPart], first: GrowingPart, offer: Offer) -> Json:
         match self.kind:
             case "message":
-                contents = [content(part.as_words()) for part in parts]
+                contents = [content(part.as_words(part.text)) for part in parts]
                 return message_item(self.id, contents, self.status)
             case "reasoning":
                 reasoning = first.as_reasoning() if parts else Reasoning()

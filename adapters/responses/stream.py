@@ -11,7 +11,7 @@ import msgspec
 
 from adapters.dialect import Call, Target, Usage
 from adapters.middle.arguments import NO_ARGUMENTS
-from adapters.middle.conversation import Refusal, Text
+from adapters.middle.conversation import Refusal
 from adapters.middle.event import (
     Begun,
     Grown,
@@ -144,7 +144,7 @@ class ResponseWriter:
         last.parts.append(part)
         last.growing += 1
         if kind == "message":
-            frames += self._told(part, "content_part.added", part=content(_said(part, "")))
+            frames += self._told(part, "content_part.added", part=content(part.as_words("")))
         elif kind == "reasoning" and part.pieces and part.begun.kind == "reasoning":
             frames += self._told(
                 part, "reasoning_summary_part.added", part={"type": "summary_text", "text": ""}
@@ -176,7 +176,7 @@ class ResponseWriter:
     def _end_content(self, part: GrowingPart) -> bytes:
         if part.item is None:
             return b""
-        said = _said(part, part.text)
+        said = part.as_words(part.text)
         if isinstance(said, Refusal):
             frames = self._told(part, "refusal.done", refusal=said.text)
         else:
@@ -237,7 +237,3 @@ class ResponseWriter:
         data = _encode({"type": name, "sequence_number": self._sequence, **fields})
         self._sequence += 1
         return encode_event(ServerSentEvent(data, name.encode()))
-
-
-def _said(part: GrowingPart, text: str) -> Text | Refusal:
-    return Refusal(text=text) if part.begun.kind == "refusal" else Text(text=text)

@@ -19,11 +19,10 @@ from router.billing.balances import SETTLED_SECONDS, Balances
 from router.billing.prices import PriceList
 from router.errors import BooksUnavailable
 from router.exchange.books import Bill, Charge, Whose
-from router.ledger.bill import Outcome
 from router.ledger.cost import Tokens, cost_of_tokens, possible_tokens
 from router.ledger.journal import JournalFull
 from router.ledger.money import MOST_NANODOLLARS
-from router.ledger.settlement import LONGEST_TEXT, Settlement
+from router.ledger.settlement import LONGEST_TEXT, Outcome, Settlement
 from router.observe.record import RequestRecord
 
 SWEEP_SECONDS: Final = 0.1

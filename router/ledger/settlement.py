@@ -5,15 +5,17 @@ prompt or a secret. Its fields may grow in later versions, each with a default, 
 read by a newer program than the one that wrote it.
 """
 
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
-from router.ledger.bill import Outcome
 from router.ledger.cost import MOST_TOKENS, Tokens
 from router.ledger.money import MOST_NANODOLLARS
 
 LONGEST_TEXT: Final = 500
+
+Outcome = Literal["completed", "rescued", "client_left", "upstream_failed"]
+"""How a request ended, as far as money is concerned."""
 
 
 class Settlement(msgspec.Struct, frozen=True, kw_only=True):

@@ -104,7 +104,10 @@ class Till:
         self, process: GatewayProcess, *, leaves: float = ANSWER_SECONDS, **fields: Any
     ) -> Seen:
         """Send one request on a connection of its own; leave after so many seconds."""
-        body = {"model": MODEL, "messages": [{"role": "user", "content": secrets.token_hex(4)}]}
+        body: dict[str, Any] = {
+            "model": MODEL,
+            "messages": [{"role": "user", "content": secrets.token_hex(4)}],
+        }
         body |= fields
         if body.get("stream"):
             body["stream_options"] = {"include_usage": True}

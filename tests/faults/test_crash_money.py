@@ -1,8 +1,8 @@
-"""Killed at any moment under load: what a client saw completed is in the books once, and they stay sound (I1).
+"""Killed at any moment under load: what a client saw completed is in the books, once, and they are sound (I1).
 
 Gateways with several workers live for a moment each, on one store and one journal folder. In each life workers
-are killed while clients ask, and in the end all of them with their supervisor. The next life begins with what
-the last one left.
+are killed while clients ask, and in the end everything, supervisor and all. The next life begins with what the
+last one left.
 """
 
 import os

@@ -9,6 +9,9 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters.anthropic.face import MessagesFace
+from adapters.bedrock import BedrockUpstream
+from adapters.bridge import Bridge
 from adapters.middle.answer import WholeAnswer
 from adapters.middle.assembly import assembled
 from adapters.middle.conversation import (
@@ -21,11 +24,23 @@ from adapters.middle.conversation import (
     Turn,
 )
 from adapters.middle.event import Ended, Grown, PartBegun, PartEnded, Stopped
+from adapters.openai.face import ChatFace
+from tests.dialect_wire import (
+    chat,
+    chat_message,
+    frames,
+    function,
+    message,
+    messages,
+    stream,
+    whole_chat_message,
+)
 from tests.unit.bedrock_wire import (
     CLAUDE,
     LLAMA,
     NOVA,
     START,
+    TARGET,
     UPSTREAM,
     call,
     end_of,
@@ -92,7 +107,7 @@ def blocks(draw: st.DrawFn, index: int) -> Block:
 
 @st.composite
 def answers(draw: st.DrawFn) -> Told:
-    found = [draw(blocks(index)) for index in range(draw(st.integers(0, 4)))]
+    found = [draw(blocks(index)) for index in range(draw(st.integers(0, 3)))]
     reason, counts = draw(REASONS), {"cacheReadInputTokens": draw(st.integers(0, 99))}
     frames = [START, *(one for block in found for one in block.frames)]
     body = whole(*(block.content for block in found), reason=reason, usage=usage(**counts))
@@ -116,12 +131,12 @@ def _plain(part: Part) -> Part:
 
 @given(answers(), st.data())
 def test_a_stream_is_the_same_however_its_bytes_are_cut(told: Told, data: st.DataObject) -> None:
-    stream = b"".join(told.frames)
-    found = read([stream])
-    cuts = sorted(data.draw(st.sets(st.integers(0, len(stream)), max_size=5)))
-    places = [0, *cuts, len(stream)]
-    assert read([stream[start:last] for start, last in pairwise(places)]) == found
-    assert read([stream[place : place + 1] for place in range(len(stream))]) == found
+    body = b"".join(told.frames)
+    found = read([body])
+    cuts = sorted(data.draw(st.sets(st.integers(0, len(body)), max_size=5)))
+    places = [0, *cuts, len(body)]
+    assert read([body[start:last] for start, last in pairwise(places)]) == found
+    assert read([body[place : place + 1] for place in range(len(body))]) == found
 
 
 @given(answers())
@@ -154,36 +169,58 @@ def test_parts_are_numbered_without_gaps_and_never_overlap(told: Told) -> None:
 def test_a_stream_that_is_cut_anywhere_before_its_end_never_ends(
     told: Told, data: st.DataObject
 ) -> None:
-    stream = b"".join(told.frames)
-    events = read([stream[: data.draw(st.integers(0, len(stream) - 1))]])
+    body = b"".join(told.frames)
+    events = read([body[: data.draw(st.integers(0, len(body) - 1))]])
     assert not any(isinstance(found, Ended) for found in events)
-    assert read([stream])[: len(events)] == events
+    assert read([body])[: len(events)] == events
+
+
+CHAT = Bridge(ChatFace(), BedrockUpstream())
+MESSAGES = Bridge(MessagesFace(), BedrockUpstream())
+TOOLS = [function("add")]
+
+
+@given(answers())
+def test_a_chat_client_gets_one_message_streamed_or_whole(told: Told) -> None:
+    asked = chat(tools=TOOLS, stream=True, stream_options={"include_usage": True})
+    streamed = chat_message(frames(stream(CHAT, asked, told.frames, TARGET)))
+    answer = whole_chat_message(CHAT.decode_answer(chat(tools=TOOLS), TARGET, told.body).body)
+    for found in (streamed, answer):
+        found["calls"] = [(*head, json.loads(text)) for *head, text in found["calls"]]
+    assert streamed["usage"]["prompt_tokens_details"]["cached_tokens"] <= 99
+    for member in ("content", "reasoning", "calls", "finish", "usage"):
+        assert streamed[member] == answer[member], member
+
+
+@given(answers())
+def test_a_client_of_messages_gets_one_message_streamed_or_whole(told: Told) -> None:
+    streamed = message(frames(stream(MESSAGES, messages(stream=True), told.frames, TARGET)))
+    answer = json.loads(MESSAGES.decode_answer(messages(), TARGET, told.body).body)
+    for member in ("content", "stop_reason", "usage"):
+        assert streamed[member] == answer[member], member
 
 
 IDS = st.sampled_from(["c1", "call:1|x", "y" * 70, ""])
-PARTS = st.one_of(
-    st.builds(lambda text: Text(text=text), st.sampled_from(["", " ", "Hi", "Bye "])),
-    st.builds(lambda name: ToolCall(id=name, name="add", arguments='{"a":1}'), IDS),
-    st.builds(lambda name: ToolResult(call_id=name, name="add", parts=(Text(text="1"),)), IDS),
-    st.builds(
-        lambda signature: Reasoning(text="Hm", signature=signature),
-        st.sampled_from([None, "s", "bedrock:s", "gemini:s"]),
-    ),
+TEXTS = st.builds(lambda text: Text(text=text), st.sampled_from(["", " ", "Hi", "Bye "]))
+CALLS = st.builds(lambda name: ToolCall(id=name, name="add", arguments='{"a":1}'), IDS)
+RESULTS = st.builds(lambda name: ToolResult(call_id=name, name="add", parts=(Text(text="1"),)), IDS)
+THOUGHTS = st.builds(
+    lambda signature: Reasoning(text="Hm", signature=signature),
+    st.sampled_from([None, "s", "bedrock:s", "gemini:s"]),
+)
+USERS = st.builds(lambda parts: Turn("user", tuple(parts)), st.lists(TEXTS | RESULTS, max_size=3))
+MODELS = st.builds(
+    lambda parts: Turn("assistant", tuple(parts)),
+    st.lists(TEXTS | CALLS | THOUGHTS, max_size=3),
+)
+CONVERSATIONS = st.builds(
+    lambda turns, tools: Conversation(turns=tuple(turns), tools=tools),
+    st.lists(USERS | MODELS, max_size=5),
+    st.sampled_from([(), (tool(),)]),
 )
 
 
-@st.composite
-def conversations(draw: st.DrawFn) -> Conversation:
-    turns = []
-    for role in draw(st.lists(st.sampled_from(["user", "assistant"]), max_size=5)):
-        kinds = (Text, ToolResult) if role == "user" else (Text, ToolCall, Reasoning)
-        fitting = PARTS.filter(lambda part, kinds=kinds: isinstance(part, kinds))
-        turns.append(Turn(role, tuple(draw(st.lists(fitting, max_size=3)))))  # type: ignore[arg-type]
-    tools = draw(st.sampled_from([(), (tool(),)]))
-    return Conversation(turns=tuple(turns), tools=tools)
-
-
-@given(conversations(), st.sampled_from([CLAUDE, NOVA, LLAMA]))
+@given(CONVERSATIONS, st.sampled_from([CLAUDE, NOVA, LLAMA]))
 def test_every_conversation_is_said_as_bedrock_demands_it(asked: Conversation, name: str) -> None:
     said = sent(asked, name)
     roles = [message["role"] for message in said["messages"]]

@@ -13,10 +13,10 @@ from limiter.demand import Limits
 from router.billing.balances import PATIENCE_SECONDS, SETTLED_SECONDS
 from router.config import RaceConfig
 from router.config.schema import RateTable
+from router.ledger.money import MOST_NANODOLLARS
 from router.simulator import Behaviour, Latency, Profile
 from tests.simulated.money_world import (
     ACCOUNT,
-    CHAT,
     INPUT,
     OUTPUT,
     Shop,
@@ -110,6 +110,20 @@ def test_cached_and_written_and_reasoning_tokens_have_their_own_prices() -> None
             [settlement] = shop.settlements
             read = 52 * 1_000 + 40 * 100 + 8 * 1_250
             assert settlement.charge_nanodollars == read + 6 * 10_000 + 3 * 20_000
+
+    in_virtual_time(scenario)
+
+
+def test_a_count_that_cannot_be_is_charged_as_what_can_be_booked() -> None:
+    async def scenario() -> None:
+        config = priced()
+        config.money.prices[MODEL] = RateTable(input=10_000, output=10_000)
+        absurd = {"prompt_tokens": 10**17, "completion_tokens": 10**17}
+        async with open_shop(config=config, credit=10**12) as shop:
+            who = shop.buyer()
+            answer = await shop.ask(who, max_tokens=50, simulate={"extra": {"usage": absurd}})
+            assert answer.status == 200
+            assert shop.settlements[0].charge_nanodollars == MOST_NANODOLLARS
 
     in_virtual_time(scenario)
 
@@ -322,9 +336,7 @@ def test_what_is_held_more_for_a_stream_is_no_request_of_its_own() -> None:
         async with open_shop(STEADY) as shop:
             who = shop.buyer(limits=Limits(requests=2, concurrency=2))
             async with trio.open_nursery() as nursery:
-                await ask_in_the_background(
-                    shop, nursery, stream=True, simulate={"tokens": 5000}
-                )
+                await ask_in_the_background(shop, nursery, stream=True, simulate={"tokens": 5000})
                 await trio.sleep(40)
                 assert (await shop.ask(who, max_tokens=5)).status == 200
 
@@ -339,9 +351,7 @@ def test_a_stream_without_a_cap_holds_more_as_it_goes_on() -> None:
         async with open_shop(STEADY) as shop:
             who = shop.buyer()
             async with trio.open_nursery() as nursery:
-                await ask_in_the_background(
-                    shop, nursery, stream=True, simulate={"tokens": 4000}
-                )
+                await ask_in_the_background(shop, nursery, stream=True, simulate={"tokens": 4000})
                 assert 1000 * OUTPUT < shop.held() < 1000 * OUTPUT + PROMPT_HELD
                 await trio.sleep(30)
                 assert shop.held() > 3000 * OUTPUT
@@ -433,9 +443,7 @@ def test_the_meter_counts_both_halves_of_a_rescued_answer() -> None:
         config = priced(rescue_config())
         async with open_shop(STEADY, credit=credit, config=config, hosts=("one", "two")) as shop:
             who = shop.buyer()
-            plan_rescue(
-                shop.world, Behaviour(tokens=3000, cut_after=300), Behaviour(tokens=3000)
-            )
+            plan_rescue(shop.world, Behaviour(tokens=3000, cut_after=300), Behaviour(tokens=3000))
             fields = story_fields(stream_options={"include_usage": True})
             answer = await shop.ask(who, **{**fields, "model": STORY})
             completion = accumulated(answer)
@@ -675,6 +683,3 @@ def test_a_name_that_no_database_would_take_is_booked_all_the_same() -> None:
             assert all(one.model.isprintable() for one in shop.settlements)
 
     in_virtual_time(scenario)
-
-
-assert CHAT

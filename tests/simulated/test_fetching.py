@@ -12,7 +12,7 @@ from router.upstream.errors import ConnectFailed
 from router.upstream.fetching import CannotFetch, Fetched, Fetcher, FetchLimits
 from router.upstream.origin import Origin
 from router.upstream.pinned import PinnedDialer
-from router.upstream.public_address import Address
+from router.upstream.public_address import Address, address_is_public
 from tests.simulated.scripted_upstream import Peer, Script, answering
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"." * 24
@@ -112,7 +112,7 @@ MakeWorld = Callable[..., World]
 
 
 @pytest.fixture
-def make_world(nursery: trio.Nursery, autojump_clock: trio.testing.MockClock) -> MakeWorld:
+def make_world(nursery: trio.Nursery) -> MakeWorld:
     return lambda **limits: World(nursery, **limits)
 
 
@@ -178,7 +178,7 @@ async def test_the_next_address_is_tried_where_one_does_not_answer(world: World)
         "169.254.169.254",
         "100.100.100.200",
         "192.168.1.1",
-        "0.0.0.0",  # noqa: S104 - an address to refuse, none to listen on
+        "0.0.0.0",
         "::1",
         "fd00:ec2::254",
         "fe80::1",
@@ -335,7 +335,7 @@ async def cut(peer: Peer) -> None:
     ],
 )
 async def test_an_answer_that_is_no_file_is_refused_with_its_reason(
-    make_world: MakeWorld, script: Script, said: str
+    autojump_clock: trio.testing.MockClock, make_world: MakeWorld, script: Script, said: str
 ) -> None:
     world = make_world(max_bytes=1000, seconds=5)
     world.host("a.test", script)
@@ -344,7 +344,9 @@ async def test_an_answer_that_is_no_file_is_refused_with_its_reason(
     assert trio.current_time() - start <= 5
 
 
-async def test_redirects_share_the_time_of_their_url(make_world: MakeWorld) -> None:
+async def test_redirects_share_the_time_of_their_url(
+    autojump_clock: trio.testing.MockClock, make_world: MakeWorld
+) -> None:
     async def slow_redirect(peer: Peer) -> None:
         await peer.receive_request()
         await trio.sleep(3)
@@ -375,6 +377,7 @@ def after(seconds: float, said: bytes) -> Script:
 
 
 async def test_several_files_are_fetched_side_by_side_but_not_too_many(
+    autojump_clock: trio.testing.MockClock,
     make_world: MakeWorld,
 ) -> None:
     world = make_world(at_a_time=2)
@@ -388,7 +391,9 @@ async def test_several_files_are_fetched_side_by_side_but_not_too_many(
     assert world.open_connections == 0
 
 
-async def test_the_first_that_cannot_be_fetched_ends_the_others(world: World) -> None:
+async def test_the_first_that_cannot_be_fetched_ends_the_others(
+    autojump_clock: trio.testing.MockClock, world: World
+) -> None:
     world.host("slow.test", after(9, answer()))
     world.host("gone.test", after(1, answer(status=404)))
     start = trio.current_time()
@@ -410,7 +415,9 @@ async def test_the_files_of_a_request_are_bounded_together(make_world: MakeWorld
     assert len(world.dialled) == dialled
 
 
-async def test_a_fetch_that_is_cancelled_leaves_nothing_open(world: World) -> None:
+async def test_a_fetch_that_is_cancelled_leaves_nothing_open(
+    autojump_clock: trio.testing.MockClock, world: World
+) -> None:
     world.host("a.test", say_nothing)
     with trio.move_on_after(1) as scope:
         await world.fetcher.fetch_all(["https://a.test/1", "https://a.test/2"])
@@ -452,7 +459,5 @@ async def test_a_file_comes_over_a_real_socket_where_the_loopback_is_allowed() -
 
 
 async def test_the_loopback_is_not_allowed_by_itself() -> None:
-    from router.upstream.public_address import address_is_public
-
     with pytest.RaisesGroup(CannotFetch):
         await fetch_from_here(serve_png, is_allowed=address_is_public)

@@ -324,20 +324,13 @@ async def open_world(
                 world.upstream_connections -= 1
 
         notebook = Notebook()
-        billing = Billing(
-            price_list(config or world_config(), load_seed()),
-            notebook,
-            lost=notebook.lost.append,
-            outage_seconds=60.0,
-            wall_clock=lambda: 1_800_000_000.0,
-        )
         with nullcontext(shared) if shared else private_limiter() as limiter:
             gateway = BookedGateway(
                 config or world_config(),
                 log=make_log(log_file),
                 dial=dial,
                 engine=LocalEngine(limiter, clock=trio.current_time),
-                billing=billing,
+                billing=billing_of(config or world_config(), notebook),
                 tracer=Tracer(),
                 rng=rng or random.Random(1),
             )
@@ -347,6 +340,17 @@ async def open_world(
             yield world
             await gateway.client.aclose()
             nursery.cancel_scope.cancel()
+
+
+def billing_of(config: Config, notebook: Notebook) -> Billing:
+    """The billing of a gateway that writes its settlements into the notebook."""
+    return Billing(
+        price_list(config, load_seed()),
+        notebook,
+        lost=notebook.lost.append,
+        outage_seconds=60.0,
+        wall_clock=lambda: 1_800_000_000.0,
+    )
 
 
 @contextmanager

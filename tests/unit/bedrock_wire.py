@@ -16,6 +16,7 @@ from adapters.dialect import Target
 from adapters.middle.conversation import Conversation
 from adapters.middle.event import Alive, MiddleEvent
 from adapters.sse import Signal
+from tests.dialect_wire import SERVED
 from tests.unit.gemini_wire import conversation
 
 CLAUDE = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
@@ -31,7 +32,7 @@ PROFILE = "arn:aws:bedrock:eu-west-1:123456789012:application-inference-profile/
 UPSTREAM = BedrockUpstream()
 TARGET = Target(
     upstream_model=CLAUDE,
-    served_model="amazon/claude",
+    served_model=SERVED,
     paths={"chat": b"/model/{model}/{method}"},
     headers=[(b"content-type", b"application/json"), (b"authorization", b"Bearer key")],
 )
@@ -42,14 +43,16 @@ def target(model: str, **changes: Any) -> Target:
 
 
 @cache
-def service() -> Any:
-    return botocore.session.get_session().get_service_model("bedrock-runtime")
+def request_shape() -> Any:
+    """AWS's own description of a request; read once, for it is long."""
+    service = botocore.session.get_session().get_service_model("bedrock-runtime")
+    return service.operation_model("Converse").input_shape
 
 
 def sent(asked: Conversation, model: str = CLAUDE, **changes: Any) -> Any:
     """The body of the request for a conversation, as JSON that AWS's own check finds nothing wrong with."""
     body = json.loads(UPSTREAM.encode(asked, target(model, **changes), stream=False).body)
-    shape = service().operation_model("Converse").input_shape
+    shape = request_shape()
     report = ParamValidator().validate({"modelId": model, **body}, shape)
     assert not report.has_errors(), report.generate_report()
     unknown = set(body) - set(shape.members)

@@ -10,7 +10,7 @@ from limiter.demand import Demand, LimitKind, Limits, Refusal
 from limiter.turns import Coming, Shortage
 from router.admission.engine import Schedule
 from router.admission.refusing import refused, shortages
-from router.errors import LimitExceeded
+from router.errors import CreditHeld, LimitExceeded
 
 
 def refusal(kind: LimitKind, subject: str = "key:key_a") -> Refusal:

@@ -109,10 +109,9 @@ def test_what_the_model_spoiled_is_no_answer(reason: str) -> None:
 
 
 def test_the_stop_text_of_a_claude_is_told() -> None:
-    fields = {"additionalModelResponseFields": {"stop_sequence": "END"}}
-    assert choice(whole({"text": "x"}, reason="stop_sequence", **fields)).stop_sequence == "END"
-    nothing = {"additionalModelResponseFields": {"stop_sequence": None}}
-    assert choice(whole({"text": "x"}, **nothing)).stop_sequence is None
+    for text in ("END", None):
+        body = whole({"text": "x"}, additionalModelResponseFields={"stop_sequence": text})
+        assert choice(body).stop_sequence == text
 
 
 @pytest.mark.parametrize(
@@ -127,7 +126,7 @@ def test_the_stop_text_of_a_claude_is_told() -> None:
             {**usage(0, 7), "cacheReadInputTokens": 3, "cacheWriteInputTokens": None},
             Usage(input_tokens=3, output_tokens=7, cached_tokens=3),
         ),
-        ({**usage(1, 2), "cacheDetails": [{"ttl": "1h", "inputTokens": 1}]}, Usage(input_tokens=1, output_tokens=2)),
+        (usage(1, 2) | {"cacheDetails": []}, Usage(input_tokens=1, output_tokens=2)),
         ({}, None),
         (None, None),
         ({"inputTokens": -1, "outputTokens": 2}, None),

@@ -68,23 +68,26 @@ async def test_a_certificate_for_the_address_alone_does_not_do() -> None:
 
 
 async def test_a_dial_cancelled_in_the_handshake_closes_its_socket() -> None:
-    closed = trio.Event()
+    greeted, closed = trio.Event(), trio.Event()
 
     async def never_answer(stream: trio.SocketStream) -> None:
         while await stream.receive_some():
-            pass
+            greeted.set()
         closed.set()
 
-    async with trio.open_nursery() as nursery:
-        listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
-        nursery.start_soon(trio.serve_listeners, never_answer, listeners)
-        port = listeners[0].socket.getsockname()[1]
-        with trio.move_on_after(0.05) as scope:
-            await dialer()(Origin("https", "localhost", port), HERE)
-        assert scope.cancelled_caught
-        with trio.fail_after(10):
+    async def dial(port: int) -> None:
+        await dialer()(Origin("https", "localhost", port), HERE)
+
+    with trio.fail_after(10):
+        async with trio.open_nursery() as server:
+            listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+            server.start_soon(trio.serve_listeners, never_answer, listeners)
+            async with trio.open_nursery() as client:
+                client.start_soon(dial, listeners[0].socket.getsockname()[1])
+                await greeted.wait()
+                client.cancel_scope.cancel()
             await closed.wait()
-        nursery.cancel_scope.cancel()
+            server.cancel_scope.cancel()
 
 
 async def test_the_system_is_asked_for_all_addresses_of_a_name() -> None:

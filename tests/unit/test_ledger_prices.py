@@ -9,13 +9,12 @@ import pytest
 
 from adapters.dialect import Usage
 from router.catalog.models import Model, load_seed
-from router.ledger.bill import Bill, Expense, bill
 from router.ledger.cost import MOST_TOKENS, Tokens, cost, possible_tokens
 from router.ledger.hold import affordable_output, worst_case
 from router.ledger.market import genai_market, token_rates
-from router.ledger.money import MOST_NANODOLLARS, format_usd, parse_usd
-from router.ledger.price import PriceProblem, make_price, marked_up
-from router.ledger.tariff import Tariff, make_tariff, make_tariffs
+from router.ledger.money import format_usd, parse_usd
+from router.ledger.price import PriceProblem, make_price
+from router.ledger.tariff import make_tariff, make_tariffs
 
 MILLION = 1_000_000
 
@@ -257,36 +256,6 @@ def test_credit_carries_as_far_as_it_goes_and_no_further() -> None:
 def test_free_output_is_not_limited_by_credit() -> None:
     price = make_price("m", {"input": 1, "output": 0})
     assert affordable_output(price, input_tokens=0, credit=0) is None
-
-
-# Who pays
-
-TARIFF = Tariff(cost=PRICE, sale=marked_up(PRICE, Decimal(2)))
-ANSWER = Tokens(input=100, output=10)
-LOST = Expense(TARIFF, Tokens(input=100, output=3))
-
-
-@pytest.mark.parametrize("outcome", ["completed", "rescued", "client_left"])
-def test_i4_the_customer_pays_for_what_was_produced_and_no_other_attempt(outcome: Any) -> None:
-    assert bill(outcome, TARIFF, ANSWER, [LOST, LOST]) == Bill(
-        charge=2 * 280_000, operator=2 * 224_000
-    )
-
-
-def test_i4_an_upstreams_fault_is_free_and_on_the_operators_books() -> None:
-    found = bill("upstream_failed", TARIFF, Tokens(input=100), [LOST])
-    assert found == Bill(charge=0, operator=200_000 + 224_000)
-
-
-def test_a_bill_can_always_be_booked() -> None:
-    dear = make_price("m", {"input": 10_000, "output": 10_000})
-    most = Tokens(input=MOST_TOKENS, output=MOST_TOKENS)
-    tariff = Tariff(cost=dear, sale=marked_up(dear, Decimal(100)))
-    found = bill("completed", tariff, most, [Expense(tariff, most)])
-    assert found == Bill(charge=MOST_NANODOLLARS, operator=MOST_NANODOLLARS)
-
-
-# Text
 
 
 @pytest.mark.parametrize(

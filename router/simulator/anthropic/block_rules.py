@@ -69,7 +69,7 @@ def check_text(block: TextBlock, place: str) -> None:
     if not block.text:
         if block.cache_control is not None:
             raise invalid(f"{place}: cache_control cannot be set for empty text blocks")
-        raise invalid(f"{place.rpartition('.content')[0]}: text content blocks must be non-empty")
+        raise invalid(f"{place}: text content blocks must be non-empty")
     if not block.text.strip():
         raise invalid(f"{place}: text content blocks must contain non-whitespace text")
 

@@ -1,0 +1,194 @@
+"""Money: what accounts, limits and the ledger add to the CPU time of a request.
+
+Two gateways stand before one provider: the real one, whose caller is prepaid and limited in every way, and
+one that is the same program without money (`bench.money_bare`). They are loaded in turn, pair by pair, so
+that a slow minute of the machine falls on both.
+"""
+
+import os
+import tempfile
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Final
+
+import trio
+
+from bench.cores import Layout, running_on
+from bench.machine import describe_machine
+from bench.measure import Probe, process_tree
+from bench.money_record import Money, MoneySettings, Pair, median_more
+from bench.processes import LOOPBACK, Service, ending, free_port, raise_file_limit
+from bench.progress import Progress
+from bench.record import Check, Origin
+from bench.stand import announced, gateway_config, python_command, ready, serve_command
+from bench.windows import Span, request_window
+from bench.wire import open_pump
+from bench.work import MODEL, Target, whole_work
+from limiter.demand import Limits
+from router.accounts.account_store import AccountStore
+from router.accounts.keys import KeyTerms
+from router.accounts.store import KeyStore
+from router.ledger.book import Book
+
+PLENTY: Final = 10**9
+CREDIT: Final = 10**15  # nano-dollars: a million dollars
+_LIMITS: Final = Limits(requests=PLENTY, tokens=PLENTY * 1000, concurrency=PLENTY)
+_METHOD: Final = """
+CPU time is user + system time of a gateway process with all its threads, so also of those that write to the
+database, read from the operating system (/proc/PID/stat, ticks of 10 ms) at both ends of a window of steady
+load, divided by the answers in the window.
+
+"With money" is a gateway as it is installed, with a model that has a price and a caller whose account is
+prepaid: its key and its account have limits on requests, tokens and calls at once, and its key has a budget.
+Each request reserves all of these and its credit, is settled into the journal before its answer goes out, and
+is booked in SQLite.
+
+"Without" is the same program, started beside it, in which admission, the settlement at a request's end, and
+the tasks that read balances and book are replaced by nothing. Keys are checked in both.
+
+Requests: POST /v1/chat/completions without streaming, {tokens} tokens in the answer, {connections} kept-alive
+connections in a closed loop; the provider answers at once. {pairs} pairs of windows of {seconds:g} s, each
+after {warm:g} s of load, in turn one or the other first.
+"""
+
+
+def measure_money(settings: MoneySettings, *, name: str, note: str, progress: Progress) -> Money:
+    """Measure all pairs. Raises StandFailed, or an exception group from the load."""
+    cores = os.sched_getaffinity(0)
+    layout = Layout.of(cores)
+    raise_file_limit(4 * settings.connections + 200)
+    origin = Origin.now(name=name, note=note, machine=describe_machine(len(cores)))
+    with running_on(layout.load), _stand(layout) as (provider, gateways):
+        pairs = trio.run(_measure, settings, provider, gateways, progress)
+        folder = gateways["with money"][2]
+    booked, sound = _books_of(folder)
+    more = median_more(pairs)
+    checks = [
+        Check(
+            f"at most {settings.allowed_us:g} µs more",
+            more <= settings.allowed_us,
+            f"{more:.1f} µs",
+        ),
+        Check("the books are sound", sound, f"{booked:,} requests booked"),
+    ]
+    for kept in gateways.values():
+        kept[3].cleanup()
+    return Money(
+        origin=origin,
+        method=_method(settings),
+        settings=settings,
+        pairs=pairs,
+        booked=booked,
+        checks=checks,
+    )
+
+
+Standing = tuple[Service, Target, Path, "tempfile.TemporaryDirectory[str]"]
+
+
+@contextmanager
+def _stand(layout: Layout) -> Iterator[tuple[Service, dict[str, Standing]]]:
+    """Run the provider and both gateways; their folders outlive them."""
+    with ExitStack() as stack:
+        logs = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="syze-bench-")))
+        provider = Service(
+            "provider",
+            python_command("router.simulator", "--port", "0", "--model", MODEL),
+            logs / "provider.log",
+        )
+        stack.enter_context(ending(provider))
+        direct = provider.wait_until(lambda: announced(provider.lines()))
+        gateways = {
+            name: _gateway(stack, direct, layout.gateway, bare=name == "without")
+            for name in ("with money", "without")
+        }
+        yield provider, gateways
+
+
+def _gateway(stack: ExitStack, provider: Target, cores: Collection[int], *, bare: bool) -> Standing:
+    holder = tempfile.TemporaryDirectory(prefix="syze-bench-")
+    folder = Path(holder.name)
+    port = free_port()
+    config = folder / "syze.toml"
+    config.write_text(
+        gateway_config(provider, port)
+        + f'[money.prices."sim/{MODEL}"]\ninput = 2.5\noutput = 10.0\ncache_read = 1.25\n'
+    )
+    secret = _prepaid_key(folder)
+    command = python_command("bench.money_bare", str(config)) if bare else serve_command(config)
+    with running_on(cores):
+        service = Service("gateway", command, folder / "gateway.log")
+    stack.enter_context(ending(service))
+    service.wait_until(lambda: ready(port))
+    return service, Target(LOOPBACK, port, "/v1", secret, f"sim/{MODEL}"), folder, holder
+
+
+def _prepaid_key(folder: Path) -> str:
+    """Open a prepaid account with every limit and much credit; return a key of it."""
+    store = KeyStore.open(folder / "bench.db")
+    try:
+        account = AccountStore(store.database).create("bench", prepaid=True, limits=_LIMITS)
+        Book(store.database).top_up(account.id, CREDIT, key="bench")
+        terms = KeyTerms(limits=_LIMITS, budget_nanodollars=CREDIT)
+        return store.create("bench", account=account.id, terms=terms)[1]
+    finally:
+        store.close()
+
+
+async def _measure(
+    settings: MoneySettings,
+    provider: Service,
+    gateways: dict[str, Standing],
+    progress: Progress,
+) -> list[Pair]:
+    pairs = []
+    for number in range(settings.pairs):
+        names = ["with money", "without"]
+        measured = {}
+        for name in names if number % 2 else reversed(names):
+            label = f"pair {number + 1} of {settings.pairs}, {name}"
+            measured[name] = await _window(settings, provider, gateways[name], progress, label)
+        pairs.append(Pair(measured["with money"], measured["without"]))
+    return pairs
+
+
+async def _window(
+    settings: MoneySettings, provider: Service, standing: Standing, progress: Progress, label: str
+) -> float:
+    """Return the CPU microseconds of a request at one gateway."""
+    service, target = standing[:2]
+    works = [
+        whole_work(target, number, tokens=settings.tokens) for number in range(settings.connections)
+    ]
+    probe = Probe({"gateway": process_tree(service.pid), "provider": [provider.pid]})
+    async with open_pump() as pump:
+        window = await request_window(
+            pump.dialer(target),
+            works,
+            probe,
+            span=Span(settings.warm, settings.seconds),
+            show=lambda text: progress.show(f"{label}: {text}"),
+        )
+    return window.cpu_us_per_unit("gateway")
+
+
+def _books_of(folder: Path) -> tuple[int, bool]:
+    """Return how many requests are booked after the gateway has ended, and whether the books are sound."""
+    store = KeyStore.open(folder / "bench.db")
+    try:
+        proof = Book(store.database).verify()
+        return proof.entries - 1, proof.sound
+    finally:
+        store.close()
+
+
+def _method(settings: MoneySettings) -> list[str]:
+    text = _METHOD.format(
+        tokens=settings.tokens,
+        connections=settings.connections,
+        pairs=settings.pairs,
+        seconds=settings.seconds,
+        warm=settings.warm,
+    )
+    return [" ".join(paragraph.split()) for paragraph in text.strip().split("\n\n")]
