@@ -5,6 +5,7 @@
 PYTHON ?= python3
 PORT ?= 8080
 SIZE ?= 10
+JOBS ?= 2
 ARGS ?=
 
 VENV := .venv
@@ -25,8 +26,8 @@ help: ## list these targets
 run: $(VENV)/.package ## serve on PORT (8080): your providers, or the demo when none is configured
 	@exec $(VENV)/bin/syze serve --quickstart --port $(PORT)
 
-test: check $(SDK)/node_modules/.stamp ## check, then the whole test suite
-	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PY) -m pytest $(ARGS)
+test: check $(SDK)/node_modules/.stamp ## check, then the whole test suite, on JOBS (2) cores
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PY) -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 check: $(VENV)/.dev ## formatting, lint and strict types, changing nothing
 	$(PY) -m ruff format --check .
@@ -38,7 +39,7 @@ format: $(VENV)/.dev ## reformat and repair what the linter can repair
 	$(PY) -m ruff check --fix .
 
 test-long: $(VENV)/.dev $(SDK)/node_modules/.stamp ## the test suite, SIZE (10) times as many random cases
-	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" SYZE_TEST_SIZE=$(SIZE) $(PY) -m pytest $(ARGS)
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" SYZE_TEST_SIZE=$(SIZE) $(PY) -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 bench: $(VENV)/.dev ## the benchmarks; ARGS="--help" tells what they take
 	$(PY) -m bench $(ARGS)
