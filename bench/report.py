@@ -9,9 +9,9 @@ from typing import Final
 
 from bench.kept import Result, load_all
 from bench.micro_record import Micro
+from bench.micro_report import micro_rows
 from bench.money_record import Money
 from bench.money_report import money_rows
-from bench.micro_report import micro_rows
 from bench.race_record import Agreement, Stragglers
 from bench.race_report import Row, agreement_rows, noise_rows, straggler_rows
 from bench.record import Capacity, Check, Endurance, Figures, Origin, Point

@@ -107,7 +107,8 @@ def _provider_command() -> list[str]:
     return python_command("router.simulator", "--port", "0", "--model", MODEL)
 
 
-def _serve_command(config: Path) -> list[str]:
+def serve_command(config: Path) -> list[str]:
+    """Return the command that serves with a configuration."""
     return [_syze(), "serve", "--config", str(config)]
 
 

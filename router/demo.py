@@ -21,7 +21,7 @@ Serve = Callable[[Config, str], Awaitable[None]]
 
 
 def demo_config(config: Config, *, simulator_port: int, store_path: Path) -> Config:
-    """Return `config` with every known provider at the simulator, and its own store."""
+    """Return `config` with every known provider at the simulator, and its own store and counts."""
     providers = {
         name: ProviderConfig(
             base_url=f"http://127.0.0.1:{simulator_port}/{name}/v1",
@@ -31,7 +31,10 @@ def demo_config(config: Config, *, simulator_port: int, store_path: Path) -> Con
         for name in KNOWN_PROVIDERS
     }
     return msgspec.structs.replace(
-        config, providers=providers, store=StoreConfig(path=str(store_path))
+        config,
+        providers=providers,
+        store=StoreConfig(path=str(store_path)),
+        limits=msgspec.structs.replace(config.limits, folder=str(store_path.with_name("limits"))),
     )
 
 

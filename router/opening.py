@@ -96,7 +96,7 @@ async def open_worker(
         lost=lost,
         outage_seconds=config.money.outage_seconds,
     )
-    engine, shared = _engine(config, LocalLimiter(table), seat)
+    engine, shared = _engine(config, LocalLimiter(table), seat, log)
     gateway = Gateway(
         config,
         log=log,
@@ -112,7 +112,9 @@ async def open_worker(
     return Worker(gateway, store, desk, shared)
 
 
-def _engine(config: Config, limiter: LocalLimiter, seat: Seat) -> tuple[Engine, Runs | None]:
+def _engine(
+    config: Config, limiter: LocalLimiter, seat: Seat, log: Log
+) -> tuple[Engine, Runs | None]:
     """Return the engine that the configuration asks for, and what of it must run."""
     limits = config.limits
     local = LocalEngine(limiter, clock=time.monotonic)
@@ -131,9 +133,21 @@ def _engine(config: Config, limiter: LocalLimiter, seat: Seat) -> tuple[Engine, 
         instance=f"{os.uname().nodename}-{os.getpid()}-{seat.index}",
         settings=Settings(patience=limits.patience),
     )
-    share = local if limits.when_away == "share" else None
-    engine = SharedEngine(shared, share, machines=limits.machines, clock=time.monotonic)
-    return engine, shared
+
+    def report(reason: str | None) -> None:
+        if reason is None:
+            log.logger.info("limits are shared again")
+        else:
+            log.logger.error("the store of the limits is away", reason=reason)
+
+    engine = SharedEngine(
+        shared,
+        local if limits.when_away == "share" else None,
+        machines=limits.machines,
+        clock=time.monotonic,
+        report=report,
+    )
+    return engine, engine
 
 
 def store_location(config: Config) -> str:

@@ -186,7 +186,7 @@ class Story:
         if thought.redacted_content is not None:
             secret = owned(OWNER, thought.redacted_content)
             events = [*self.close(index), *self._begin(index, "redacted")]
-            return [*events, *self._grow(index, secret), *self.close(index)]
+            return [*events, *self._grow(index, secret)]
         whole = thought.reasoning_text
         text = (thought.text if whole is None else whole.text) or ""
         signature = thought.signature if whole is None else whole.signature

@@ -12,6 +12,7 @@ from functools import partial
 from adapters.dialect import Call, Usage
 from limiter.demand import Demand, Standing
 from limiter.estimate import Asked, Estimator
+from limiter.local_reservation import MOST_TOKENS
 from limiter.prompt import measure_prompt
 from limiter.queue import WaitingLines
 from limiter.weighted import weighted_tokens
@@ -85,13 +86,13 @@ class Admission:
         demands = self._terms.demands(caller, route.id)
         most = most_tokens(demands)
         tokens = prompt + self.estimator.output_tokens(asked, most=most)
-        if most is not None:
-            tokens = min(tokens, most)  # or it could never be served
+        # More than a limit could never be served, and more than the engine counts is a slip.
+        tokens = min(tokens, MOST_TOKENS if most is None else most)
         taking = Taking(
             self._engine,
             tokens=tokens,
             hold_now=hold_now,
-            demands_of=lambda hold: self._terms.demands(caller, route.id, hold=hold),
+            demands_of=lambda hold: (*demands, *credit_demands(caller, hold)) if hold else demands,
         )
         taken = await self._reserving.take(
             asked.key, demands, tokens=tokens, attempt=taking.attempt

@@ -146,6 +146,8 @@ class Reserving:
 
     def _line_before(self, key: str, demands: Sequence[Demand]) -> str | None:
         """Return the line in which somebody waits whom this request would overtake."""
+        if not self.waiting:
+            return None
         models = (_model_line(key, d.subject) for d in demands if _is_of_model(d.subject))
         return next((line for line in (key, *models) if self._room.must_wait(line)), None)
 

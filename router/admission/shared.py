@@ -6,8 +6,10 @@ shared store within the last minute is not known to them, so for that long up to
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import msgspec
+import trio
 
 from limiter.demand import Demand, Limits, Refusal, Reservation, Standing
 from limiter.turns import spread_evenly
@@ -19,7 +21,8 @@ from router.errors import LimitsUnavailable
 class SharedEngine:
     """Asks the store, and this machine's `share` where the store is away; `None` refuses then.
 
-    `machines`: how many gateways share every limit.
+    `machines`: how many gateways share every limit. `report(reason)` hears when the store goes away, and with
+    `None` when it is back.
     """
 
     def __init__(
@@ -29,8 +32,11 @@ class SharedEngine:
         *,
         machines: int,
         clock: Callable[[], float],
+        report: Callable[[str | None], None],
     ) -> None:
         self._store = store
+        self._report = report
+        self._is_away = False
         self._share: Engine | None = share
         self._machines = machines
         self._clock = clock
@@ -44,11 +50,15 @@ class SharedEngine:
     ) -> Reservation | Refusal:
         """Take from all demands or from none. Raises `LimitsUnavailable`; cancelled, it takes nothing."""
         try:
-            return await self._store.reserve(
+            outcome = await self._store.reserve(
                 demands, tokens=tokens, credit=credit, now=self._clock()
             )
-        except StoreAway:
+        except StoreAway as away:
+            self._note(str(away))
             share = self._own_share()
+        else:
+            self._note(None)
+            return outcome
         shares = [_share_of(demand, self._machines) for demand in demands]
         most = min((d.limits.tokens for d in shares if d.limits.tokens is not None), default=tokens)
         return await share.reserve(shares, tokens=min(tokens, most), credit=credit)
@@ -64,6 +74,28 @@ class SharedEngine:
         """Return when what is in use expires, as if it had come in evenly: the store does not tell it."""
         standing = await self.standing(subject)
         return Schedule(spread_evenly(standing.used_requests), spread_evenly(standing.used_tokens))
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Talk to the store until cancelled; started when it has been asked once, successfully or not."""
+        async with trio.open_nursery() as nursery:
+            await nursery.start(self._store.run)
+            await self._warm_up()
+            task_status.started()
+
+    async def _warm_up(self) -> None:
+        """Ask everything once: the first time takes longer than a request's patience."""
+        demand = Demand(subject="warm-up", limits=Limits())
+        with suppress(StoreAway):
+            taken = await self._store.reserve([demand], tokens=0, credit=0, now=self._clock())
+            if not isinstance(taken, Refusal):
+                taken.release(now=self._clock())
+        with suppress(StoreAway):
+            await self._store.standing(demand.subject)
+
+    def _note(self, reason: str | None) -> None:
+        if self._is_away is not (reason is not None):
+            self._is_away = reason is not None
+            self._report(reason)
 
     def _own_share(self) -> Engine:
         if self._share is None:

@@ -36,10 +36,15 @@ class Meter:
         self._tokens_of = tokens_of
         self._hold_more = hold_more
 
+    def covers(self, output_bytes: int) -> bool:
+        """Whether what is held pays for a stream that has written so much, and a little more."""
+        paid = self._hold.output_for(self._held)
+        return paid is None or self._tokens(output_bytes) <= paid
+
     async def allows(self, output_bytes: int) -> bool:
         """Whether a stream that has written so much may go on. When cancelled, nothing more is held."""
-        tokens = int(self._tokens_of(output_bytes) * MARGIN) + MORE_TOKENS
-        while (paid := self._hold.output_for(self._held)) is not None and paid < tokens:
+        tokens = self._tokens(output_bytes)
+        while not self.covers(output_bytes):
             price = self._hold.cost_of
             wanted = price(tokens + STEP_TOKENS) - self._held
             more = await self._hold_more(wanted, price(tokens) - self._held)
@@ -47,3 +52,6 @@ class Meter:
                 return False
             self._held += more
         return True
+
+    def _tokens(self, output_bytes: int) -> int:
+        return int(self._tokens_of(output_bytes) * MARGIN) + MORE_TOKENS

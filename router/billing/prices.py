@@ -5,21 +5,28 @@ them. A candidate without a usable price serves no prepaid account: nothing is s
 (I3).
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from typing import Final
 
 import msgspec
 
 from router.catalog.candidate import Candidate
-from router.catalog.routes import Route, distinct_tiers
+from router.catalog.routes import Route, Tiers, distinct_tiers
 from router.ledger.price import RATES, Price
 from router.ledger.tariff import Tariff
 
+MOST_REMEMBERED: Final = 10_000
+
 
 class PriceList:
-    """The tariffs of one configuration, by `provider/upstream model`."""
+    """The tariffs of one configuration, by `provider/upstream model`.
+
+    What a set of candidates costs is remembered: it is asked for with every request, and they are few.
+    """
 
     def __init__(self, tariffs: Mapping[str, Tariff]) -> None:
         self._tariffs = tariffs
+        self._dearest: dict[tuple[Tiers, tuple[Candidate, ...]], Price | None] = {}
 
     def of(self, provider: str, upstream_model: str) -> Tariff | None:
         """Return the tariff of a model at a provider, `None` where it has no usable price."""
@@ -37,6 +44,16 @@ class PriceList:
 
     def dearest(self, route: Route) -> Price | None:
         """Return the price that no candidate of the route exceeds, `None` where none has any."""
+        who = (route.tiers, route.larger_context)
+        try:
+            return self._dearest[who]
+        except KeyError:
+            if len(self._dearest) >= MOST_REMEMBERED:
+                self._dearest.clear()
+            price = self._dearest[who] = self._find_dearest(route)
+            return price
+
+    def _find_dearest(self, route: Route) -> Price | None:
         prices = [
             tariff.sale
             for candidate in _candidates(route)
@@ -53,9 +70,6 @@ class PriceList:
 
     def _has_price(self, candidate: Candidate) -> bool:
         return self.of(candidate.provider, candidate.upstream_model) is not None
-
-
-Rate = Callable[[Price], int]
 
 
 def _candidates(route: Route) -> Iterator[Candidate]:

@@ -139,6 +139,7 @@ class Settling:
     def _settlement(self, caller: Caller, record: RequestRecord, bill: Bill) -> Settlement:
         paid = bill.customer
         main = paid or next(iter(bill.charges), None)
+        tokens = possible_tokens(paid.usage) if paid is not None else _NOTHING
         return Settlement(
             request_id=record.request_id,
             account_id=caller.account.id,
@@ -146,8 +147,8 @@ class Settling:
             model=_name(main.model if main is not None else record.model),
             provider=_name(main.provider if main is not None else None),
             at=self._wall_clock(),
-            tokens=possible_tokens(paid.usage) if paid is not None else _NOTHING,
-            charge_nanodollars=min(self._cost(paid), MOST_NANODOLLARS) if paid is not None else 0,
+            tokens=tokens,
+            charge_nanodollars=self._charge(paid, tokens) if paid is not None else 0,
             operator_nanodollars=self._operator(bill),
             outcome=_outcome(record, bill),
             duration=max(0.0, trio.current_time() - record.started),
@@ -156,17 +157,21 @@ class Settling:
             billed=caller.account.prepaid,
         )
 
+    def _charge(self, paid: Charge, tokens: Tokens) -> int:
+        """Return what the customer pays: the sale price."""
+        tariff = self._prices.of(paid.provider, paid.upstream_model)
+        return 0 if tariff is None else min(cost_of_tokens(tariff.sale, tokens), MOST_NANODOLLARS)
+
     def _operator(self, bill: Bill) -> int:
-        spent = sum(self._cost(charge) for charge in bill.charges if charge.payer == "operator")
+        """Return what the operator bears: the provider's price."""
+        spent = sum(self._expense(charge) for charge in bill.charges if charge.payer == "operator")
         return min(spent, MOST_NANODOLLARS)
 
-    def _cost(self, charge: Charge) -> int:
-        """Return what a charge amounts to: the customer pays the sale price, the operator the provider's."""
+    def _expense(self, charge: Charge) -> int:
         tariff = self._prices.of(charge.provider, charge.upstream_model)
         if tariff is None:
             return 0
-        price = tariff.sale if charge.payer == "customer" else tariff.cost
-        return cost_of_tokens(price, possible_tokens(charge.usage))
+        return cost_of_tokens(tariff.cost, possible_tokens(charge.usage))
 
 
 def _name(text: str | None) -> str:

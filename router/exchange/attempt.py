@@ -46,6 +46,9 @@ from router.upstream.errors import (
 MAX_ANSWER_BYTES: Final = 256 * 1024 * 1024
 MAX_ERROR_BYTES: Final = 1024 * 1024
 MAX_HELD_BYTES: Final = 1024 * 1024
+MOST_HELD_EVENTS: Final = (
+    16  # once committed; the relay decodes the rest, and watches what it costs
+)
 MAX_MALFORMED_EVENTS: Final = 8
 
 _COMMITTING: Final = frozenset({EventKind.OUTPUT, EventKind.FINISH, EventKind.DONE})
@@ -187,6 +190,8 @@ class Attempt:
             decoder.receive_data(data)
             while not isinstance(event := decoder.next_event(), Signal):
                 committed = self._hold(stream, event) or committed
+                if committed and len(stream.held) >= MOST_HELD_EVENTS:
+                    return stream
             if event is Signal.END and not stream.done:
                 if not decoder.complete:
                     raise UpstreamInvalid(f"{self._name} ended its stream without an answer.")

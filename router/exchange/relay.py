@@ -36,8 +36,11 @@ _STREAM_HEADERS: Final = (
 class Watch(Protocol):
     """Watches one stream for who pays for it."""
 
+    def is_paid_for(self) -> bool:
+        """Whether what is held pays for what has been read of it so far. Asked with every event."""
+
     async def may_go_on(self) -> bool:
-        """Whether there is credit for more of it."""
+        """Whether there is credit for more of it; holds more if need be."""
 
     def cut(self) -> bytes:
         """Return the bytes that end it here, as if it had reached its cap."""
@@ -66,24 +69,24 @@ class StreamRelay:
         Raises `GatewayError` where the stream breaks: what it had handed out is with the client then, and
         another stream may go on. When cancelled, the reply is left unfinished.
         """
-        source = _Source(stream, endpoint)
+        source = _Source(stream, endpoint, watch)
         if not self._reply.started:
             await self._reply.start(200, [*_STREAM_HEADERS, *self._headers])
-        if stream.done:
-            watch.before_end()
-        await self._send_frames(stream.held)
-        stream.held.clear()
+        await self._pass_on(source, watch, source.begin())
         while not stream.done:
-            frames = source.decode(await self._receive(source))
-            if source.goes_on and not await watch.may_go_on():
-                frames.append(watch.cut())
-                stream.done = True
-            if stream.done:
-                watch.before_end()
-            await self._send_frames(frames)
-            if source.broken is not None:
-                raise source.broken
+            await self._pass_on(source, watch, source.decode(await self._receive(source)))
         await self._reply.finish()
+
+    async def _pass_on(self, source: "_Source", watch: Watch, frames: list[bytes]) -> None:
+        """Send frames, and what else has been read already. Raises what has broken the stream behind them."""
+        while source.must_ask:
+            await self._send_frames(frames)
+            frames = source.go_on() if await watch.may_go_on() else source.cut()
+        if source.stream.done:
+            watch.before_end()
+        await self._send_frames(frames)
+        if source.broken is not None:
+            raise source.broken
 
     async def comment_while(self, work: Callable[[], Awaitable[None]]) -> None:
         """Run `work`, which must not raise, and keep the client's connection from looking dead meanwhile.
@@ -149,26 +152,47 @@ class StreamRelay:
 
 
 class _Source:
-    """One stream being relayed; `broken` says why it cannot be any more."""
+    """One stream being relayed; `broken` says why it cannot be any more.
 
-    def __init__(self, stream: CommittedStream, endpoint: Endpoint) -> None:
+    `must_ask`: it has come to where what is held pays for no more, and whether it may go on is to be found
+    out. It stops there even in the middle of what one read brought, which may be much.
+    """
+
+    def __init__(self, stream: CommittedStream, endpoint: Endpoint, watch: Watch) -> None:
         self.stream = stream
         self.endpoint = endpoint
         self.broken: GatewayError | None = None
+        self.must_ask = False
+        self._watch = watch
 
-    @property
-    def goes_on(self) -> bool:
-        """Whether more of it is to come."""
-        return self.broken is None and not self.stream.done
+    def begin(self) -> list[bytes]:
+        """Return the frames that were held back, and those of what came with them."""
+        frames = self.stream.held[:]
+        self.stream.held.clear()
+        return frames if self.stream.done else frames + self.go_on()
 
     def decode(self, data: bytes) -> list[bytes]:
-        """Return the frames that these bytes complete; notes the end and any break."""
+        """Return the frames that these bytes complete; notes the end, any break, and when to ask."""
+        self.stream.decoder.receive_data(data)
+        return self.go_on()
+
+    def cut(self) -> list[bytes]:
+        """End it here; return the frames that do so."""
+        self.must_ask = False
+        self.stream.done = True
+        return [self._watch.cut()]
+
+    def go_on(self) -> list[bytes]:
+        """Return the frames of what has been read already."""
+        self.must_ask = False
         stream = self.stream
         frames: list[bytes] = []
-        stream.decoder.receive_data(data)
         while not isinstance(event := stream.decoder.next_event(), Signal):
             self._take(event, frames)
             if stream.done or self.broken is not None:
+                return frames
+            if not self._watch.is_paid_for():
+                self.must_ask = True
                 return frames
         if event is Signal.END:
             if stream.decoder.complete:

@@ -97,11 +97,17 @@ class _Watch:
         self._meter = meter
         self.has_cut = False
 
+    def is_paid_for(self) -> bool:
+        """Whether what is held pays for what has been written of the answer."""
+        if self._meter is None:
+            return True
+        self.note(whole=False)
+        return self._meter.covers(self._closing.books.output_bytes())
+
     async def may_go_on(self) -> bool:
         """Whether there is credit for more than has been written of the answer."""
         if self._meter is None:
             return True
-        self.note(whole=False)
         return await self._meter.allows(self._closing.books.output_bytes())
 
     def cut(self) -> bytes:

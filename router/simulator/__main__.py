@@ -1,7 +1,7 @@
 """Run the simulated provider alone: `python -m router.simulator --port 9000 --ttft 0.3 --gap 0.02`.
 
-It prints its base URL on one line when it accepts connections, and ends with status 0 on SIGTERM
-or SIGINT.
+It prints its base URL for OpenAI's clients on one line when it accepts connections, and ends with
+status 0 on SIGTERM or SIGINT. The other dialects are served at the same address, on their own paths.
 """
 
 import signal
@@ -38,7 +38,7 @@ def main(  # noqa: PLR0913 - one parameter an option
     keys: tuple[str, ...],
     seed: int,
 ) -> None:
-    """Serve a simulated OpenAI-style provider until SIGTERM or SIGINT.
+    """Serve a simulated provider until SIGTERM or SIGINT.
 
     Times are seconds: a median, then if wanted the sigma of a lognormal spread, the share of
     stragglers, and the factor by which those are slower.

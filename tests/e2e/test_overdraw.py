@@ -1,7 +1,8 @@
-"""Two hundred calls at once on credit for ten, through two workers, with clients that leave and faults (I3)."""
+"""Two hundred calls at once on credit for ten, through two workers, with faults and clients that leave."""
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -72,9 +73,8 @@ def till(
     url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else None
     simulators = Provider(1, asked), Provider(2, asked)
     with serving(simulators[0]) as first, serving(simulators[1]) as second:
-        opened = Till(tmp_path, (first, second), database_url=url, budget_ratio=1.0)
-        yield opened, simulators
-        opened.close()
+        with closing(Till(tmp_path, (first, second), database_url=url, budget_ratio=1.0)) as opened:
+            yield opened, simulators
 
 
 def test_i3_parallel_calls_never_spend_more_than_there_is(
@@ -89,7 +89,7 @@ def test_i3_parallel_calls_never_spend_more_than_there_is(
         balances = trio.run(crowd, shop, process, rng)
         wait_until("everything is booked and nothing held", lambda: shop.held() == 0)
     assert min(balances) >= 0
-    assert list(shop.journal.iterdir()) == [], "a graceful end leaves nothing behind"
+    assert shop.left_in_journals() == [], "a graceful end leaves nothing behind"
     booked = shop.check_books(CREDIT)
     whole = {id_: seen for id_, seen in shop.seen.items() if seen.ending == "whole"}
     assert len(whole) >= 8, Counter((seen.ending, seen.code) for seen in shop.seen.values())

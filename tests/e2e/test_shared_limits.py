@@ -37,11 +37,12 @@ path = "../keys.db"
 journal = "journal"
 
 [limits]
-url = "env:VALKEY_URL"
+url = "file:store.url"
 folder = "counts"
 machines = {MACHINES}
 when_away = "{when_away}"
 wait_seconds = 0
+patience = 2.0
 requests_per_minute = {REQUESTS}
 
 [providers.openai]
@@ -50,10 +51,9 @@ key = "env:UPSTREAM_KEY"
 discover = false
 """
     )
-    environ = {**environ_of(folder), "VALKEY_URL": store.url}
-    with GatewayProcess(
-        ["serve", "--config", str(config)], folder=folder, environ=environ
-    ) as process:
+    (folder / "store.url").write_text(store.url)
+    arguments = ["serve", "--config", str(config)]
+    with GatewayProcess(arguments, folder=folder, environ=environ_of(folder)) as process:
         yield Gateway(process, provider, config=config)
 
 

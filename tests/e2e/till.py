@@ -1,7 +1,7 @@
 """A gateway that sells on credit, as an operator runs it, with its books open to the test.
 
-Its providers are simulated, two of them for one model at one price. What its clients saw is kept by request id,
-and so is what the provider made for each of them: what must be in the books can be told from both.
+Its providers are simulated, two of them for one model at one price. What its clients saw is kept by request id:
+what must be in the books can be told from that.
 """
 
 import contextlib
@@ -86,6 +86,10 @@ class Till:
 
     def close(self) -> None:
         self._keys.close()
+
+    def left_in_journals(self) -> list[str]:
+        """The files in which settlements wait, or that nobody could read."""
+        return [path.name for path in self.journal.rglob("*") if path.is_file()]
 
     def pay_in(self, nanodollars: int) -> None:
         self.book.top_up(self.account, nanodollars, key=secrets.token_hex(8))
@@ -197,7 +201,7 @@ def _seen(head: bytes, rest: bytes, fields: Mapping[str, Any], *, left: bool) ->
 
 
 def _content(head: bytes, rest: bytes) -> bytes | None:
-    """Return the body if it is complete: a stream is with its `[DONE]`, whatever becomes of the connection."""
+    """Return the body if it is complete; a stream is with its `[DONE]`, however the connection ends."""
     if b"chunked" in head:
         data = b"".join(_CHUNK.findall(rest))
         return data if data.endswith(b"data: [DONE]\n\n") else None

@@ -1,14 +1,15 @@
-"""Killed at any moment under load: what a client saw completed is in the books, once, and they are sound (I1).
+"""Killed at any moment under load: what a client saw completed is in the books once, and they are sound.
 
-Gateways with several workers live for a moment each, on one store and one journal folder. In each life workers
-are killed while clients ask, and in the end everything, supervisor and all. The next life begins with what the
-last one left.
+Gateways with several workers live for a moment each, on one store and one journal folder. In each life
+workers are killed while clients ask, and in the end everything, supervisor and all. The next life begins with
+what the last one left.
 """
 
 import os
 import signal
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -34,9 +35,8 @@ PROFILE = Profile(ttft=Latency.lognormal(0.02, 0.8), gap=Latency.lognormal(0.001
 def till(tmp_path: Path) -> Iterator[Till]:
     simulators = Simulator(PROFILE, seed=1), Simulator(PROFILE, seed=2)
     with serving(simulators[0]) as first, serving(simulators[1]) as second:
-        opened = Till(tmp_path, (first, second), workers=WORKERS, budget_ratio=1.0)
-        yield opened
-        opened.close()
+        with closing(Till(tmp_path, (first, second), workers=WORKERS, budget_ratio=1.0)) as opened:
+            yield opened
 
 
 def test_i1_kills_under_load_lose_and_double_no_settlement(till: Till) -> None:
@@ -50,7 +50,7 @@ def test_i1_kills_under_load_lose_and_double_no_settlement(till: Till) -> None:
         assert till.book.verify().sound
     with till.serving():
         wait_until("what the dead left is booked", lambda: is_all_booked(till))
-    assert list(till.journal.iterdir()) == [], "damaged files, or some that nobody has booked"
+    assert till.left_in_journals() == [], "damaged files, or some that nobody has booked"
     booked = till.check_books(CREDIT)
     endings = Counter(seen.ending for seen in till.seen.values())
     assert endings["whole"] > 10 * KILLS / KILLS_A_LIFE, endings

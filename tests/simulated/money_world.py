@@ -1,8 +1,8 @@
 """A gateway that sells: prepaid customers, prices that are easy to multiply, and books that take their time.
 
 A token of the prompt costs 1,000 nano-dollars and one of the answer 10,000, at every provider. What is
-settled reaches the books when a test says so, or by itself after a while (`Shop.keep_books`). Balances are read
-four times a second, as a worker reads them.
+settled reaches the books when a test says so, or by itself after a while (`Shop.keep_books`). Balances are
+read four times a second, as a worker reads them.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping

@@ -399,6 +399,19 @@ def test_a_stream_is_ended_by_the_book_where_credit_ends(asked: bool, choices: i
     in_virtual_time(scenario)
 
 
+def test_what_comes_in_one_piece_is_not_sold_beyond_the_credit() -> None:
+    async def scenario() -> None:
+        credit = 300 * OUTPUT
+        async with open_shop(STEADY, credit=credit) as shop:
+            who = shop.buyer()
+            simulate = {"tokens": 3000, "coalesce": 1000}
+            answer = await shop.ask(who, stream=True, simulate={**simulate, "no_role": True})
+            assert chunks(answer)[-1]["choices"][0]["finish_reason"] == "length"
+            assert shop.settlements[0].charge_nanodollars <= credit
+
+    in_virtual_time(scenario)
+
+
 def test_credit_that_is_topped_up_meanwhile_lets_a_stream_go_on() -> None:
     async def scenario() -> None:
         async with open_shop(STEADY, credit=600 * OUTPUT) as shop:
@@ -500,6 +513,8 @@ def test_an_absurd_cap_is_refused_and_breaks_nothing() -> None:
         async with open_shop() as shop:
             answer = await shop.ask(shop.buyer(), max_tokens=10**17)
             assert (answer.status, error_of(answer)["code"]) == (402, "insufficient_credits")
+            on_account = shop.buyer(prepaid=False)
+            assert (await shop.ask(on_account, max_tokens=10**17)).status == 200
 
     in_virtual_time(scenario)
 

@@ -1,4 +1,4 @@
-"""The simulated provider's other dialects on the wire: over sockets with Anthropic's SDK, and in virtual time."""
+"""The simulated provider's other dialects on the wire: under Anthropic's SDK, and in virtual time."""
 
 import base64
 import os
@@ -57,7 +57,9 @@ def served() -> Iterator[Served]:
 
 
 def test_the_sdk_gets_a_message_and_its_stream(served: Served) -> None:
-    create = partial(served.client.messages.create, model=MODEL, max_tokens=500, messages=ASKED)
+    create: Any = partial(
+        served.client.messages.create, model=MODEL, max_tokens=500, messages=ASKED
+    )
     whole = create()
     assert [block.type for block in whole.content] == ["text"]
     assert whole.content[0].text == expected_text(chat(model=MODEL))
@@ -80,6 +82,7 @@ def test_the_sdk_runs_a_loop_of_tools_with_thoughts_and_vision(
     image = {"type": "base64", "media_type": "image/png", "data": PNG}
     look = [{"type": "text", "text": "Look, then the weather."}, {"type": "image", "source": image}]
     messages: list[Any] = [{"role": "user", "content": look}]
+    answer: Any = None
     for _ in range(3):
         answer = answered(served.client, messages, streamed=streamed)
         messages.append({"role": "assistant", "content": answer.content})
@@ -133,7 +136,7 @@ def test_the_sdk_raises_what_was_ordered(
 
 def test_the_sdk_raises_errors_in_the_middle_of_a_stream(served: Served) -> None:
     served.simulator.plan(Behaviour(error_event_after=3, error_event_status=529))
-    said = []
+    said: list[str] = []
     with (
         pytest.raises(anthropic.APIStatusError, match="overloaded_error"),
         served.client.messages.stream(model=MODEL, max_tokens=500, messages=ASKED) as stream,
@@ -175,6 +178,8 @@ async def test_one_process_serves_all_dialects() -> None:
             await process.stdout.aclose()
         finally:
             process.kill()
+            with trio.CancelScope(shield=True):
+                await process.wait()
     assert openai.json()["usage"]["completion_tokens"] == 2
     assert b'"output_tokens":2}' in anthropics.body
     assert gemini.events()[-1]["usageMetadata"]["candidatesTokenCount"] == 2

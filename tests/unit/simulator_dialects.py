@@ -125,8 +125,9 @@ def generate(*contents: dict[str, Any], **fields: Any) -> dict[str, Any]:
 
 def call(name: str = "look", **fields: Any) -> dict[str, Any]:
     """A part with a call, signed if told."""
-    signature = {name: fields.pop(name) for name in list(fields) if name in {"thoughtSignature"}}
-    return {"functionCall": {"name": name, "args": {}, **fields}, **signature}
+    signature = fields.pop("thoughtSignature", None)
+    signed = {} if signature is None else {"thoughtSignature": signature}
+    return {"functionCall": {"name": name, "args": {}, **fields}, **signed}
 
 
 def response(name: str = "look", **fields: Any) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """Streams of Converse: real frames, with checksums, read into the middle."""
 
+import struct
+import zlib
 from typing import Any
 
 import msgspec
@@ -148,6 +150,16 @@ def test_the_forms_function_is_told_as_text(fragments: tuple[str, ...]) -> None:
     assert Stopped(stop="stop") in found
 
 
+def test_a_choice_stops_once() -> None:
+    found = read([START, piece(0, text="x"), stop(), stop("max_tokens"), metadata()])
+    assert [each for each in found if isinstance(each, Stopped)] == [Stopped(stop="stop")]
+
+
+def test_a_fragment_of_a_call_that_never_began_is_no_text() -> None:
+    found = told(piece(0, text="Hi"), piece(0, toolUse={"input": "{}"}), end_of(0))
+    assert [each.text for each in found if isinstance(each, Grown)] == ["Hi"]
+
+
 def test_usage_comes_behind_the_end_with_all_its_parts() -> None:
     counts = {"cacheReadInputTokens": 10, "cacheWriteInputTokens": 20}
     found = read([START, stop("max_tokens"), metadata(**counts)])
@@ -271,6 +283,17 @@ def test_a_frame_with_one_wrong_bit_ends_the_stream_as_a_failure() -> None:
 )
 def test_what_is_no_event_stream_fails(body: bytes) -> None:
     (failed,) = read([body])
+    assert isinstance(failed, Failed)
+    assert failed.failure.kind is FailureKind.INVALID
+
+
+@pytest.mark.parametrize(
+    "packed", [b"\x01a\x63", b"\x01\xff\x00", b"\x01a\x04\x00", b"\x01a\x00" * 2]
+)
+def test_headers_that_make_no_sense_fail_though_their_checksums_fit(packed: bytes) -> None:
+    prelude = struct.pack("!II", 16 + len(packed), len(packed))
+    message = prelude + struct.pack("!I", zlib.crc32(prelude)) + packed
+    (failed,) = read([message + struct.pack("!I", zlib.crc32(message))])
     assert isinstance(failed, Failed)
     assert failed.failure.kind is FailureKind.INVALID
 

@@ -25,6 +25,10 @@ THINK = {"type": "enabled", "budget_tokens": 1024}
 ADAPT = {"type": "adaptive"}
 MARK = {"type": "ephemeral"}
 TOOLS = [tool(), tool("search")]
+DOCUMENT = {
+    "type": "document",
+    "source": {"type": "text", "media_type": "text/plain", "data": "Words."},
+}
 
 
 def image(data: str = PNG, media_type: str = "image/png") -> dict[str, Any]:
@@ -308,11 +312,9 @@ def test_what_is_within_the_rules_is_taken(body: dict[str, Any]) -> None:
     ("headers", "status", "kind"),
     [
         ({}, 401, "authentication_error"),
-        (
-            {"authorization": "Bearer k", "anthropic-version": "2023-06-01"},
-            401,
-            "authentication_error",
-        ),
+        ({"anthropic-version": "2023-06-01"}, 401, "authentication_error"),
+        ({"authorization": "Bearer k", "anthropic-version": "2026-10-21"}, 200, None),
+        ({**KEYS["anthropic"], "authorization": "Bearer other"}, 200, None),
         ({"x-api-key": "other", "anthropic-version": "2023-06-01"}, 401, "authentication_error"),
         ({"x-api-key": "k"}, 400, "invalid_request_error"),
         ({"x-api-key": "k", "anthropic-version": "2024-01-01"}, 400, "invalid_request_error"),
@@ -355,3 +357,24 @@ def test_counting_takes_a_prompt_and_nothing_of_an_answer() -> None:
     )
     wrong = message(assistant("x"), max_tokens=None)
     assert anthropic(wrong, path=COUNT_TOKENS).status == 400
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (message(temperature=1.0), "temperature: Extra inputs"),
+        (message(top_p=1.0), "top_p: Extra inputs"),
+        (message(top_k=5), "top_k: Extra inputs"),
+        (
+            message(user("x"), assistant(DOCUMENT), user("y")),
+            "messages.1.content.0: document blocks",
+        ),
+        (message(user(text("x", citations=[{"type": "char_location"}]))), "content.0.citations"),
+    ],
+)
+def test_what_the_newer_version_refuses(body: dict[str, Any], told: str) -> None:
+    newer = {**KEYS["anthropic"], "anthropic-version": "2026-10-21"}
+    said = anthropic(body, headers=newer)
+    assert said.status == 400
+    assert told in said.json()["error"]["message"]
+    assert anthropic(body).status == 200

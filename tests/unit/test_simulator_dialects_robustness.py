@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.simulator_dialects import (
@@ -96,7 +96,6 @@ def answered(dialect: str, path: str, body: Any) -> Said:
     return said
 
 
-@settings(max_examples=150)
 @pytest.mark.parametrize("dialect", ["anthropic", "gemini"])
 @given(data=st.data())
 def test_anything_anywhere_in_a_body_is_answered(dialect: str, data: st.DataObject) -> None:

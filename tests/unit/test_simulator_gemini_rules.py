@@ -33,8 +33,7 @@ def calling(tools: list[Any], **fields: Any) -> dict[str, Any]:
 
 
 def parameters(**schema: Any) -> dict[str, Any]:
-    properties = {"type": "object", "properties": {"a": schema}}
-    return generate(tools=[function(**properties)])
+    return generate(tools=[function(type="object", properties={"a": schema})])
 
 
 def general(**schema: Any) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def blocks_of(message: Message) -> list[AnyBlock]:
 def check_block(block: AnyBlock, role: Literal["user", "assistant"], place: str) -> None:
     """Raise Refusal for a block that is wrong, or in the turn of the wrong side."""
     is_answer = isinstance(block, ThinkingBlock | RedactedThinkingBlock | ToolUseBlock)
-    is_given = isinstance(block, ToolResultBlock | ImageBlock | DocumentBlock)
+    is_given = isinstance(block, ToolResultBlock | ImageBlock)
     if (is_answer and role == "user") or (is_given and role == "assistant"):
         raise invalid(f"{place}: a block of this type cannot be in the turn of the {role}")
     match block:

@@ -15,6 +15,7 @@ from router.simulator.anthropic.fields import (
 from router.simulator.anthropic.settings import check_prompt, check_sampling
 from router.simulator.anthropic.turns import check_turns
 from router.simulator.anthropic.usage import input_usage, output_usage, prompt_tokens
+from router.simulator.anthropic.version import check_version, version_of
 from router.simulator.anthropic.voice import MessageVoice
 from router.simulator.behaviour import Behaviour
 from router.simulator.circumstances import Circumstances
@@ -27,7 +28,6 @@ from router.simulator.whole import whole_answer
 
 _MESSAGES: Final = b"/messages"
 _COUNT: Final = b"/messages/count_tokens"
-_VERSIONS: Final = frozenset({b"2023-01-01", b"2023-06-01"})
 _FLAG: Final = re.compile(rb"[a-z0-9-]+-\d{4}-\d{2}-\d{2}")
 
 
@@ -45,8 +45,12 @@ class AnthropicDialect:
         return ((b"request-id", name.encode()),)
 
     def check_key(self, request: SeenRequest, keys: frozenset[bytes]) -> None:
-        """Raise Refusal for a request without a key, or with none of these if there are any."""
-        key = request.header(b"x-api-key")
+        """Raise Refusal for a request without a key, or with none of these if there are any.
+
+        The key is in `x-api-key`, else a bearer's, as newer clients send it.
+        """
+        bearer = (request.header(b"authorization") or b"").partition(b" ")[2].strip()
+        key = request.header(b"x-api-key") or bearer
         if not key:
             raise Refusal(401, "x-api-key header is required")
         if keys and key not in keys:
@@ -60,11 +64,14 @@ class AnthropicDialect:
         """Answer a request. Raises Refusal for what Anthropic refuses."""
         if request.method != b"POST":
             raise Refusal(405, "Method Not Allowed")
-        _check_headers(request)
+        version = version_of(request)
+        _check_flags(request)
         if _path(request).endswith(_COUNT):
-            return _counted(_checked(prompt_fields(request), around.profile), around)
+            prompt = prompt_fields(request)
+            _check(prompt, around.profile, version)
+            return _counted(prompt, around)
         fields = messages_fields(request)
-        _checked(fields, around.profile)
+        _check(fields, around.profile, version)
         check_sampling(fields)
         return _said(fields, around)
 
@@ -73,25 +80,19 @@ def _path(request: SeenRequest) -> bytes:
     return request.target.partition(b"?")[0].rstrip(b"/")
 
 
-def _check_headers(request: SeenRequest) -> None:
-    version = request.header(b"anthropic-version")
-    if version is None:
-        raise invalid("anthropic-version: header is required")
-    if version not in _VERSIONS:
-        told = version.decode("latin-1")
-        raise invalid(f'anthropic-version: "{told}" is not a valid version')
+def _check_flags(request: SeenRequest) -> None:
     for flag in (request.header(b"anthropic-beta") or b"").split(b","):
         if flag.strip() and not _FLAG.fullmatch(flag.strip()):
             told = flag.strip().decode("latin-1")
             raise invalid(f"Unexpected value(s) `{told}` for the `anthropic-beta` header.")
 
 
-def _checked(fields: Prompt, profile: Profile) -> Prompt:
+def _check(fields: Prompt, profile: Profile, version: bytes) -> None:
     if profile.models is not None and fields.model not in profile.models:
         raise Refusal(404, f"model: {fields.model}")
     check_turns(fields)
+    check_version(fields, version)
     check_prompt(fields)
-    return fields
 
 
 def _counted(fields: Prompt, around: Circumstances) -> Performance:
