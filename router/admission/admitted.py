@@ -99,6 +99,11 @@ class Admitted:
         paid = credit.hold.output_for(credit.held)
         return None if paid is None else max(1, paid // self._asked.choices)
 
+    def tokens_of_whole(self, output_bytes: int) -> int:
+        """Return how many tokens so much of a whole answer is: a guess, and no more than its cap."""
+        tokens, limit = self.tokens_of(output_bytes), self.output_limit
+        return tokens if limit is None else min(tokens, limit * self._asked.choices)
+
     def meter(self) -> Meter | None:
         """Return what watches the answer as a stream, `None` where it cannot cost more than is held."""
         credit = self._credit

@@ -86,7 +86,7 @@ class Exchange:
                 key_id=caller.key.id,
             ),
             prompt_tokens=admitted.prompt_tokens,
-            tokens_of=admitted.tokens_of,
+            tokens_of=admitted.tokens_of if call.stream else admitted.tokens_of_whole,
         )
         closing = Closing(caller, record, books, admitted, settle=self._settle)
         if not call.stream:  # a stream is watched, and may come by more credit on its way

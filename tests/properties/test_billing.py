@@ -33,6 +33,7 @@ PROFILE = Profile(
 TROUBLE: list[dict[str, Any]] = [
     {"status": 500},
     {"status": 429, "retry_after": 1},
+    {"status": 400},
     {"reset_before_head": True},
     {"silence": True},
     {"cut_after": 4},
@@ -107,10 +108,15 @@ async def history(seed: int) -> Counter[str]:
 
     with private_limiter() as limiter:
         opened = partial(
-            open_shop, PROFILE, config=config, hosts="abc", takes=takes, shared=limiter
+            open_shop,
+            PROFILE,
+            credit=first_credit,
+            config=config,
+            hosts="abc",
+            takes=takes,
+            shared=limiter,
         )
         async with opened(rng=Random(seed)) as one, opened(rng=Random(seed + 1)) as two:
-            one.credit |= first_credit
             for account in ACCOUNTS:
                 one.buyer(account)
                 one.buyer(account, budget=3000 * OUTPUT)

@@ -188,14 +188,14 @@ def priced(config: Config | None = None, *, wait: float = 0.0, **money: Any) -> 
 async def open_shop(
     profile: Profile = INSTANT,
     *,
-    credit: int = 10**9,
+    credit: int | Mapping[str, int] = 10**9,
     config: Config | None = None,
     takes: Callable[[], float] = lambda: 0.0,
     **world: Any,
 ) -> AsyncIterator[Shop]:
-    """A shop with one account that has so much credit. In the end nothing may be held."""
+    """A shop with one account, or several, that have so much credit. In the end nothing may be held."""
     async with open_world(profile, config=config or priced(), **world) as opened:
-        shop = Shop(opened, {ACCOUNT: credit})
+        shop = Shop(opened, {ACCOUNT: credit} if isinstance(credit, int) else credit)
         async with trio.open_nursery() as nursery:
             await nursery.start(shop.keep_reading, takes)
             nursery.start_soon(opened.gateway.billing.settling.run)

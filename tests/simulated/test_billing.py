@@ -490,6 +490,19 @@ def test_a_whole_answer_without_a_cap_is_given_one_that_its_credit_pays_for(choi
     in_virtual_time(scenario)
 
 
+def test_a_guess_of_a_whole_answer_is_not_above_the_cap_that_it_was_given() -> None:
+    async def scenario() -> None:
+        credit = 60 * OUTPUT
+        async with open_shop(credit=credit) as shop:
+            who = shop.buyer()
+            await shop.ask(who, simulate={"tokens": 5000, "omit_usage": True})
+            [settlement] = shop.settlements
+            assert settlement.estimated
+            assert 30 * OUTPUT < settlement.charge_nanodollars <= credit
+
+    in_virtual_time(scenario)
+
+
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 @pytest.mark.parametrize("field", ["max_tokens", "max_completion_tokens"])
 def test_a_cap_of_the_clients_own_is_left_as_it_is(field: str, stream: bool) -> None:
