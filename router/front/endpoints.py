@@ -7,6 +7,7 @@ has one record, opened first and ended last, whatever happens between.
 from collections.abc import Sequence
 from typing import Protocol
 
+import msgspec
 import trio
 
 from adapters.dialect import BadCall, Endpoint
@@ -90,7 +91,7 @@ class Endpoints:
         caller = authenticate(headers, self._ring, "inference")
         record.key_id = caller.key.id
         try:
-            asked = await self._read(endpoint, headers, body, caller)
+            asked = await self._read(endpoint, headers, body, caller, record)
             record.model = asked.call.model
             record.stream = asked.call.stream
             await self._exchange.serve(asked, reply, record)
@@ -100,13 +101,21 @@ class Endpoints:
             raise
 
     async def _read(
-        self, endpoint: Endpoint, headers: Headers, body: RequestBody, caller: Caller
+        self,
+        endpoint: Endpoint,
+        headers: Headers,
+        body: RequestBody,
+        caller: Caller,
+        record: RequestRecord,
     ) -> Asked:
         content = await body.read()
         try:
             call = decode_call(endpoint, content)
         except BadCall as error:
             raise InvalidRequest.from_bad_call(error) from error
+        call = msgspec.structs.replace(
+            call, request_id=record.request_id, asked_at=int(record.started_at)
+        )
         return Asked(caller=caller, call=call, body=content, options=read_options(headers))
 
     async def _refuse(
