@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 import trio
 
-from adapters.dialect import EventKind, StreamEvent
+from adapters.dialect import EventKind, StreamDecoder, StreamEvent, ToldError
 from adapters.sse import Signal
 from router.errors import GatewayError, StreamBroken
 from router.exchange.attempt import MAX_MALFORMED_EVENTS, CommittedStream
@@ -49,13 +49,15 @@ class Watch(Protocol):
 class StreamRelay:
     """Relays the streams of one answer.
 
-    `comment_every`: after so many seconds of silence the client gets a comment, so that proxies between do
+    `headers` go out as the first stream begins. `comment_every`: after so many seconds of silence the client gets a comment, so that proxies between do
     not give the connection up.
     """
 
-    def __init__(self, reply: Reply, *, headers: Headers, comment_every: float) -> None:
-        self._reply = reply
-        self._headers = headers
+    def __init__(self, reply: Reply, *, request_id: str, comment_every: float) -> None:
+        self.headers: Headers = ()
+        self.reply = reply
+        self._request_id = request_id
+        self._decoder: StreamDecoder | None = None
         self._comment_every = comment_every
         self._last_sent = 0.0
         self.events = 0
@@ -67,8 +69,9 @@ class StreamRelay:
         another stream may go on. When cancelled, the reply is left unfinished.
         """
         source = _Source(stream, endpoint)
-        if not self._reply.started:
-            await self._reply.start(200, [*_STREAM_HEADERS, *self._headers])
+        self._decoder = stream.decoder
+        if not self.reply.started:
+            await self.reply.start(200, [*_STREAM_HEADERS, *self.headers])
         if stream.done:
             watch.before_end()
         await self._send_frames(stream.held)
@@ -83,7 +86,7 @@ class StreamRelay:
             await self._send_frames(frames)
             if source.broken is not None:
                 raise source.broken
-        await self._reply.finish()
+        await self.reply.finish()
 
     async def comment_while(self, work: Callable[[], Awaitable[None]]) -> None:
         """Run `work`, which must not raise, and keep the client's connection from looking dead meanwhile.
@@ -107,6 +110,21 @@ class StreamRelay:
         for failure in failures:
             raise failure
 
+    async def tell(self, error: GatewayError) -> None:
+        """Tell the client of a stream that has begun what became of it, in the words of its face."""
+        if self._decoder is None or not self.reply.started:
+            return
+        body = error.to_body()
+        told = ToldError(
+            status=error.status,
+            message=body.message,
+            type=body.type,
+            param=body.param,
+            code=body.code,
+            request_id=self._request_id,
+        )
+        await self.reply.send(self._decoder.error_frames(told))
+
     async def _comment_until(self, over: trio.Event) -> None:
         """Send comments until `over`; never interrupts one that is on its way, for that would be an abort."""
         while True:
@@ -121,7 +139,7 @@ class StreamRelay:
             await self._send(b"".join(frames))
 
     async def _send(self, data: bytes) -> None:
-        await self._reply.send(data)
+        await self.reply.send(data)
         self._last_sent = trio.current_time()
 
     async def _receive(self, source: "_Source") -> bytes:
