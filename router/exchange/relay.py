@@ -49,8 +49,8 @@ class Watch(Protocol):
 class StreamRelay:
     """Relays the streams of one answer.
 
-    `headers` go out as the first stream begins. `comment_every`: after so many seconds of silence the client gets a comment, so that proxies between do
-    not give the connection up.
+    `headers` go out as the first stream begins. `comment_every`: after so many seconds of silence the client
+    gets a comment, so that proxies between do not give the connection up.
     """
 
     def __init__(self, reply: Reply, *, request_id: str, comment_every: float) -> None:
