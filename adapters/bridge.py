@@ -19,6 +19,7 @@ from adapters.dialect import (
     StreamDecoder,
     StreamEvent,
     Target,
+    ToldError,
     Usage,
 )
 from adapters.middle.answer import WholeAnswer
@@ -145,6 +146,10 @@ class BridgedStream:
                 frames += self._writer.write(PartEnded(choice=choice, part=begun.part))
             frames += self._writer.write(Stopped(choice=choice, stop="length"))
         return bytes(frames) + self._writer.write(UsageTold(usage)) + self._writer.close()
+
+    def error_frames(self, error: ToldError) -> bytes:
+        """Return the bytes that tell the client what became of the stream."""
+        return self._writer.fail(error)
 
     def _translate(self, event: MiddleEvent) -> StreamEvent:
         match event:

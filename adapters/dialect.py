@@ -58,6 +58,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     `face`: the dialect in which it came and wants its answer; OpenAI's other endpoints belong to `chat`.
     `request_id` and `asked_at` (unix seconds) stand in an answer whose provider gave it no name or no time.
 
+    `passed_headers` are the client's own, for providers of its own dialect only.
+
     `output_limit`: the most tokens of one choice that the caller can pay for, where that is less than it
     asked for; the provider is told this cap instead of the client's. `keeps_beginning`: its streams are to
     remember their text, because a break may be mended. `beginning`: what the client has already; the answer
@@ -70,6 +72,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     face: FaceName = "chat"
     request_id: str = ""
     asked_at: int = 0
+    passed_headers: Headers = ()
     stream: bool = False
     include_usage: bool = False
     choices: int = 1
@@ -184,6 +187,17 @@ class BadAnswer(Exception):
         self.failure = failure
 
 
+class ToldError(msgspec.Struct, frozen=True, kw_only=True):
+    """What a client is told of an error; `type`, `param` and `code` are OpenAI's words."""
+
+    status: int
+    message: str
+    type: str
+    param: str | None = None
+    code: str | None = None
+    request_id: str = ""
+
+
 class StreamDecoder(Protocol):
     """Decodes one stream. Feed `b""` once at the end of the body."""
 
@@ -214,6 +228,9 @@ class StreamDecoder(Protocol):
 
     def cut_frames(self, usage: Usage) -> bytes:
         """Return the bytes that end a stream here as if it had reached its cap, with this usage."""
+
+    def error_frames(self, error: ToldError) -> bytes:
+        """Return the bytes that tell the client of a stream that has begun what became of it."""
 
 
 class Dialect(Protocol):

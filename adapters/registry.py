@@ -12,18 +12,36 @@ from typing import Final
 from adapters.anthropic import AnthropicDialect
 from adapters.anthropic.face import MessagesFace
 from adapters.anthropic.upstream import AnthropicUpstream
+from adapters.bedrock import BedrockUpstream
 from adapters.bridge import Bridge
-from adapters.dialect import Dialect, FaceName
+from adapters.cohere import CohereUpstream
+from adapters.cohere import embedding as cohere_embedding
+from adapters.dialect import Call, Dialect, FaceName
+from adapters.embedding_bridge import EmbeddingBridge
+from adapters.gemini import GeminiUpstream
+from adapters.gemini import embedding as gemini_embedding
+from adapters.middle.embeddings import EmbeddingUpstream
 from adapters.middle.halves import Face, Upstream
 from adapters.openai import OpenAIDialect
 from adapters.openai.face import ChatFace
 from adapters.openai.upstream import OpenAIUpstream
+from adapters.responses.face import ResponsesFace
 
 _FACES: Final[Mapping[FaceName, Face]] = MappingProxyType(
-    {"chat": ChatFace(), "messages": MessagesFace()}
+    {"chat": ChatFace(), "messages": MessagesFace(), "responses": ResponsesFace()}
 )
 _UPSTREAMS: Final[Mapping[str, Upstream]] = MappingProxyType(
-    {"anthropic": AnthropicUpstream(), "openai": OpenAIUpstream()}
+    {
+        "anthropic": AnthropicUpstream(),
+        "bedrock": BedrockUpstream(),
+        "cohere": CohereUpstream(),
+        "gemini": GeminiUpstream(),
+        "openai": OpenAIUpstream(),
+        "vertex": GeminiUpstream(),
+    }
+)
+_EMBEDDINGS: Final[Mapping[str, EmbeddingUpstream]] = MappingProxyType(
+    {"cohere": cohere_embedding, "gemini": gemini_embedding, "vertex": gemini_embedding}
 )
 _NATIVE: Final[Mapping[tuple[FaceName, str], Dialect]] = MappingProxyType(
     {("chat", "openai"): OpenAIDialect(), ("messages", "anthropic"): AnthropicDialect()}
@@ -33,6 +51,12 @@ _ALL: Final[Mapping[tuple[FaceName, str], Dialect]] = MappingProxyType(
         (face, upstream): _NATIVE.get((face, upstream))
         or Bridge(_FACES[face], _UPSTREAMS[upstream])
         for face, upstream in product(_FACES, _UPSTREAMS)
+    }
+)
+_EMBEDDERS: Final[Mapping[str, Dialect]] = MappingProxyType(
+    {
+        upstream: EmbeddingBridge(embeddings, _UPSTREAMS[upstream])
+        for upstream, embeddings in _EMBEDDINGS.items()
     }
 )
 
@@ -46,3 +70,10 @@ DIALECTS: Final = frozenset(_UPSTREAMS)
 def dialect_for(face: FaceName, upstream: str) -> Dialect:
     """Return the dialect for clients of a face at providers of a dialect, one of `DIALECTS`."""
     return _ALL[face, upstream]
+
+
+def dialect_of_call(call: Call, upstream: str) -> Dialect:
+    """Return the dialect for one call at providers of a dialect, one of `DIALECTS`."""
+    if call.endpoint == "embeddings" and upstream in _EMBEDDERS:
+        return _EMBEDDERS[upstream]
+    return _ALL[call.face, upstream]

@@ -11,10 +11,11 @@ from typing import Final
 import msgspec
 
 from adapters.anthropic.ending import message_end, named_event
+from adapters.anthropic.error_body import error_event
 from adapters.anthropic.face_answer import Json, message_fields
 from adapters.anthropic.stops import reason_of
 from adapters.anthropic.usage import usage_fields
-from adapters.dialect import Call, Target, Usage
+from adapters.dialect import Call, Target, ToldError, Usage
 from adapters.middle.event import (
     Alive,
     Begun,
@@ -90,6 +91,10 @@ class MessageWriter:
         reason = reason_of(stopped.stop, stopped.stop_sequence, has_calls=self._has_calls)
         end = message_end(reason, stopped.stop_sequence, self._usage)
         return self._start() + end + named_event("message_stop")
+
+    def fail(self, error: ToldError) -> bytes:
+        """Return the event that tells of an error."""
+        return error_event(error.status, error.message, request_id=error.request_id)
 
     def _start(self) -> bytes:
         if self._started:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from adapters.anthropic.version import with_version
+from adapters.anthropic.version import with_passed, with_version
 from adapters.dialect import BadCall, Call, EncodedRequest, Target
 from adapters.openai.client_body import is_absent, read_field, read_model, read_object
 
@@ -36,17 +36,7 @@ _encode: Final = msgspec.json.encode
 
 def decode_call(body: bytes) -> Call:
     """Read the body of a client's `/v1/messages`. Raises `BadCall` naming the field."""
-    fields = read_object(body)
-    values = {
-        name: read_field(name, words, fields[name], reader)
-        for name, (words, reader) in _READERS.items()
-        if not is_absent(fields, name)
-    }
-    for required in ("messages", "max_tokens"):
-        if required not in values:
-            raise BadCall(f"{required}: Field required", param=required)
-    if not values["messages"]:
-        raise BadCall("messages: at least one message is required", param="messages")
+    fields, values = _read(body, required=("messages", "max_tokens"))
     if values["max_tokens"] < 0:
         raise BadCall("max_tokens: must not be negative", param="max_tokens")
     return Call(
@@ -60,12 +50,34 @@ def decode_call(body: bytes) -> Call:
     )
 
 
+def decode_count(body: bytes) -> str:
+    """Read the body of a client's `/v1/messages/count_tokens`; return its model. Raises `BadCall`."""
+    fields, _ = _read(body, required=("messages",))
+    return read_model(fields)
+
+
 def encode_request(call: Call, target: Target) -> EncodedRequest:
     """Write the call for an upstream of the same dialect: its own model name, all else as it came."""
     fields = dict(call.fields)
     fields["model"] = msgspec.Raw(_encode(target.upstream_model))
     if call.output_limit is not None:
         fields["max_tokens"] = msgspec.Raw(_encode(call.output_limit))
-    return EncodedRequest(
-        target.paths[call.endpoint], with_version(target.headers), _encode(fields)
-    )
+    headers = with_version(with_passed(target.headers, call.passed_headers))
+    return EncodedRequest(target.paths[call.endpoint], headers, _encode(fields))
+
+
+def _read(
+    body: bytes, *, required: tuple[str, ...]
+) -> tuple[dict[str, msgspec.Raw], dict[str, Any]]:
+    fields = read_object(body)
+    values = {
+        name: read_field(name, words, fields[name], reader)
+        for name, (words, reader) in _READERS.items()
+        if not is_absent(fields, name)
+    }
+    for name in required:
+        if name not in values:
+            raise BadCall(f"{name}: Field required", param=name)
+    if not values["messages"]:
+        raise BadCall("messages: at least one message is required", param="messages")
+    return fields, values

@@ -10,6 +10,7 @@ import msgspec
 
 from adapters.anthropic.ending import message_end, named_event
 from adapters.anthropic.error import classify_event
+from adapters.anthropic.error_body import error_event
 from adapters.anthropic.usage import UsageCount
 from adapters.dialect import (
     Beginning,
@@ -18,6 +19,7 @@ from adapters.dialect import (
     FailureKind,
     StreamEvent,
     Target,
+    ToldError,
     Usage,
 )
 from adapters.openai.foreign import EMPTY, NULL, UNREADABLE, check_utf8
@@ -121,6 +123,10 @@ class MessageDecoder:
         frames = [named_event("content_block_stop", index=index) for index in sorted(self._open)]
         frames.append(message_end("max_tokens", None, usage))
         return b"".join(frames) + self.closing_frames()
+
+    def error_frames(self, error: ToldError) -> bytes:
+        """Return the event that tells of an error."""
+        return error_event(error.status, error.message, request_id=error.request_id)
 
     def _read(self, event: ServerSentEvent, found: _Event) -> StreamEvent:
         name = (found.type or (event.name or b"").decode("latin-1")) or "message"

@@ -4,6 +4,7 @@ from typing import Final
 
 from adapters.dialect import Headers
 
+_BETA: Final = b"anthropic-beta"
 _HEADER: Final = b"anthropic-version"
 _VERSION: Final = b"2023-06-01"
 
@@ -13,3 +14,14 @@ def with_version(headers: Headers) -> Headers:
     if any(name == _HEADER for name, _ in headers):
         return headers
     return [*headers, (_HEADER, _VERSION)]
+
+
+def with_passed(headers: Headers, passed: Headers) -> Headers:
+    """Return the headers with a client's own: its flags join those configured, its version yields to them."""
+    configured = {name for name, _ in headers}
+    flags = [value for name, value in (*headers, *passed) if name == _BETA]
+    kept = [(name, value) for name, value in headers if name != _BETA]
+    versions = [(name, value) for name, value in passed if name == _HEADER]
+    if versions and _HEADER not in configured:
+        kept.append(versions[0])
+    return [*kept, (_BETA, b",".join(flags))] if flags else kept

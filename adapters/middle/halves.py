@@ -6,7 +6,7 @@ Neither holds a transport.
 
 from typing import Protocol
 
-from adapters.dialect import Call, EncodedRequest, Endpoint, Failure, Headers, Target
+from adapters.dialect import Call, EncodedRequest, Endpoint, Failure, Headers, Target, ToldError
 from adapters.middle.answer import WholeAnswer
 from adapters.middle.conversation import Conversation
 from adapters.middle.event import MiddleEvent
@@ -31,6 +31,9 @@ class EventWriter(Protocol):
 
     def close(self) -> bytes:
         """Return the bytes that end a whole stream."""
+
+    def fail(self, error: ToldError) -> bytes:
+        """Return the bytes that tell the client of a stream that has begun what became of it."""
 
 
 class Upstream(Protocol):

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from adapters.dialect import Call, Target, Usage
+from adapters.dialect import Call, Target, ToldError, Usage
 from adapters.middle.arguments import NO_ARGUMENTS
 from adapters.middle.conversation import Reasoning, ToolCall
 from adapters.middle.event import (
@@ -25,6 +25,7 @@ from adapters.middle.event import (
 )
 from adapters.openai.chat_answer import call_fields, detail_fields, finish_reason
 from adapters.openai.chat_usage import usage_fields
+from adapters.openai.ending import error_event
 from adapters.sse import ServerSentEvent, encode_event
 
 _DONE: Final = b"data: [DONE]\n\n"
@@ -91,6 +92,10 @@ class ChunkWriter:
         usage, self._usage = usage_fields(self._usage), None
         chunk = {**self._shared, "choices": [], "usage": usage}
         return encode_event(ServerSentEvent(_encode(chunk))) + _DONE
+
+    def fail(self, error: ToldError) -> bytes:
+        """Return the event that tells of an error."""
+        return error_event(error)
 
     def _begin(self, event: Begun) -> bytes:
         if event.id:

@@ -8,8 +8,9 @@ from typing import Final
 
 import msgspec
 
-from adapters.dialect import Usage
+from adapters.dialect import ToldError, Usage
 from adapters.openai.foreign import NULL
+from adapters.sse import ServerSentEvent, encode_event
 
 _decode_fields: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode: Final = msgspec.json.encode
@@ -31,6 +32,17 @@ def usage_chunk(last: bytes, usage: Usage) -> bytes:
         "total_tokens": usage.input_tokens + usage.output_tokens,
     }
     return _encode({**_shared(last), "choices": [], "usage": told})
+
+
+def error_event(error: ToldError) -> bytes:
+    """Return the event that tells of an error; clients raise it, whatever else has come."""
+    told = {
+        "message": error.message,
+        "type": error.type,
+        "param": error.param,
+        "code": error.code,
+    }
+    return encode_event(ServerSentEvent(_encode({"error": told})))
 
 
 def _shared(last: bytes) -> dict[str, msgspec.Raw]:

@@ -20,12 +20,13 @@ from adapters.dialect import (
     FailureKind,
     StreamEvent,
     Target,
+    ToldError,
     Usage,
 )
 from adapters.openai.beginning import BeginningKeeper
 from adapters.openai.chunk import Choice, Chunk, decode_chunk, decode_shape, with_mended_choices
 from adapters.openai.continuation import Continuation
-from adapters.openai.ending import ending_chunk, usage_chunk
+from adapters.openai.ending import ending_chunk, error_event, usage_chunk
 from adapters.openai.error import classify_event, classify_object
 from adapters.openai.foreign import ABSENT, FALSY, NULL, UNREADABLE, check_utf8, starts_with
 from adapters.openai.progress import Progress
@@ -125,6 +126,10 @@ class ChunkDecoder:
         if self._wants_usage:
             self._owed_usage = usage_chunk(self._last, usage)
         return frames + self.closing_frames()
+
+    def error_frames(self, error: ToldError) -> bytes:
+        """Return the event that tells the client what became of the stream."""
+        return error_event(error)
 
     def _read(self, event: ServerSentEvent) -> StreamEvent:
         if event.name == b"error":

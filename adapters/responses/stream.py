@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from adapters.dialect import Call, Target, Usage
+from adapters.dialect import Call, Target, ToldError, Usage
 from adapters.middle.arguments import NO_ARGUMENTS
 from adapters.middle.conversation import Refusal
 from adapters.middle.event import (
@@ -75,18 +75,19 @@ class ResponseWriter:
         response = ended(self._fields, output, stop, self._usage)
         return frames + self._event(f"response.{response['status']}", response=response)
 
-    def fail(self, message: str, *, code: str = "server_error") -> bytes:
+    def fail(self, error: ToldError) -> bytes:
         """Return the events that end the response with an error; nothing after its end."""
         if self._closed:
             return b""
         self._closed = True
         frames = self._start()
-        error = {"code": code, "message": message}
+        code = error.code or "server_error"
+        told = {"code": code, "message": error.message}
         # SDKs raise on the inner object; the reference has the fields beside it.
-        inner = {"type": code, **error, "param": None}
-        frames += self._event("error", **error, param=None, error=inner)
+        inner = {"type": code, **told, "param": None}
+        frames += self._event("error", **told, param=None, error=inner)
         output = [item.fields(self._offer) for item in self._items if item.is_done]
-        response = {**self._fields, "status": "failed", "output": output, "error": error}
+        response = {**self._fields, "status": "failed", "output": output, "error": told}
         return frames + self._event("response.failed", response=response)
 
     def _start(self, created: int | None = None) -> bytes:

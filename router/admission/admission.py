@@ -106,6 +106,11 @@ class Admission:
             end=self._end,
         )
 
+    def prompt_tokens(self, caller: Caller, body: bytes, *, route: Route) -> int:
+        """Return how many tokens a whole request is probably to the model; takes nothing for it."""
+        prompt = measure_prompt(body)
+        return self.estimator.input_tokens(Asked(key=caller.key.id, model=route.id, prompt=prompt))
+
     def sellable(self, caller: Caller, route: Route) -> Route:
         """Return what of a route may be sold to the caller. Raises `ModelNotPriced`."""
         return self._purse.route_for(caller, route)

@@ -9,7 +9,10 @@ import difflib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+from adapters.credential import check_address
+from adapters.dialect_preset import DIALECT_PRESETS, DialectPreset
 from adapters.providers import KNOWN_PROVIDERS, KnownProvider
 from router.config.decode import Problem, show
 from router.config.environment import expand_home, home, key_reference
@@ -111,9 +114,11 @@ def _absolute(
 
 def _with_preset(name: str, table: Tree, environ: Mapping[str, str]) -> Tree:
     known = KNOWN_PROVIDERS.get(name)
+    spoken = _spoken(table, known)
     if known is None:
         # A provider that nobody knows serves nothing unless it is listed or asked.
-        return {"discover": "models" not in table} | table
+        asked = {"discover": "models" not in table and spoken.lists_models}
+        return asked | _of_dialect(spoken) | table | _with_paths(spoken.paths, table)
     preset: Tree = {
         "dialect": known.dialect,
         "key_header": known.key_header,
@@ -121,23 +126,52 @@ def _with_preset(name: str, table: Tree, environ: Mapping[str, str]) -> Tree:
     }
     if known.base_url is not None:
         preset["base_url"] = known.base_url
+    own_dialect = table.get("dialect", known.dialect) == known.dialect
+    if not own_dialect:
+        preset |= _of_dialect(spoken)
+        if known.base_url is not None and not _same_host(spoken.base_url, known.base_url):
+            preset["base_url"] = known.base_url
     redirected = _is_redirected(known, table)
-    preset["discover"] = (known.discover or redirected) and "models" not in table
+    listing = (known.discover or redirected) and spoken.lists_models
+    preset["discover"] = listing and "models" not in table
     # A key goes by itself only to the provider it belongs to, never to another address.
     key = None if redirected else key_reference(known, environ)
     if key is not None and not table.get("keys"):
         preset["key"] = key
+    paths = spoken.paths if redirected or not own_dialect else known.paths
+    return preset | table | _with_paths(paths, table)
+
+
+def _spoken(table: Tree, known: KnownProvider | None) -> DialectPreset:
+    """Return what is usual for the dialect; one that there is not is left for the decoder to report."""
+    default = "openai" if known is None else known.dialect
+    written = table.get("dialect", default)
+    usual = DIALECT_PRESETS["openai"]
+    return DIALECT_PRESETS.get(written, usual) if isinstance(written, str) else usual
+
+
+def _of_dialect(spoken: DialectPreset) -> Tree:
+    address = {} if spoken.base_url is None else {"base_url": spoken.base_url}
+    return {"key_header": spoken.key_header} | address
+
+
+def _with_paths(usual: tuple[tuple[str, str], ...], table: Tree) -> Tree:
     paths = table.get("paths", {})
-    if not redirected and known.paths and isinstance(paths, dict):
-        return preset | table | {"paths": dict(known.paths) | paths}
-    return preset | table
+    return {"paths": dict(usual) | paths} if usual and isinstance(paths, dict) else {}
+
+
+def _same_host(one: str | None, other: str) -> bool:
+    return one is not None and urlsplit(one).hostname == urlsplit(other).hostname
 
 
 def _is_redirected(known: KnownProvider, table: Tree) -> bool:
-    return (
-        known.base_url is not None
-        and str(table.get("base_url", known.base_url)).rstrip("/") != known.base_url
-    )
+    if known.base_url is None:
+        return False
+    own = {known.base_url}
+    spoken = _spoken(table, known).base_url
+    if spoken is not None and _same_host(spoken, known.base_url):
+        own.add(spoken)
+    return str(table.get("base_url", known.base_url)).rstrip("/") not in own
 
 
 def _in_tls(server: Tree) -> Iterator[Problem]:
@@ -155,6 +189,7 @@ def _in_provider(name: str, table: Tree) -> Iterator[Problem]:
     known = KNOWN_PROVIDERS.get(name)
     if "base_url" not in table:
         yield _no_address(name, known)
+    yield from _in_dialect(name, table, known)
     headers = table.get("headers")
     sent = {header.lower() for header in headers} if isinstance(headers, dict) else set()
     key_header = table.get("key_header", "authorization")
@@ -167,6 +202,23 @@ def _in_provider(name: str, table: Tree) -> Iterator[Problem]:
         variables = " or ".join(known.key_variables)
         at = show(("providers", name, "key"))
         yield Problem(at, f'missing: set {variables}, or write "env:NAME" or "file:PATH"')
+
+
+def _in_dialect(name: str, table: Tree, known: KnownProvider | None) -> Iterator[Problem]:
+    """Yield what a provider's dialect asks for: models by name, and an address with a region."""
+    dialect, address = table.get("dialect"), table.get("base_url")
+    spoken = _spoken(table, known)
+    if not spoken.lists_models and table.get("discover") is True:
+        at = show(("providers", name, "discover"))
+        yield Problem(at, "a provider of this dialect is not asked for its models; name them")
+    if known is None and not spoken.lists_models and "models" not in table:
+        at = show(("providers", name, "models"))
+        yield Problem(at, "missing: a provider of this dialect is not asked for its models")
+    if isinstance(dialect, str) and isinstance(address, str):
+        try:
+            check_address(dialect, address)
+        except ValueError as error:
+            yield Problem(show(("providers", name, "base_url")), str(error))
 
 
 def _in_prices(prices: Tree, providers: Tree) -> Iterator[Problem]:

@@ -7,6 +7,7 @@ pasted into the wrong place must not come back out through an error message.
 import re
 from urllib.parse import urlsplit
 
+from adapters.bedrock.extra import MissingExtra, check_extra
 from adapters.registry import DIALECTS
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, section 5.6.2
@@ -101,6 +102,11 @@ def dialect(text: str) -> None:
     """Accept the name of a dialect that the gateway speaks."""
     if text not in DIALECTS:
         raise ValueError(f"not a known dialect; valid here: {', '.join(sorted(DIALECTS))}")
+    if text == "bedrock":
+        try:
+            check_extra()
+        except MissingExtra as error:
+            raise ValueError(str(error)) from None
 
 
 def visible(text: str) -> None:

@@ -27,6 +27,7 @@ from router.errors.client import (
     ModelNotFound,
     ModelNotPriced,
     PathNotFound,
+    ResponseNotFound,
     ScopeMissing,
     UpstreamRefusal,
 )
@@ -69,6 +70,7 @@ __all__ = [
     "ModelNotFound",
     "ModelNotPriced",
     "PathNotFound",
+    "ResponseNotFound",
     "ScopeMissing",
     "StreamBroken",
     "UpstreamExhausted",

@@ -145,6 +145,19 @@ class PathNotFound(ClientFault):
         )
 
 
+class ResponseNotFound(ClientFault):
+    """404: responses are not stored, so none can be had again."""
+
+    status = 404
+    code = "response_not_found"
+
+    def __init__(self, response_id: str) -> None:
+        super().__init__(
+            f"There is no response '{_short(response_id)}': responses are not stored here. "
+            "Send the whole conversation in 'input' of POST /v1/responses."
+        )
+
+
 class MethodNotAllowed(ClientFault):
     """405: the path exists, for other methods."""
 

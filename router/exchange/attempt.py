@@ -51,6 +51,8 @@ MOST_HELD_EVENTS: Final = (
 )
 MAX_MALFORMED_EVENTS: Final = 8
 
+# Server-sent events, and the binary frames of AWS.
+_STREAM_TYPES: Final = (b"text/event-stream", b"application/vnd.amazon.eventstream")
 _COMMITTING: Final = frozenset({EventKind.OUTPUT, EventKind.FINISH, EventKind.DONE})
 
 
@@ -295,5 +297,5 @@ def _refusal(error: BadCall) -> Failure:
 def _is_event_stream(response: UpstreamResponse) -> bool:
     for name, value in response.headers:
         if name == b"content-type":
-            return value.lower().startswith(b"text/event-stream")
+            return value.lower().startswith(_STREAM_TYPES)
     return False

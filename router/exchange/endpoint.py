@@ -10,10 +10,11 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from adapters.credential import Credential, credential_of
 from adapters.dialect import Call, Dialect, Failure, Target
 from adapters.dialect import Endpoint as CallKind
 from adapters.providers import KNOWN_PROVIDERS
-from adapters.registry import dialect_for
+from adapters.registry import dialect_of_call
 from router.catalog.candidate import Candidate, ProviderWire
 from router.config import TimeoutConfig
 from router.errors import GatewayError, from_failure
@@ -44,7 +45,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
 
     def dialect_of(self, call: Call) -> Dialect:
         """Return how to ask here for the answer to a call, which came through a face of its own."""
-        return dialect_for(call.face, self.dialect)
+        return dialect_of_call(call, self.dialect)
 
     def fault(self, failure: Failure) -> GatewayError:
         """Return the error that a client gets for a failure here, with no secret of ours in it.
@@ -62,6 +63,7 @@ def make_endpoint(candidate: Candidate, user_agent: str) -> Endpoint:
     """Return the endpoint of a candidate. Raises `ValueError` for a base URL that is none."""
     origin, prefix = parse_base_url(candidate.base_url)
     known = KNOWN_PROVIDERS.get(candidate.provider)
+    credential = _credential(candidate)
     target = Target(
         upstream_model=candidate.upstream_model,
         served_model=candidate.served_model,
@@ -74,6 +76,7 @@ def make_endpoint(candidate: Candidate, user_agent: str) -> Endpoint:
         marks_prefill=known is not None and known.marks_prefill,
         echoes_prefill=known is not None and known.echoes_prefill,
         cap_field=known.cap_field if known is not None else "max_tokens",
+        sign=None if credential is None else credential.sign,
     )
     return Endpoint(
         provider=candidate.provider,
@@ -97,8 +100,9 @@ def target_of(wire: ProviderWire, prefix: str, path: str) -> bytes:
 def headers_of(wire: ProviderWire, user_agent: str) -> _Headers:
     """Return the headers that every request to a provider carries, the credential among them."""
     headers: _Headers = [(b"user-agent", user_agent.encode())]
-    if wire.key is not None:
-        secret = wire.key.reveal()
+    credential = _credential(wire)
+    if credential is not None and credential.sign is None:
+        secret = credential.value
         value = f"Bearer {secret}" if wire.key_header == "authorization" else secret
         headers.append((wire.key_header.encode(), value.encode("latin-1")))
     headers += [(name.encode(), value.reveal().encode("latin-1")) for name, value in wire.headers]
@@ -108,6 +112,13 @@ def headers_of(wire: ProviderWire, user_agent: str) -> _Headers:
 def secrets_of(wire: ProviderWire) -> tuple[str, ...]:
     """Return the configured values among the headers that are long enough to be secrets."""
     given = [value.reveal() for _, value in wire.headers]
-    if wire.key is not None:
-        given.append(wire.key.reveal())
+    credential = _credential(wire)
+    if credential is not None:
+        given += credential.secrets
     return tuple(value for value in given if len(value) >= _LEAST_SECRET)
+
+
+def _credential(wire: ProviderWire) -> Credential | None:
+    if wire.key is None:
+        return None
+    return credential_of(wire.dialect, wire.key.reveal(), base_url=wire.base_url)

@@ -94,12 +94,13 @@ class Exchange:
         request = Request(
             call=call, route=route, wish=wish, hedge=self._hedging(asked, route), books=books
         )
+        relay = StreamRelay(reply, request_id=record.request_id, comment_every=self._comment_every)
         ending: Ending = "failed"
         try:
             reply.limit_headers = await self._admission.headers(caller, route.id)
-            await self._serve_in_time(request, asked.options, closing, reply, record)
+            await self._serve_in_time(request, asked.options, closing, relay, record)
         except GatewayError as error:
-            await _tell(error, call, reply)
+            await relay.tell(error)
             raise
         except Exception:
             raise  # a fault of ours: the customer does not pay for it
@@ -116,6 +117,14 @@ class Exchange:
         """
         route = self._catalog.resolve(model) if model is not None else None
         return await self._admission.headers(caller, route.id if route is not None else None)
+
+    def count_tokens(self, caller: Caller, model: str, body: bytes) -> int:
+        """Return about how many tokens a prompt is to a model. Raises `ModelNotFound`, `ModelNotAllowed`."""
+        route = self._catalog.resolve(model)
+        if route is None:
+            raise ModelNotFound(model, self._catalog.nearest(model))
+        self._admission.check_tier(caller, route.id)
+        return self._admission.prompt_tokens(caller, body, route=route)
 
     def _hedging(self, asked: Asked, route: Route) -> Hedging:
         return hedging(
@@ -152,13 +161,13 @@ class Exchange:
         request: Request,
         options: Options,
         closing: Closing,
-        reply: Reply,
+        relay: StreamRelay,
         record: RequestRecord,
     ) -> None:
         total = request.route.candidates[0].timeouts.total
         try:
             with trio.fail_after(total):
-                await self._serve(request, options, closing, reply, record)
+                await self._serve(request, options, closing, relay, record)
         except trio.TooSlowError:
             raise UpstreamTimeout(f"The call took longer than {total:g} seconds.") from None
 
@@ -167,7 +176,7 @@ class Exchange:
         request: Request,
         options: Options,
         closing: Closing,
-        reply: Reply,
+        relay: StreamRelay,
         record: RequestRecord,
     ) -> None:
         if options.rescue and may_be_rescued(request.call, request.route):
@@ -177,8 +186,7 @@ class Exchange:
         if request.call.stream:
             won = await _won(self._racing.race(request, attempts.open_stream, _discard), record)
             record.first_token_seconds = trio.current_time() - record.started
-            headers = _served_headers(record)
-            relay = StreamRelay(reply, headers=headers, comment_every=self._comment_every)
+            relay.headers = _served_headers(record)
             streamed = StreamedAnswer(request, self._racing, attempts, closing, relay)
             await streamed.relay(won, record)
         else:
@@ -186,7 +194,7 @@ class Exchange:
             request.books.note(whole.run, whole.value.usage, whole.value.output_bytes, whole=True)
             whole.run.completed(trio.current_time())
             closing.close("whole")
-            await reply.answer(200, _json_headers(record), whole.value.body)
+            await relay.reply.answer(200, _json_headers(record), whole.value.body)
 
 
 def _discard(stream: CommittedStream) -> None:
@@ -195,12 +203,6 @@ def _discard(stream: CommittedStream) -> None:
 
 def _keep(_answer: Answer) -> None:
     """A whole answer holds nothing that must be let go of."""
-
-
-async def _tell(error: GatewayError, call: Call, reply: Reply) -> None:
-    """Tell the client of a stream that has begun what became of it."""
-    if reply.started and call.stream:
-        await reply.send(b"data: " + msgspec.json.encode({"error": error.to_body()}) + b"\n\n")
 
 
 async def _won(race: Contest[T], record: RequestRecord) -> Won[T]:

@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 import trio
 
-from adapters.dialect import EventKind, StreamEvent
+from adapters.dialect import EventKind, StreamDecoder, StreamEvent, ToldError
 from adapters.sse import Signal
 from router.errors import GatewayError, StreamBroken
 from router.exchange.attempt import MAX_MALFORMED_EVENTS, CommittedStream
@@ -52,13 +52,15 @@ class Watch(Protocol):
 class StreamRelay:
     """Relays the streams of one answer.
 
-    `comment_every`: after so many seconds of silence the client gets a comment, so that proxies between do
-    not give the connection up.
+    `headers` go out as the first stream begins. `comment_every`: after so many seconds of silence the client
+    gets a comment, so that proxies between do not give the connection up.
     """
 
-    def __init__(self, reply: Reply, *, headers: Headers, comment_every: float) -> None:
-        self._reply = reply
-        self._headers = headers
+    def __init__(self, reply: Reply, *, request_id: str, comment_every: float) -> None:
+        self.headers: Headers = ()
+        self.reply = reply
+        self._request_id = request_id
+        self._decoder: StreamDecoder | None = None
         self._comment_every = comment_every
         self._last_sent = 0.0
         self.events = 0
@@ -70,12 +72,13 @@ class StreamRelay:
         another stream may go on. When cancelled, the reply is left unfinished.
         """
         source = _Source(stream, endpoint, watch)
-        if not self._reply.started:
-            await self._reply.start(200, [*_STREAM_HEADERS, *self._headers])
+        self._decoder = stream.decoder
+        if not self.reply.started:
+            await self.reply.start(200, [*_STREAM_HEADERS, *self.headers])
         await self._pass_on(source, watch, source.begin())
         while not stream.done:
             await self._pass_on(source, watch, source.decode(await self._receive(source)))
-        await self._reply.finish()
+        await self.reply.finish()
 
     async def _pass_on(self, source: "_Source", watch: Watch, frames: list[bytes]) -> None:
         """Send frames, and what else has been read already. Raises what has broken the stream behind them."""
@@ -110,6 +113,21 @@ class StreamRelay:
         for failure in failures:
             raise failure
 
+    async def tell(self, error: GatewayError) -> None:
+        """Tell the client of a stream that has begun what became of it, in the words of its face."""
+        if self._decoder is None or not self.reply.started:
+            return
+        body = error.to_body()
+        told = ToldError(
+            status=error.status,
+            message=body.message,
+            type=body.type,
+            param=body.param,
+            code=body.code,
+            request_id=self._request_id,
+        )
+        await self.reply.send(self._decoder.error_frames(told))
+
     async def _comment_until(self, over: trio.Event) -> None:
         """Send comments until `over`; never interrupts one that is on its way, for that would be an abort."""
         while True:
@@ -124,7 +142,7 @@ class StreamRelay:
             await self._send(b"".join(frames))
 
     async def _send(self, data: bytes) -> None:
-        await self._reply.send(data)
+        await self.reply.send(data)
         self._last_sent = trio.current_time()
 
     async def _receive(self, source: "_Source") -> bytes:

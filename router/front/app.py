@@ -1,6 +1,6 @@
 """The front: one Quart application, with the data plane beside it.
 
-Quart routes and serves what is rare (models, health, metrics, errors, preflights). The three paths that
+Quart routes and serves what is rare (models, health, metrics, errors, preflights). The paths that
 carry the load skip Quart's request and response objects through its own extension point,
 `asgi_http_class`, and run on bare ASGI (`docs/decisions/0005`).
 """
@@ -13,7 +13,6 @@ from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope
 from quart_trio import QuartTrio
 from quart_trio.asgi import TrioASGIHTTPConnection
 
-from adapters.dialect import Endpoint
 from router.config import ServerConfig
 from router.errors import GatewayError
 from router.front.asgi import (
@@ -26,17 +25,10 @@ from router.front.asgi import (
 from router.front.body import BodyReader
 from router.front.control import Control
 from router.front.endpoints import Endpoints
+from router.front.faces import door_of, names_request
 from router.front.headers import CommonHeaders, new_request_id
+from router.observe.record import Endpoint
 
-DATA_PLANE: Final[dict[str, Endpoint]] = {
-    "/v1/chat/completions": "chat",
-    "/v1/completions": "completions",
-    "/v1/embeddings": "embeddings",
-    # Users forget the /v1 of the base URL; serving them is kinder than a 404.
-    "/chat/completions": "chat",
-    "/completions": "completions",
-    "/embeddings": "embeddings",
-}
 # The control routes that take a body, and how large it may be.
 TAKE_BODIES: Final = ("/admin/", "/webhooks/", "/v1/credit/", "/credit/")
 MOST_BODY_BYTES: Final = 1024 * 1024
@@ -60,7 +52,8 @@ class DataPlane:
         """Serve one request. An answer that was begun and cannot be finished breaks the connection."""
         request_id = new_request_id()
         headers = list(scope["headers"])
-        reply = AsgiReply(send, self._common.of_answer(request_id, dict(headers).get(b"origin")))
+        common = self._common.of_answer(request_id, dict(headers).get(b"origin"))
+        reply = AsgiReply(send, [*common, *names_request(endpoint, request_id)])
         client = scope.get("client")
         async with trio.open_nursery() as nursery:
             body = self.body_of(
@@ -110,7 +103,7 @@ class FrontConnection(TrioASGIHTTPConnection):
 
     async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         """Serve one HTTP request."""
-        endpoint = DATA_PLANE.get(self.scope["path"].rstrip("/"))
+        endpoint = door_of(self.scope["path"])
         if endpoint is not None and self.scope["method"] == "POST":
             await self.app.data_plane(endpoint, self.scope, receive, send)
         else:

@@ -5,7 +5,6 @@ ever redirected: a redirected POST loses its body in most clients.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Final
 
 import msgspec
 from quart import Quart, Response, g, request
@@ -22,14 +21,14 @@ from router.errors import (
     ModelNotAllowed,
     ModelNotFound,
     PathNotFound,
+    ResponseNotFound,
 )
 from router.errors import MethodNotAllowed as WrongMethod
 from router.front.credentials import authenticate
+from router.front.faces import door_of, render
 from router.front.headers import CommonHeaders, new_request_id
 from router.front.model_list import ModelList
 from router.front.quart_route import add_route, json_response, raw_headers
-
-_DATA_PATHS: Final = ("/chat/completions", "/completions", "/embeddings")
 
 
 class Control:
@@ -70,6 +69,8 @@ class Control:
             ("/models", self._list_models),
             ("/v1/models/<path:model_id>", self._model),
             ("/models/<path:model_id>", self._model),
+            ("/v1/responses/<path:response_id>", self._response),
+            ("/responses/<path:response_id>", self._response),
         ):
             add_route(app, path, handler, method="GET")
         if self._metrics is not None:
@@ -96,6 +97,11 @@ class Control:
             raise ModelNotAllowed(route.id, tier=caller.tier.name, tiers_with=having)
         return json_response(self._models.card(model_id, route))
 
+    async def _response(self, response_id: str) -> Response:
+        """Say that there is none: nothing of an answer is kept here."""
+        authenticate(raw_headers(), self._ring, "inference")
+        raise ResponseNotFound(response_id)
+
     async def _preflight(self, path: str) -> Response:  # noqa: ARG002 - any path may be asked about
         headers = self._common.of_preflight(_header("Access-Control-Request-Headers") or b"")
         return Response("", status=204, headers=_text_headers(headers))
@@ -117,7 +123,7 @@ class Control:
         else:
             self._on_bug(g.request_id, error)
             found = GatewayBug(g.request_id)
-        status, headers, body = found.render()
+        status, headers, body = render(found, door_of(request.path), g.request_id)
         return Response(body, status=status, headers=_text_headers(headers))
 
 
@@ -139,7 +145,7 @@ def _of_routing(error: HTTPException) -> GatewayError:
     """Translate what Quart's routing raises."""
     if isinstance(error, MethodNotAllowed):
         allowed = set(error.valid_methods or ()) - {"OPTIONS"}
-        if request.path.rstrip("/").removeprefix("/v1") in _DATA_PATHS:
+        if door_of(request.path) is not None:
             allowed = {"POST"}
         if allowed:
             return WrongMethod(request.method, request.path, sorted(allowed))

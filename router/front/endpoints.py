@@ -7,10 +7,11 @@ has one record, opened first and ended last, whatever happens between.
 from collections.abc import Sequence
 from typing import Protocol
 
+import msgspec
 import trio
 
-from adapters.dialect import BadCall, Endpoint
-from adapters.openai.request import decode_call
+from adapters.anthropic.request import decode_count
+from adapters.dialect import BadCall
 from router.accounts.caller import Caller
 from router.accounts.keyring import KeyRing
 from router.errors import ClientFault, GatewayBug, GatewayError, InvalidRequest
@@ -19,8 +20,9 @@ from router.exchange.options import read_options
 from router.exchange.reply import Reply
 from router.front.asgi import ClientGone
 from router.front.credentials import authenticate
+from router.front.faces import decode_call, render
 from router.observe.observer import Observer
-from router.observe.record import Outcome, RequestRecord
+from router.observe.record import Endpoint, Outcome, RequestRecord
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -89,8 +91,11 @@ class Endpoints:
     ) -> None:
         caller = authenticate(headers, self._ring, "inference")
         record.key_id = caller.key.id
+        if endpoint == "count_tokens":
+            await self._count(caller, body, reply, record)
+            return
         try:
-            asked = await self._read(endpoint, headers, body, caller)
+            asked = await self._read(endpoint, headers, body, caller, record)
             record.model = asked.call.model
             record.stream = asked.call.stream
             await self._exchange.serve(asked, reply, record)
@@ -100,19 +105,40 @@ class Endpoints:
             raise
 
     async def _read(
-        self, endpoint: Endpoint, headers: Headers, body: RequestBody, caller: Caller
+        self,
+        endpoint: Endpoint,
+        headers: Headers,
+        body: RequestBody,
+        caller: Caller,
+        record: RequestRecord,
     ) -> Asked:
         content = await body.read()
         try:
-            call = decode_call(endpoint, content)
+            call = decode_call(endpoint, content, headers)
         except BadCall as error:
             raise InvalidRequest.from_bad_call(error) from error
+        call = msgspec.structs.replace(
+            call, request_id=record.request_id, asked_at=int(record.started_at)
+        )
         return Asked(caller=caller, call=call, body=content, options=read_options(headers))
+
+    async def _count(
+        self, caller: Caller, body: RequestBody, reply: Reply, record: RequestRecord
+    ) -> None:
+        """Tell how many tokens a prompt probably is; nobody is asked, and nothing is charged."""
+        content = await body.read()
+        try:
+            record.model = decode_count(content)
+        except BadCall as error:
+            raise InvalidRequest.from_bad_call(error) from error
+        tokens = self._exchange.count_tokens(caller, record.model, content)
+        told = msgspec.json.encode({"input_tokens": tokens})
+        await reply.answer(200, [(b"content-type", b"application/json")], told)
 
     async def _refuse(
         self, error: GatewayError, body: RequestBody, reply: Reply, record: RequestRecord
     ) -> None:
-        status, headers, content = error.render()
+        status, headers, content = render(error, record.endpoint, record.request_id)
         record.error_code = error.to_body().code
         record.outcome = _outcome(error, started=reply.started)
         if reply.started:

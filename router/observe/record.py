@@ -11,7 +11,7 @@ from typing import Final, Literal
 import msgspec
 from opentelemetry.trace import Span
 
-Endpoint = Literal["chat", "completions", "embeddings"]
+Endpoint = Literal["chat", "completions", "embeddings", "messages", "count_tokens", "responses"]
 
 Outcome = Literal[
     "ok",

@@ -29,6 +29,9 @@ _OPERATIONS: Final[Mapping[Endpoint, str]] = {
     "chat": "chat",
     "completions": "text_completion",
     "embeddings": "embeddings",
+    "messages": "chat",
+    "count_tokens": "count_tokens",
+    "responses": "chat",
 }
 
 

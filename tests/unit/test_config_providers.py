@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from adapters.dialect_preset import DIALECT_PRESETS
 from adapters.providers import KNOWN_PROVIDERS, maker_of
-from router.config import ConfigError, PathConfig, Secret, find_config, load_config
+from router.config import ConfigError, PathConfig, ProviderConfig, Secret, find_config, load_config
 from tests.unit.written_config import ENVIRON, load, refuse, write
 
 
@@ -238,3 +239,76 @@ def test_every_known_address_and_variable_is_usable() -> None:
 )
 def test_the_maker_of_a_model_is_known_by_its_name(model: str, maker: str | None) -> None:
     assert maker_of(model) == maker
+
+
+def loaded(tmp_path: Path, text: str, **environ: str) -> ProviderConfig:
+    """The one provider of a configuration."""
+    file = tmp_path / "dialects.toml"
+    file.write_text(text)
+    [provider] = load_config(file, {"HOME": str(tmp_path), **environ}).providers.values()
+    return provider
+
+
+@pytest.mark.parametrize("dialect", ["anthropic", "gemini", "cohere"])
+def test_who_names_a_dialect_gets_its_address_paths_and_key_header(
+    tmp_path: Path, dialect: str
+) -> None:
+    text = f"[providers.mine]\ndialect = '{dialect}'\nkey = 'env:MINE'\nmodels = ['m']"
+    found = loaded(tmp_path, text, MINE="key")
+    preset = DIALECT_PRESETS[dialect]
+    assert (found.base_url, found.key_header) == (preset.base_url, preset.key_header)
+    assert found.paths == PathConfig(**dict(preset.paths))
+    assert found.discover is False
+
+
+def test_what_the_configuration_says_itself_holds_instead(tmp_path: Path) -> None:
+    text = """[providers.mine]
+dialect = 'gemini'
+base_url = 'https://proxy.example/v1'
+key_header = 'x-mine'
+key = 'env:MINE'
+paths.chat = '/g/{model}:{method}'
+models = ['m']"""
+    found = loaded(tmp_path, text, MINE="key")
+    assert (found.base_url, found.key_header) == ("https://proxy.example/v1", "x-mine")
+    assert found.paths.chat == "/g/{model}:{method}"
+    assert found.paths.embeddings == "/models/{model}:batchEmbedContents"
+
+
+@pytest.mark.parametrize(
+    ("name", "dialect", "variable"),
+    [("anthropic", "anthropic", "ANTHROPIC_API_KEY"), ("google", "gemini", "GEMINI_API_KEY")],
+)
+def test_a_known_provider_can_be_asked_in_its_own_dialect_with_the_key_that_is_set(
+    tmp_path: Path, name: str, dialect: str, variable: str
+) -> None:
+    text = f"[providers.{name}]\ndialect = '{dialect}'"
+    found = loaded(tmp_path, text, **{variable: "key"})
+    preset = DIALECT_PRESETS[dialect]
+    assert (found.base_url, found.key_header) == (preset.base_url, preset.key_header)
+    assert found.key == Secret("key")
+
+
+def test_a_known_provider_keeps_its_address_whatever_it_is_said_to_speak(tmp_path: Path) -> None:
+    text = "[providers.moonshot]\ndialect = 'anthropic'"
+    found = loaded(tmp_path, text, MOONSHOT_API_KEY="key")
+    assert found.base_url == KNOWN_PROVIDERS["moonshot"].base_url
+    assert found.paths.chat == "/messages"
+
+
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        ("dialect = 'anthropic'", "providers.mine.models"),
+        ("dialect = 'gemini'\ndiscover = true\nmodels = ['m']", "providers.mine.discover"),
+        ("dialect = 'vertex'\nmodels = ['m']", "providers.mine.base_url"),
+        (
+            "dialect = 'bedrock'\nbase_url = 'https://host.example'\nmodels = ['m']",
+            "providers.mine.base_url",
+        ),
+    ],
+)
+def test_what_a_dialect_needs_is_asked_for(tmp_path: Path, text: str, at: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        loaded(tmp_path, f"[providers.mine]\n{text}")
+    assert [problem.path for problem in caught.value.problems] == [at]

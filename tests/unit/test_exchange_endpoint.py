@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from adapters.dialect import Failure, FailureKind
+from adapters.dialect import EncodedRequest, Failure, FailureKind
 from router.catalog.candidate import Candidate
 from router.config import HeaderValue, PathConfig, Secret, TimeoutConfig
 from router.exchange.endpoint import headers_of, make_endpoint, target_of
@@ -111,3 +111,31 @@ def test_what_is_peculiar_to_a_known_providers_prefill_is_in_the_target() -> Non
     }
     assert {name for name, one in found.items() if one.marks_prefill} == {"deepseek", "mistral"}
     assert {name for name, one in found.items() if one.echoes_prefill} == {"mistral"}
+
+
+def bedrock(key: str) -> Candidate:
+    return candidate(
+        dialect="bedrock",
+        base_url="https://bedrock-runtime.eu-west-1.amazonaws.com",
+        key=Secret(key),
+        paths=PathConfig(chat="/model/{model}/{method}"),
+    )
+
+
+def test_an_access_key_of_aws_signs_and_is_never_sent_nor_told() -> None:
+    made = make_endpoint(bedrock("AKIAIOSFODNN7EXAMPLE:hidden-secret-key:hidden-token"), "me")
+    assert b"authorization" not in dict(made.target.headers)
+    assert made.target.sign is not None
+    signed = made.target.sign(EncodedRequest(b"/model/m/converse", made.target.headers, b"{}"))
+    proof = dict(signed.headers)[b"authorization"].decode()
+    assert "/eu-west-1/bedrock/aws4_request" in proof
+    assert "hidden" not in proof
+    for part in ("hidden-secret-key", "hidden-token"):
+        failure = Failure(kind=FailureKind.REFUSED, status=400, message=f"bad {part}")
+        assert part not in made.fault(failure).message
+
+
+def test_any_other_key_of_bedrock_is_a_bearer_token() -> None:
+    made = make_endpoint(bedrock("bedrock-api-key-x"), "me")
+    assert dict(made.target.headers)[b"authorization"] == b"Bearer bedrock-api-key-x"
+    assert made.target.sign is None

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from openai import APIError
 
-from adapters.dialect import Usage
+from adapters.dialect import ToldError, Usage
 from adapters.middle.answer import Choice, StopReason, WholeAnswer
 from adapters.middle.conversation import Part, Reasoning, Refusal, Text, ToolCall
 from adapters.middle.event import (
@@ -39,6 +39,10 @@ USAGE = Usage(
     input_tokens=9, output_tokens=5, cached_tokens=3, cache_write_tokens=2, reasoning_tokens=1
 )
 LOOKS = ToolCall(id="c1", name="look", arguments='{"at":"a"}')
+
+
+def error_told(message: str, code: str | None = None) -> ToldError:
+    return ToldError(status=503, message=message, type="server_error", code=code)
 
 
 def answered(*parts: Part, stop: StopReason = "stop", **fields: Any) -> dict[str, Any]:
@@ -351,7 +355,7 @@ def test_a_stream_ends_once() -> None:
 def test_a_failure_is_told_both_ways_with_what_was_whole_by_then() -> None:
     writer = ResponseWriter(asked(), TARGET)
     stream = b"".join([writer.write(event) for event in parts_told([Text(text="a"), LOOKS])])
-    events = told(stream + writer.fail("Too much.", code="rate_limit_exceeded"))
+    events = told(stream + writer.fail(error_told("Too much.", "rate_limit_exceeded")))
     error, failed = events[-2:]
     assert (error["type"], error["code"], error["message"]) == (
         "error",
@@ -363,7 +367,7 @@ def test_a_failure_is_told_both_ways_with_what_was_whole_by_then() -> None:
     assert failed["response"]["status"] == "failed"
     assert failed["response"]["error"] == {"code": "rate_limit_exceeded", "message": "Too much."}
     assert [item["type"] for item in failed["response"]["output"]] == ["message"]
-    assert writer.close() == writer.fail("again") == b""
+    assert writer.close() == writer.fail(error_told("again")) == b""
 
 
 def test_the_sdk_puts_together_what_was_said() -> None:
@@ -383,6 +387,6 @@ def test_the_sdk_puts_together_what_was_said() -> None:
 
 def test_the_sdk_raises_on_a_failure_in_the_middle() -> None:
     writer = ResponseWriter(asked(), TARGET)
-    stream = writer.write(Begun()) + writer.fail("Too much.")
+    stream = writer.write(Begun()) + writer.fail(error_told("Too much."))
     with pytest.raises(APIError, match="Too much"):
         accumulated(stream)

@@ -1,0 +1,55 @@
+"""What a dialect's own service looks like, so that an operator who names the dialect need not describe it.
+
+Addresses, paths and the header of the key are those of each service's documentation (November 2026). A path
+may hold `{model}` and `{method}`, which its dialect fills in for every request. Whatever the configuration
+says itself holds instead.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+import msgspec
+
+
+class DialectPreset(msgspec.Struct, frozen=True, kw_only=True):
+    """`base_url` is `None` where every customer has an address of his own.
+
+    `lists_models`: its list of models is in the form that discovery reads.
+    """
+
+    base_url: str | None = None
+    key_header: str = "authorization"
+    paths: tuple[tuple[str, str], ...] = ()
+    lists_models: bool = False
+
+
+DIALECT_PRESETS: Final[Mapping[str, DialectPreset]] = MappingProxyType(
+    {
+        "openai": DialectPreset(lists_models=True),
+        "anthropic": DialectPreset(
+            base_url="https://api.anthropic.com/v1",
+            key_header="x-api-key",
+            paths=(("chat", "/messages"),),
+        ),
+        "gemini": DialectPreset(
+            base_url="https://generativelanguage.googleapis.com/v1beta",
+            key_header="x-goog-api-key",
+            paths=(
+                ("chat", "/models/{model}:{method}"),
+                ("embeddings", "/models/{model}:batchEmbedContents"),
+            ),
+        ),
+        "vertex": DialectPreset(
+            paths=(
+                ("chat", "/publishers/google/models/{model}:{method}"),
+                ("embeddings", "/publishers/google/models/{model}:predict"),
+            ),
+        ),
+        "cohere": DialectPreset(
+            base_url="https://api.cohere.com",
+            paths=(("chat", "/v2/chat"), ("embeddings", "/v2/embed")),
+        ),
+        "bedrock": DialectPreset(paths=(("chat", "/model/{model}/{method}"),)),
+    }
+)

@@ -1,0 +1,71 @@
+"""The doors of the data plane: which path is which endpoint, and in whose words it is read and refused.
+
+OpenAI's chat, completions, embeddings and Responses share one form of error. Anthropic's Messages has its
+own, and its clients name versions and beta features in headers, which go on to providers of that dialect.
+"""
+
+import re
+from collections.abc import Sequence
+from types import MappingProxyType
+from typing import Final
+
+import msgspec
+
+from adapters.anthropic.error_body import error_body
+from adapters.anthropic.request import decode_call as decode_messages
+from adapters.dialect import Call
+from adapters.openai.request import decode_call as decode_openai
+from adapters.responses.call import decode_call as decode_responses
+from router.errors import GatewayError
+from router.observe.record import Endpoint
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+_V1: Final[dict[str, Endpoint]] = {
+    "/chat/completions": "chat",
+    "/completions": "completions",
+    "/embeddings": "embeddings",
+    "/messages": "messages",
+    "/messages/count_tokens": "count_tokens",
+    "/responses": "responses",
+}
+# Users forget the /v1 of the base URL; serving them is kinder than a 404.
+DATA_PLANE: Final = MappingProxyType({f"/v1{path}": door for path, door in _V1.items()} | _V1)
+
+_ANTHROPICS: Final = frozenset({"messages", "count_tokens"})
+_PASSED: Final = frozenset({b"anthropic-beta", b"anthropic-version"})
+_FLAGS: Final = re.compile(rb"[A-Za-z0-9._, -]{1,2000}")
+
+
+def door_of(path: str) -> Endpoint | None:
+    """Return the endpoint at a path, with or without a slash at its end."""
+    return DATA_PLANE.get(path.rstrip("/"))
+
+
+def decode_call(endpoint: Endpoint, body: bytes, headers: Headers) -> Call:
+    """Read a request's body in the words of its endpoint. Raises `BadCall`."""
+    if endpoint == "responses":
+        return decode_responses(body)
+    if endpoint == "messages":
+        passed = tuple(
+            (name, value) for name, value in headers if name in _PASSED and _FLAGS.fullmatch(value)
+        )
+        return msgspec.structs.replace(decode_messages(body), passed_headers=passed)
+    if endpoint == "count_tokens":
+        raise ValueError("tokens are counted without a call")
+    return decode_openai(endpoint, body)
+
+
+def render(
+    error: GatewayError, endpoint: Endpoint | None, request_id: str
+) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    """Return status, headers and body of an error in the words of the endpoint, if it has one."""
+    status, headers, body = error.render()
+    if endpoint in _ANTHROPICS:
+        body = error_body(status, error.to_body().message, request_id=request_id)
+    return status, headers, body
+
+
+def names_request(endpoint: Endpoint | None, request_id: str) -> list[tuple[bytes, bytes]]:
+    """Return the header, besides `x-request-id`, in which clients of the endpoint look for the id."""
+    return [(b"request-id", request_id.encode())] if endpoint in _ANTHROPICS else []

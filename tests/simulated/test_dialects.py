@@ -1,0 +1,261 @@
+"""Chat clients at providers of other dialects, through the whole gateway in virtual time."""
+
+import base64
+import struct
+from typing import Any
+
+import msgspec
+import pytest
+from openai.lib.streaming.chat import ChatCompletionStreamState
+from openai.types import CreateEmbeddingResponse
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
+
+from router.simulator import expected_text
+from tests.simulated.dialect_world import (
+    CHAT,
+    MODELS,
+    PNG,
+    TOOL,
+    UPSTREAM_KEY,
+    dialect_config,
+    plan,
+    received,
+)
+from tests.simulated.world import ClientAnswer, World, chat_fields, in_virtual_time, open_world
+
+OTHERS = ("anthropic", "gemini")
+HELLO: list[dict[str, Any]] = [{"role": "user", "content": "Hello"}]
+FORMS = pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+DIALECTS = pytest.mark.parametrize("name", OTHERS)
+
+
+def read(answer: ClientAnswer, *, stream: bool) -> ChatCompletion:
+    """What the official SDK makes of an answer."""
+    assert answer.status == 200, answer.body
+    if not stream:
+        return ChatCompletion.model_validate(answer.json())
+    *chunks, done = answer.events()
+    assert done == b"[DONE]"
+    state: ChatCompletionStreamState[None] = ChatCompletionStreamState()
+    for chunk in chunks:
+        found = ChatCompletionChunk.model_validate(msgspec.json.decode(chunk))
+        assert found.choices or found.usage, "a chunk without choices that nobody asked for"
+        state.handle_chunk(found)
+    return state.current_completion_snapshot
+
+
+async def ask(world: World, *, stream: bool, **fields: Any) -> ChatCompletion:
+    """Ask for `m`, with the usage wanted."""
+    if stream:
+        fields["stream_options"] = {"include_usage": True}
+    return read(await world.chat(model="m", stream=stream, **fields), stream=stream)
+
+
+@DIALECTS
+@FORMS
+def test_a_chat_is_answered_and_billed_as_its_provider_counted(name: str, stream: bool) -> None:
+    async def scenario() -> None:
+        async with open_world(config=dialect_config(name), hosts=(name,)) as world:
+            plan(world, name, cached_tokens=3, tokens=20)
+            found = await ask(world, stream=stream, max_tokens=100)
+            [choice] = found.choices
+            assert choice.message.content
+            assert choice.finish_reason == "stop"
+            assert found.model == f"{name}/{MODELS[name]}"
+            assert found.id
+            usage = found.usage
+            assert usage is not None
+            assert usage.prompt_tokens_details is not None
+            assert usage.prompt_tokens_details.cached_tokens == 3
+            [(record, bill, _)] = world.gateway.bills
+            assert bill.customer is not None
+            billed = bill.customer.usage
+            assert (billed.input_tokens, billed.output_tokens) == (
+                usage.prompt_tokens,
+                usage.completion_tokens,
+            )
+            assert billed.cached_tokens == 3
+            assert not billed.estimated
+            assert record.provider == name
+            await world.leak_check()
+
+    in_virtual_time(scenario)
+
+
+@DIALECTS
+@FORMS
+def test_a_tool_is_called_and_its_result_read(name: str, stream: bool) -> None:
+    async def scenario() -> None:
+        async with open_world(config=dialect_config(name), hosts=(name,)) as world:
+            first = await ask(world, stream=stream, tools=[TOOL], tool_choice="required")
+            [choice] = first.choices
+            assert choice.finish_reason == "tool_calls"
+            assert choice.message.tool_calls
+            [call] = choice.message.tool_calls
+            assert call.type == "function"
+            assert call.function.name == "get_weather"
+            assert isinstance(msgspec.json.decode(call.function.arguments), dict)
+            said = choice.message.model_dump(exclude_none=True, include={"role", "tool_calls"})
+            for one in said["tool_calls"]:
+                one.pop("index", None)
+            result = {"role": "tool", "tool_call_id": call.id, "content": "Rain, 7 degrees."}
+            second = await ask(world, stream=stream, tools=[TOOL], messages=[*HELLO, said, result])
+            assert second.choices[0].finish_reason == "stop"
+            assert "Rain, 7 degrees." in (second.choices[0].message.content or "")
+            await world.leak_check()
+
+    in_virtual_time(scenario)
+
+
+@DIALECTS
+def test_an_image_reaches_its_provider(name: str) -> None:
+    async def scenario() -> None:
+        async with open_world(config=dialect_config(name), hosts=(name,)) as world:
+            image = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG}"}}
+            asked = [{"type": "text", "text": "What is this?"}, image]
+            found = await ask(world, stream=False, messages=[{"role": "user", "content": asked}])
+            assert found.choices[0].message.content
+            [request] = world.simulators[name].requests
+            assert PNG.encode() in request.body
+
+    in_virtual_time(scenario)
+
+
+@DIALECTS
+def test_a_key_goes_out_in_the_header_of_its_dialect_only(name: str) -> None:
+    async def scenario() -> None:
+        async with open_world(config=dialect_config(name), hosts=(name,)) as world:
+            await ask(world, stream=False)
+            [request] = world.simulators[name].requests
+            header = {"anthropic": b"x-api-key", "gemini": b"x-goog-api-key"}[name]
+            assert request.header(header) == UPSTREAM_KEY.encode()
+            assert request.header(b"authorization") is None
+
+    in_virtual_time(scenario)
+
+
+FAULTS: dict[str, dict[str, Any]] = {
+    "429": {"status": 429},
+    "529": {"status": 529},
+    "503": {"status": 503},
+    "reset": {"reset_before_head": True},
+    "an error in a 200": {"error_event_after": 0, "error_event_status": 503},
+    "cut before a token": {"cut_after": 0},
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("first", OTHERS)
+@FORMS
+def test_a_failure_goes_over_to_another_dialect_and_leaves_no_trace(
+    first: str, fault: str, stream: bool
+) -> None:
+    async def scenario() -> None:
+        second = "openai" if first == "gemini" else "gemini"
+        config = dialect_config(first, second)
+        async with open_world(config=config, hosts=(first, second)) as world:
+            plan(world, first, 9, **FAULTS[fault])
+            answer = await world.chat(model="m", stream=stream)
+            found = read(answer, stream=stream)
+            expected = expected_text(chat_fields(model=MODELS[second]))
+            assert found.choices[0].message.content == expected
+            assert answer.headers["x-syze-provider"] == second
+            assert b"error" not in answer.body
+            assert received(world, first) == 1
+            [(_, bill, _)] = world.gateway.bills
+            assert [charge.payer for charge in bill.charges] == ["operator", "customer"]
+            await world.leak_check()
+
+    in_virtual_time(scenario)
+
+
+@pytest.mark.parametrize("fault", ["error_event_after", "cut_after", "stall_after"])
+@DIALECTS
+def test_a_stream_that_breaks_in_the_middle_is_told_and_not_paid(name: str, fault: str) -> None:
+    async def scenario() -> None:
+        async with open_world(config=dialect_config(name), hosts=(name,)) as world:
+            plan(world, name, tokens=40, **{fault: 25})  # beyond what Gemini thinks unseen
+            answer = await world.chat(model="m", stream=True)
+            *_, last = answer.events()
+            assert "error" in msgspec.json.decode(last), answer.body
+            assert not answer.finished
+            assert b"[DONE]" not in answer.body
+            assert b'"finish_reason":"stop"' not in answer.body
+            [(_, bill, _)] = world.gateway.bills
+            assert bill.customer is None
+            await world.leak_check()
+
+    in_virtual_time(scenario)
+
+
+def test_a_request_that_a_dialect_has_no_words_for_is_a_plain_400() -> None:
+    async def scenario() -> None:
+        async with open_world(config=dialect_config("anthropic"), hosts=("anthropic",)) as world:
+            fields = {"model": "m", "prompt": "Once", "max_tokens": 5}
+            answer = await world.post("/v1/completions", fields)
+            assert answer.status == 400
+            assert answer.json()["error"]["code"] == "unsupported_endpoint"
+            assert received(world, "anthropic") == 0
+            await world.leak_check()
+
+    in_virtual_time(scenario)
+
+
+@pytest.mark.parametrize("form", [None, "float", "base64"])
+def test_embeddings_come_from_gemini_in_the_form_that_was_asked_for(form: str | None) -> None:
+    async def scenario() -> None:
+        async with open_world(config=dialect_config("gemini"), hosts=("gemini",)) as world:
+            fields: dict[str, Any] = {
+                "model": "gemini/gemini-embedding-001",
+                "input": ["one", "two"],
+                "dimensions": 768,
+            }
+            if form is not None:
+                fields["encoding_format"] = form
+            answer = await world.post("/v1/embeddings", fields)
+            assert answer.status == 200, answer.body
+            body = answer.json()
+            vectors = [one["embedding"] for one in body["data"]]
+            if form == "base64":
+                raw = [base64.b64decode(vector) for vector in vectors]
+                vectors = [list(struct.unpack(f"<{len(one) // 4}f", one)) for one in raw]
+            assert [len(vector) for vector in vectors] == [768, 768]
+            assert vectors[0] != vectors[1]
+            assert body["usage"]["prompt_tokens"] > 0
+            if form != "base64":  # which the SDK decodes before it looks
+                CreateEmbeddingResponse.model_validate(body)
+            [(_, bill, _)] = world.gateway.bills
+            assert bill.customer is not None
+            assert bill.customer.usage.input_tokens == body["usage"]["prompt_tokens"]
+            await world.leak_check()
+
+    in_virtual_time(scenario)
+
+
+@pytest.mark.parametrize("tokens", [[1, 2], [[1, 2]]])
+def test_tokens_in_place_of_texts_are_refused(tokens: list[Any]) -> None:
+    async def scenario() -> None:
+        async with open_world(config=dialect_config("gemini"), hosts=("gemini",)) as world:
+            fields = {"model": "gemini/gemini-embedding-001", "input": tokens}
+            answer = await world.post("/v1/embeddings", fields)
+            assert answer.status == 400
+            assert answer.json()["error"]["param"] == "input"
+            assert received(world, "gemini") == 0
+
+    in_virtual_time(scenario)
+
+
+def test_thinking_is_told_apart_from_the_answer_and_counted() -> None:
+    async def scenario() -> None:
+        async with open_world(config=dialect_config("gemini"), hosts=("gemini",)) as world:
+            answer = await world.post(CHAT, chat_fields(model="m", reasoning_effort="low"))
+            body = answer.json()
+            details = body["usage"]["completion_tokens_details"]
+            assert details["reasoning_tokens"] > 0
+            expected = expected_text(chat_fields(model=MODELS["gemini"]))
+            assert body["choices"][0]["message"]["content"] == expected
+            [(_, bill, _)] = world.gateway.bills
+            assert bill.customer is not None
+            assert bill.customer.usage.reasoning_tokens == details["reasoning_tokens"]
+
+    in_virtual_time(scenario)
