@@ -72,9 +72,12 @@ def till(
 ) -> Iterator[tuple[Till, tuple[Simulator, Simulator]]]:
     url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else None
     simulators = Provider(1, asked), Provider(2, asked)
-    with serving(simulators[0]) as first, serving(simulators[1]) as second:
-        with closing(Till(tmp_path, (first, second), database_url=url, budget_ratio=1.0)) as opened:
-            yield opened, simulators
+    with (
+        serving(simulators[0]) as first,
+        serving(simulators[1]) as second,
+        closing(Till(tmp_path, (first, second), database_url=url, budget_ratio=1.0)) as opened,
+    ):
+        yield opened, simulators
 
 
 def test_i3_parallel_calls_never_spend_more_than_there_is(

@@ -1,7 +1,7 @@
 """A gateway that sells on credit, as an operator runs it, with its books open to the test.
 
-Its providers are simulated, two of them for one model at one price. What its clients saw is kept by request
-id: what must be in the books can be told from that.
+Its providers are simulated, two of them for one model at one price. What its clients saw is kept by
+request id, and from that it can be told what must be in the books.
 """
 
 import contextlib

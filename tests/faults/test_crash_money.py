@@ -34,9 +34,12 @@ PROFILE = Profile(ttft=Latency.lognormal(0.02, 0.8), gap=Latency.lognormal(0.001
 @pytest.fixture
 def till(tmp_path: Path) -> Iterator[Till]:
     simulators = Simulator(PROFILE, seed=1), Simulator(PROFILE, seed=2)
-    with serving(simulators[0]) as first, serving(simulators[1]) as second:
-        with closing(Till(tmp_path, (first, second), workers=WORKERS, budget_ratio=1.0)) as opened:
-            yield opened
+    with (
+        serving(simulators[0]) as first,
+        serving(simulators[1]) as second,
+        closing(Till(tmp_path, (first, second), workers=WORKERS, budget_ratio=1.0)) as opened,
+    ):
+        yield opened
 
 
 def test_i1_kills_under_load_lose_and_double_no_settlement(till: Till) -> None:

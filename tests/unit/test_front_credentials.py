@@ -4,13 +4,14 @@ import msgspec
 import pytest
 
 from router.accounts.keyring import KeyRing
-from router.accounts.keys import ApiKey, generate_key, hash_key, key_hint
+from router.accounts.keys import PREFIX, ApiKey, hash_key, key_hint
 from router.accounts.snapshot import Snapshot
 from router.errors import InvalidKey, MissingKey, ScopeMissing
 from router.front.credentials import authenticate
 
-SECRET = generate_key()
-OTHER = generate_key()
+# Written out, since they are part of the tests' names.
+SECRET = PREFIX + "Right" + "0123456789abcdefghijklmnopq"
+OTHER = PREFIX + "Other" + "0123456789abcdefghijklmnopq"
 KEY = ApiKey(id="key_1", name="one", hint=key_hint(SECRET), digest=hash_key(SECRET), created_at=0.0)
 RING = KeyRing(Snapshot.embedded([KEY]))
 
