@@ -21,6 +21,10 @@ class FolderInUse(TableError):
     """Running workers use the folder with another layout, another boot or another length of bucket."""
 
 
+class FolderOfOthers(TableError):
+    """Somebody else owns the folder or may write to it, and could change what was counted."""
+
+
 class DamagedRegion(TableError):
     """A worker's file is not what its header says, or has no header. Opening the folder anew replaces it."""
 

@@ -11,11 +11,19 @@ The folder belongs on a file system in memory (`/dev/shm` or `/run`): what it ho
 boot, and a disk would only be written to.
 """
 
+import os
+import stat
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from limiter.errors import DamagedRegion, NoFreeRegion, TableClosed, UnsupportedMachine
+from limiter.errors import (
+    DamagedRegion,
+    FolderOfOthers,
+    NoFreeRegion,
+    TableClosed,
+    UnsupportedMachine,
+)
 from limiter.fence import orders_stores
 from limiter.own_region import FIRST_CAPACITY, OwnRegion, create_region
 from limiter.region import Region, region_path
@@ -63,13 +71,14 @@ class Table:
         `first_capacity`: the slots of a new region's directory, a power of two. `machine`: the processor, as
         `platform.machine` names it; this one by default.
 
-        Raises `NoFreeRegion`, `FolderInUse`, `UnsupportedMachine`, `OSError` (a full disk, say), and
-        `ValueError` for buckets shorter than 10 ms or more regions than there can be. Blocks while another
-        worker opens its table, which takes milliseconds.
+        Raises `NoFreeRegion`, `FolderInUse`, `FolderOfOthers`, `UnsupportedMachine`, `OSError` (a full
+        disk, say), and `ValueError` for buckets shorter than 10 ms or more regions than there can be.
+        Blocks while another worker opens its table, which takes milliseconds.
         """
         if bucket_seconds < LEAST_BUCKET_SECONDS or not 0 < most_regions <= MOST_REGIONS:
             raise ValueError(f"no buckets of {bucket_seconds} s, or no {most_regions} regions")
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _check_private(folder)
         roster = Roster(folder, writable=True)
         table: Self | None = None
         try:
@@ -224,3 +233,16 @@ class Table:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _check_private(folder: Path) -> None:
+    """Raise `FolderOfOthers` unless the folder is ours alone to write to.
+
+    It often lies where everybody may make folders, and under a name that can be foreseen.
+    """
+    found = folder.lstat()
+    others_write = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or others_write:
+        raise FolderOfOthers(
+            f"the folder {folder} belongs to somebody else, or others may write to it"
+        )

@@ -27,7 +27,7 @@ from router.billing.hold import LONGEST_ANSWER, Hold, Wanted, prompt_with_margin
 from router.billing.purse import Purse
 from router.catalog.routes import Route
 from router.config import LimitsConfig
-from router.errors import ModelNotAllowed
+from router.errors import LimitsUnavailable, ModelNotAllowed
 
 
 class Admission:
@@ -146,8 +146,14 @@ class Admission:
         return Wanted(prompt_tokens=prompt_with_margin(prompt), output_tokens=output, capped=capped)
 
     async def headers(self, caller: Caller, model: str | None) -> Headers:
-        """Return the limit headers for an answer to this caller, as the limits stand now."""
-        return limit_headers(await self._standings(self._terms.demands(caller, model)))
+        """Return the limit headers for an answer to this caller, as the limits stand now.
+
+        Where nobody can tell there are none: an answer, or another error, is not withheld for them.
+        """
+        try:
+            return limit_headers(await self._standings(self._terms.demands(caller, model)))
+        except LimitsUnavailable:
+            return []
 
     def _end(self, taken: Taken, asked: Asked, usage: Usage | None, owed: int) -> None:
         """Settle a reservation with what was used, or release it, and let whoever waits for that try."""

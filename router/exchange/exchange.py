@@ -89,14 +89,14 @@ class Exchange:
             tokens_of=admitted.tokens_of if call.stream else admitted.tokens_of_whole,
         )
         closing = Closing(caller, record, books, admitted, settle=self._settle)
-        if not call.stream:  # a stream is watched, and may come by more credit on its way
-            call = msgspec.structs.replace(call, output_limit=admitted.output_limit)
-        request = Request(
-            call=call, route=route, wish=wish, hedge=self._hedging(asked, route), books=books
-        )
         relay = StreamRelay(reply, request_id=record.request_id, comment_every=self._comment_every)
         ending: Ending = "failed"
         try:
+            if not call.stream:  # a stream is watched, and may come by more credit on its way
+                call = msgspec.structs.replace(call, output_limit=admitted.output_limit)
+            request = Request(
+                call=call, route=route, wish=wish, hedge=self._hedging(asked, route), books=books
+            )
             reply.limit_headers = await self._admission.headers(caller, route.id)
             await self._serve_in_time(request, asked.options, closing, relay, record)
         except GatewayError as error:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
+from limiter.errors import TableError
 from router.accounts.errors import AccountsError
 from router.observe.trace import TracingUnavailableError
 
@@ -11,7 +12,13 @@ class WorkersFailed(Exception):
     """The workers do not serve, and starting them anew would not help; the text says why."""
 
 
-MENDABLE: Final = (OSError, AccountsError, TracingUnavailableError, WorkersFailed)
+MENDABLE: Final = (
+    OSError,
+    AccountsError,
+    TableError,
+    TracingUnavailableError,
+    WorkersFailed,
+)
 
 
 def leaves(error: BaseException) -> Iterator[BaseException]:

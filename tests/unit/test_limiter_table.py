@@ -10,6 +10,7 @@ from limiter.demand import Demand, Limits, Refusal
 from limiter.errors import (
     DamagedRegion,
     FolderInUse,
+    FolderOfOthers,
     NoFreeRegion,
     TableClosed,
     UnsupportedMachine,
@@ -225,3 +226,22 @@ def test_a_refused_opening_leaves_no_file_open(tmp_path: Path) -> None:
     with Table.open(tmp_path), Table.open(tmp_path):
         pass
     assert open_files() < before
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o707])
+def test_a_folder_that_others_may_write_to_is_refused(tmp_path: Path, mode: int) -> None:
+    folder = tmp_path / "counts"
+    folder.mkdir()
+    folder.chmod(mode)
+    with pytest.raises(FolderOfOthers, match="others may write"):
+        Table.open(folder)
+    assert not list(folder.iterdir())
+
+
+def test_a_link_in_the_folders_place_is_refused(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir(mode=0o700)
+    folder = tmp_path / "counts"
+    folder.symlink_to(elsewhere)
+    with pytest.raises(FolderOfOthers):
+        Table.open(folder)
