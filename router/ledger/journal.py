@@ -57,7 +57,11 @@ class Journal:
     @property
     def backlog_bytes(self) -> int:
         """How much is written and not booked yet."""
-        return sum(file.end - file.booked for file in self.files)
+        current = self._current
+        backlog = current.end - current.booked if current is not None else 0
+        for file in self._sealed:
+            backlog += file.end - file.booked
+        return backlog
 
     @property
     def wants_spare(self) -> bool:
@@ -124,7 +128,10 @@ class Journal:
 
     @property
     def _free(self) -> int:
-        return sum(file.room for file in (self._current, self._spare) if file is not None)
+        current, spare = self._current, self._spare
+        return (current.room if current is not None else 0) + (
+            spare.room if spare is not None else 0
+        )
 
     def _seal(self) -> None:
         if self._current is not None:
