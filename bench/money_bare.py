@@ -20,7 +20,7 @@ from router.catalog.routes import Route
 from router.config import load_config
 from router.observe.bridge import configure_logging
 from router.opening import Worker, open_worker
-from router.process import calm_garbage_collector, stop_on_signal
+from router.process import prepare_interpreter, stop_on_signal
 from router.upstream.dial import TcpDialer
 
 
@@ -86,7 +86,7 @@ async def main(path: Path) -> None:
             log=log,
             dial=TcpDialer(),
             stop=stop,
-            on_listening=lambda _: calm_garbage_collector(),
+            on_listening=lambda _: prepare_interpreter(),
         )
         nursery.cancel_scope.cancel()
 

@@ -216,7 +216,7 @@ def test_an_account_without_enough_credit_is_a_402_that_tells_the_figures(
 def test_credit_that_running_calls_hold_is_another_402_and_comes_back(
     shop: Shop, sdk_with: Callable[[str], Sdk], poor_key: str
 ) -> None:
-    fields = {"model": HAIKU, "messages": USER, "max_tokens": 1_200}
+    fields: dict[str, Any] = {"model": HAIKU, "messages": USER, "max_tokens": 1_200}
     with openai.OpenAI(base_url=shop.process.base_url, api_key=poor_key, max_retries=0) as client:
         running = client.chat.completions.create(
             **fields, stream=True, extra_body={"simulate": {"stall_after": 3, "tokens": 9}}
