@@ -10,6 +10,7 @@ import trio
 import trio.testing
 
 from router.config import Config
+from router.routing.key_health import KeyLimits
 from router.routing.token_life import REFRESH_SECONDS, SPARE_SECONDS
 from router.simulator import Behaviour, Simulator
 from tests.simulated.dialect_world import (
@@ -199,7 +200,7 @@ def test_a_token_that_ends_before_it_said_is_refused_once_and_then_forgotten() -
             served = await ask(world)
             assert (served.status, served.provider) == (200, "openai")
             assert received(world, TOKEN_HOST) == 1
-            await trio.sleep(KeyLimits().dead_for)
+            await trio.sleep(KeyLimits().dead)
             assert (await ask(world)).provider == "vertex"
             assert (received(world, TOKEN_HOST), len(bearers_of(world))) == (2, 2)
 
