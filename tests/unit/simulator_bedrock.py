@@ -6,9 +6,9 @@ of our making alone.
 
 from typing import Any
 
-import botocore.awsrequest
-import botocore.config
-import botocore.session
+import botocore.awsrequest  # type: ignore[import-untyped]
+import botocore.config  # type: ignore[import-untyped]
+import botocore.session  # type: ignore[import-untyped]
 
 from router.simulator import SeenRequest, Simulator
 

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-import botocore.exceptions
+import botocore.exceptions  # type: ignore[import-untyped]
 import pytest
 
 from router.simulator import Behaviour, Profile, Simulator, expected_text
