@@ -131,7 +131,7 @@ def _response(found: dict[str, Any]) -> Heard:
     return Heard(
         text="".join(part["text"] for item in said for part in item["content"]),
         thought="".join(
-            part["text"] for item in thoughts for part in item["summary"] or item["content"]
+            part["text"] for item in thoughts for part in item["summary"] or item.get("content", ())
         ),
         calls=[(item["name"], json.loads(item["arguments"])) for item in calls],
         stop=_WHY_INCOMPLETE[why["reason"]] if why else "tool_calls" if calls else "stop",
