@@ -29,6 +29,7 @@ from router.config import Config, RaceConfig
 from router.console.console import Console
 from router.console.stores import Stores
 from router.exchange.attempt import Attempts
+from router.exchange.bearers import Bearers
 from router.exchange.books import Bill, Whose
 from router.exchange.drains import Drains
 from router.exchange.endpoint import headers_of, target_of
@@ -88,6 +89,7 @@ class Gateway:
         self.ring = KeyRing(wall_clock=wall_clock)
         self.catalog = Catalog(config, load_seed())
         self.client = UpstreamClient(dial=dial, limits=_pool_limits(config))
+        self.bearers = Bearers(self.client, wall_clock)
         race = config.race
         self.live = LiveEndpoints(
             USER_AGENT,
@@ -170,7 +172,11 @@ class Gateway:
             catalog=self.catalog,
             admission=self.admission,
             attempts_of=lambda call, record: Attempts(
-                call, self.client, self.observer.child_traceparent(record), wall_clock
+                call,
+                self.client,
+                self.bearers,
+                self.observer.child_traceparent(record),
+                wall_clock,
             ),
             racing=Racing(
                 live=self.live,

@@ -27,12 +27,15 @@ from adapters.dialect import (
     StreamDecoder,
     StreamEvent,
 )
+from adapters.gemini.key_file import ServiceAccount
 from adapters.sse import Signal
 from router.errors import (
+    GatewayError,
     UpstreamInvalid,
     UpstreamTimeout,
     UpstreamUnreachable,
 )
+from router.exchange.bearers import Bearers
 from router.exchange.endpoint import Endpoint
 from router.exchange.live import Run
 from router.upstream.client import OutgoingRequest, UpstreamClient, UpstreamResponse
@@ -79,6 +82,7 @@ class Attempt:
         run: Run,
         client: UpstreamClient,
         *,
+        bearers: Bearers,
         traceparent: str | None,
         wall_clock: Callable[[], float],
     ) -> None:
@@ -87,6 +91,8 @@ class Attempt:
         self._endpoint: Endpoint = run.live.endpoint
         self._dialect = self._endpoint.dialect_of(call)
         self._client = client
+        self._bearers = bearers
+        self._token: str | None = None  # where the endpoint wants one
         self._traceparent = traceparent
         self._wall_clock = wall_clock
         self._answer_by = math.inf  # the limit for the first byte, once the request goes out
@@ -98,7 +104,7 @@ class Attempt:
             body = await self._read_whole(response)
             return self._dialect.decode_answer(self._call, self._endpoint.target, body)
         except BadAnswer as error:
-            raise self._endpoint.fault(error.failure) from error
+            raise self._fault(error.failure) from error
         finally:
             response.discard()
 
@@ -121,8 +127,11 @@ class Attempt:
         try:
             encoded = self._dialect.encode_request(self._call, endpoint.target)
         except BadCall as error:
-            raise self._endpoint.fault(_refusal(error)) from error
+            raise self._fault(_refusal(error)) from error
         headers = list(encoded.headers)
+        if endpoint.account is not None:
+            self._token = await self._token_of(endpoint.account)
+            headers.append((b"authorization", f"Bearer {self._token}".encode("latin-1")))
         if self._traceparent is not None:
             headers.append((b"traceparent", self._traceparent.encode()))
         request = OutgoingRequest(b"POST", encoded.target, headers, encoded.body)
@@ -133,6 +142,17 @@ class Attempt:
             raise await self._error_of(response)
         finally:
             response.discard()
+
+    async def _token_of(self, account: ServiceAccount) -> str:
+        """Return the account's token, under the limit for connecting."""
+        limit = self._endpoint.timeouts.connect
+        try:
+            with trio.fail_after(limit):
+                return await self._bearers.token_of(account)
+        except BadAnswer as error:
+            raise self._fault(error.failure) from error
+        except trio.TooSlowError:
+            raise self._timeout("got no token", limit) from None
 
     async def _send_in_time(self, request: OutgoingRequest) -> UpstreamResponse:
         """Send under the limit for connecting, which becomes the one for the first byte once connected."""
@@ -165,7 +185,10 @@ class Attempt:
         failure = self._dialect.classify_error(
             response.status, response.headers, body, now_at=self._wall_clock()
         )
-        return self._endpoint.fault(failure)
+        account = self._endpoint.account
+        if account is not None and self._token is not None and response.status == 401:
+            self._bearers.refused(account, self._token)
+        return self._fault(failure)
 
     async def _read_whole(self, response: UpstreamResponse) -> bytes:
         try:
@@ -208,7 +231,7 @@ class Attempt:
         if event.kind is EventKind.ERROR and event.failure is not None:
             if any(stream.held) and stream.decoder.complete:
                 return True
-            raise self._endpoint.fault(event.failure)
+            raise self._fault(event.failure)
         if event.kind is EventKind.MALFORMED:
             stream.malformed += 1
         if event.frame:
@@ -224,8 +247,11 @@ class Attempt:
         try:
             self._dialect.decode_answer(self._call, self._endpoint.target, body)
         except BadAnswer as error:
-            return self._endpoint.fault(error.failure)
+            return self._fault(error.failure)
         return UpstreamInvalid(f"{self._name} ignored the wish for a stream.")
+
+    def _fault(self, failure: Failure) -> GatewayError:
+        return self._endpoint.fault(failure, self._token)
 
     def _translate(self, error: UpstreamTransportError) -> Exception:
         """Translate a transport's error, once, into the tree of the gateway's own."""
@@ -252,17 +278,19 @@ class Attempts:
         self,
         call: Call,
         client: UpstreamClient,
+        bearers: Bearers,
         traceparent: str | None,
         wall_clock: Callable[[], float],
     ) -> None:
         self._call = call
         self._client = client
+        self._bearers = bearers
         self._traceparent = traceparent
         self._wall_clock = wall_clock
 
     def for_call(self, call: Call) -> "Attempts":
         """Return the same for another call."""
-        return Attempts(call, self._client, self._traceparent, self._wall_clock)
+        return Attempts(call, self._client, self._bearers, self._traceparent, self._wall_clock)
 
     async def open_stream(self, run: Run) -> CommittedStream:
         """Ask a run's endpoint for a stream (see `Attempt.open_stream`)."""
@@ -277,6 +305,7 @@ class Attempts:
             self._call,
             run,
             self._client,
+            bearers=self._bearers,
             traceparent=self._traceparent,
             wall_clock=self._wall_clock,
         )

@@ -13,6 +13,7 @@ import msgspec
 from adapters.credential import Credential, credential_of
 from adapters.dialect import Call, Dialect, Failure, Target
 from adapters.dialect import Endpoint as CallKind
+from adapters.gemini.key_file import ServiceAccount
 from adapters.providers import KNOWN_PROVIDERS
 from adapters.registry import dialect_of_call
 from router.catalog.candidate import Candidate, ProviderWire
@@ -28,9 +29,10 @@ _CALL_KINDS: Final[tuple[CallKind, ...]] = ("chat", "completions", "embeddings")
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """One upstream model behind one key, ready to be asked.
 
-    `dialect` names what it speaks. `secrets` are the configured values that its headers carry; `timeouts` are
-    seconds. `weight` and `price` (US dollars per million tokens) are for the policy; `prefill`: it continues
-    an answer that has begun.
+    `dialect` names what it speaks. `secrets` are the configured values that its headers carry; `account` is
+    the one whose token they carry instead (see `router.exchange.bearers`). `timeouts` are seconds. `weight`
+    and `price` (US dollars per million tokens) are for the policy; `prefill`: it continues an answer that
+    has begun.
     """
 
     provider: str
@@ -42,18 +44,19 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     weight: float = 1.0
     price: float | None = None
     prefill: bool = False
+    account: ServiceAccount | None = None
 
     def dialect_of(self, call: Call) -> Dialect:
         """Return how to ask here for the answer to a call, which came through a face of its own."""
         return dialect_of_call(call, self.dialect)
 
-    def fault(self, failure: Failure) -> GatewayError:
+    def fault(self, failure: Failure, token: str | None = None) -> GatewayError:
         """Return the error that a client gets for a failure here, with no secret of ours in it.
 
-        Some providers repeat the key that they were sent, in the message of any error.
+        Some providers repeat the key that they were sent, or the `token`, in the message of any error.
         """
         message = failure.message
-        for secret in self.secrets:
+        for secret in (*self.secrets, *([] if token is None else [token])):
             message = message.replace(secret, "***")
         told = msgspec.structs.replace(failure, message=message)
         return from_failure(told, provider=self.provider)
@@ -88,6 +91,7 @@ def make_endpoint(candidate: Candidate, user_agent: str) -> Endpoint:
         weight=candidate.weight,
         price=candidate.price,
         prefill=candidate.prefill,
+        account=None if credential is None else credential.account,
     )
 
 
@@ -101,7 +105,7 @@ def headers_of(wire: ProviderWire, user_agent: str) -> _Headers:
     """Return the headers that every request to a provider carries, the credential among them."""
     headers: _Headers = [(b"user-agent", user_agent.encode())]
     credential = _credential(wire)
-    if credential is not None and credential.sign is None:
+    if credential is not None and credential.is_sent:
         secret = credential.value
         value = f"Bearer {secret}" if wire.key_header == "authorization" else secret
         headers.append((wire.key_header.encode(), value.encode("latin-1")))

@@ -65,7 +65,7 @@ class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
     # Dialects and oddities.
     omit_done: bool = False
-    """Leaves out the mark of the end: [DONE], Anthropic's message_stop; Gemini has none."""
+    """Leaves out the mark of the end: [DONE], Anthropic's message_stop; Gemini and Bedrock have none."""
     cached_tokens: Count = 0
     """So many tokens of the prompt, at most all, count as read from the provider's cache."""
     omit_usage: bool = False

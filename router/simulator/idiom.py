@@ -52,10 +52,17 @@ class Complaint(msgspec.Struct, frozen=True, kw_only=True):
         return self.message or f"The simulated provider was told to fail with status {self.status}."
 
 
+def no_headers(complaint: Complaint) -> Headers:  # noqa: ARG001 - one way to tell of any complaint
+    """Nothing besides the body."""
+    return ()
+
+
 class Idiom(msgspec.Struct, frozen=True, kw_only=True):
     """The words of one dialect.
 
-    `error` gives the body of an error; `retry_header` says whether a header tells how long to wait.
+    `error` gives the body of an error, `error_headers` what its head says of it besides; `retry_header`
+    tells whether a header says how long to wait. Inside a 200 the same is said by `error_event` in a
+    stream and by `error_answer` in a whole answer, where those have other words for it.
     `done` is the payload that ends a stream, empty where its end is enough; `malformed` is one of
     broken JSON, `unknown` one of a type nobody knows. `lines` write payloads down, `odd_lines` with
     all that the format allows; both as `media`.
@@ -64,8 +71,19 @@ class Idiom(msgspec.Struct, frozen=True, kw_only=True):
     error: Callable[[Complaint], dict[str, Any]]
     malformed: bytes
     unknown: bytes
+    error_headers: Callable[[Complaint], Headers] = no_headers
+    error_event: Callable[[Complaint], dict[str, Any]] | None = None
+    error_answer: Callable[[Complaint], dict[str, Any]] | None = None
     done: bytes = b""
     retry_header: bool = True
     lines: Lines = event_lines
     odd_lines: Lines = crlf_event_lines
     media: Headers = EVENT_STREAM
+
+    def in_stream(self, complaint: Complaint) -> dict[str, Any]:
+        """The payload of an error in the middle of a stream."""
+        return (self.error_event or self.error)(complaint)
+
+    def in_answer(self, complaint: Complaint) -> dict[str, Any]:
+        """The body of a 200 that is an error all the same."""
+        return (self.error_answer or self.error)(complaint)

@@ -82,12 +82,17 @@ class GeminiDialect:
             raise Refusal(404, f"{told} {method}.")
         if method == "batchEmbedContents":
             return _embedded(decode(request.body, EMBED), model, around)
-        fields = decode(request.body, GENERATE)
-        check_contents(fields, model)
-        check_settings(fields, model)
-        told_as_array = _query(request).get("alt") != ["sse"]
-        telling = _telling(fields, model, around, array=told_as_array)
-        return telling.whole() if method == "generateContent" else telling.streamed()
+        return generated(request, model, method, around)
+
+
+def generated(request: SeenRequest, model: str, method: str, around: Circumstances) -> Performance:
+    """Answer a request for content, whole or streamed. Raises Refusal."""
+    fields = decode(request.body, GENERATE)
+    check_contents(fields, model)
+    check_settings(fields, model)
+    told_as_array = _query(request).get("alt") != ["sse"]
+    telling = _telling(fields, model, around, array=told_as_array)
+    return telling.whole() if method == "generateContent" else telling.streamed()
 
 
 def _called(request: SeenRequest) -> re.Match[str] | None:
