@@ -8,6 +8,9 @@ import { generateText, jsonSchema, stepCountIs, streamText, tool } from "ai";
 
 const MOST_STEPS = 4;
 
+// Its warnings would go to standard output, which is for answers.
+globalThis.AI_SDK_LOG_WARNINGS = (told) => console.error("AI SDK warns:", JSON.stringify(told));
+
 function chatMessages({ question, image }) {
   const look = { type: "image_url", image_url: { url: image } };
   return [{ role: "user", content: [{ type: "text", text: question }, look] }];
