@@ -63,6 +63,24 @@ def with_strange_fields(events: list[Json]) -> list[Json]:
     return found
 
 
+def strange_answer(form: Form, body: bytes) -> bytes:
+    """A whole answer with an unknown block or part in it, and an unknown field in every object."""
+    answer: Json = json.loads(body)
+    match form:
+        case "anthropic":
+            answer["content"].insert(0, {"type": MARK, "note": "x"})
+        case "bedrock":
+            answer["output"]["message"]["content"].insert(0, {MARK: {"note": "x"}})
+        case "gemini":
+            answer["candidates"][0]["content"]["parts"].insert(0, {"brandNew": {"note": "x"}})
+        case "cohere":
+            answer["message"]["content"].insert(0, {"type": MARK, "note": "x"})
+        case "openai":
+            answer["choices"][0]["message"][MARK] = {"note": "x"}
+    (found,) = with_strange_fields([answer])
+    return json.dumps(found).encode()
+
+
 # Objects that are data and have no fields of their dialect's.
 _DATA: Final = frozenset({"args", "input", "arguments"})
 

@@ -12,15 +12,29 @@ from pydantic import TypeAdapter
 
 from adapters.dialect import EventKind, FaceName
 from tests.dialect_wire import frames, stream
-from tests.features.clients import FACES, Heard, call_of, heard
+from tests.features.clients import FACES, Heard, answer_of, call_of, heard
 from tests.features.columns import Column, columns
-from tests.features.events import MARK, on_wire, story, with_strange_fields, with_strangers
+from tests.features.events import (
+    MARK,
+    on_wire,
+    story,
+    strange_answer,
+    with_strange_fields,
+    with_strangers,
+)
+from tests.features.scenes import ModelsCall, Scene
 from tests.features.wishes import TOOLS
 
 PAIRS = [(face, column) for face in FACES for column in columns()]
 EVERY = pytest.mark.parametrize("column", [pytest.param(one, id=one.name) for one in columns()])
 FACE = pytest.mark.parametrize("face", FACES)
 NATIVE = {("chat", "openai"), ("messages", "anthropic")}
+ANSWER = Scene(
+    thought="Hm, well.",
+    text="Good day.",
+    calls=(ModelsCall("callabc01", "get_weather", {"city": "Rome"}),),
+    stop="tool_calls",
+)
 # Google's reference has them in a union of `Part`; nobody publishes it as code that we have.
 GEMINI_PARTS = {
     "text",
@@ -151,6 +165,17 @@ def test_unknown_fields_change_nothing(face: FaceName, column: Column) -> None:
     strange = with_strange_fields(events)
     assert strange != events
     assert told(face, column, on_wire(column.form, strange)) == expected
+
+
+@FACE
+@EVERY
+def test_a_whole_answer_may_hold_unknown_things_too(face: FaceName, column: Column) -> None:
+    call = call_of(face, TOOLS[face])
+    body = ANSWER.written(column.form, streamed=False)
+    strange = strange_answer(column.form, body)
+    assert heard(column, call, strange) == heard(column, call, body)
+    passed = answer_of(column, call, strange)
+    assert (MARK in str(passed)) is ((face, column.form) in NATIVE)
 
 
 @pytest.mark.parametrize(("face", "form"), sorted(NATIVE))
