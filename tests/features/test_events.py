@@ -8,6 +8,7 @@ import botocore.session  # type: ignore[import-untyped]
 import pytest
 from anthropic.types import RawMessageStreamEvent, beta
 from openai.types.chat import ChatCompletionChunk
+from openai.types.responses import ResponseStreamEvent
 from pydantic import TypeAdapter
 
 from adapters.dialect import EventKind, FaceName
@@ -120,6 +121,14 @@ def test_openais_deltas_are_all_there() -> None:
     (choice,) = get_args(known)
     assert at(deltas) >= set(choice.model_fields["delta"].annotation.model_fields)
     assert at(events) >= set(ChatCompletionChunk.model_fields)
+
+
+def test_the_events_of_responses_are_all_there_and_are_what_the_sdk_reads() -> None:
+    events = story("responses")
+    assert at(events, "type") == types_in(ResponseStreamEvent)
+    reader: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
+    for event in events:
+        reader.validate_python(event)
 
 
 def told(face: FaceName, column: Column, body: bytes) -> Heard:
