@@ -44,15 +44,11 @@ class Row(Protocol):
 
 
 def outcome_of(found: Mapping[str, Outcome], face: FaceName, column: Column) -> Outcome:
-    """Return what is claimed: for face, form and column, or for less and less of them."""
-    for key in (
-        f"{face}/{column.form}/{column.name}",
-        f"{face}/{column.form}",
-        column.name,
-    ):
-        if key in found:
-            return found[key]
-    return found[column.form]
+    """Return what is claimed for face, form and column, else for the column, else for less."""
+    keys = [f"{face}/{column.form}/{column.name}", column.name, f"{face}/{column.form}"]
+    if column.name == column.form:  # then its name is no more than that of its form
+        keys.remove(column.name)
+    return next((found[key] for key in keys if key in found), found[column.form])
 
 
 class Wish(msgspec.Struct, frozen=True):
