@@ -10,7 +10,9 @@ from functools import cache
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
-from router.catalog.candidate import candidate_of, wires_of
+import msgspec
+
+from router.catalog.candidate import Candidate, wires_of
 from router.config import ModelEntry, load_config
 from router.exchange.endpoint import Endpoint, make_endpoint
 from tests.dialect_wire import SERVED
@@ -46,7 +48,9 @@ def columns() -> tuple[Column, ...]:
         [model] = provider.models or []
         assert not isinstance(model, ModelEntry)
         [wire] = wires_of(name, config)
-        candidate = candidate_of(wire, model, served_model=SERVED, model=None)
+        candidate = Candidate(
+            **msgspec.structs.asdict(wire), upstream_model=model, served_model=SERVED
+        )
         endpoint = make_endpoint(candidate, "syzeai/1")
         found.append(Column(name, _FORMS[provider.dialect], model, endpoint))
     return tuple(found)
