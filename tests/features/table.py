@@ -10,11 +10,16 @@ from tests.features.other_doors import OTHER_ENDPOINTS
 from tests.features.outcomes import words_for
 from tests.features.rows import Row
 from tests.features.tellings import SIGNED, TELLINGS
-from tests.features.wishes import CONTENT, FORM, SAMPLING, TOOL_USE
+from tests.features.wishes_content import CONTENT
+from tests.features.wishes_form import FORM
+from tests.features.wishes_other_tools import OTHER_TOOLS
+from tests.features.wishes_sampling import SAMPLING
+from tests.features.wishes_tools import TOOL_USE
 
 ROWS: Final[tuple[Row, ...]] = (
     *CONTENT,
     *TOOL_USE,
+    *OTHER_TOOLS,
     *FORM,
     *SAMPLING,
     *TELLINGS,

@@ -6,12 +6,12 @@ from typing import Any, Final
 import msgspec
 
 from adapters.dialect import FaceName
+from tests.features.asking import TOOLS
 from tests.features.clients import FACES, answer_of, call_of, request_of
 from tests.features.columns import Column
 from tests.features.outcomes import ABSENT, DROPPED, NOTHING, Outcome, Said, holds
 from tests.features.rows import Telling, outcome_of
 from tests.features.scenes import REASONED, SIGNATURE, ModelsCall, Scene
-from tests.features.wishes import TOOLS
 
 Fields = dict[str, Any]
 

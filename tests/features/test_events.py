@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 
 from adapters.dialect import EventKind, FaceName
 from tests.dialect_wire import frames, stream
+from tests.features.asking import TOOLS
 from tests.features.clients import FACES, Heard, answer_of, call_of, heard
 from tests.features.columns import Column, columns
 from tests.features.events import (
@@ -24,7 +25,6 @@ from tests.features.events import (
     with_strangers,
 )
 from tests.features.scenes import ModelsCall, Scene
-from tests.features.wishes import TOOLS
 
 PAIRS = [(face, column) for face in FACES for column in columns()]
 EVERY = pytest.mark.parametrize("column", [pytest.param(one, id=one.name) for one in columns()])

@@ -8,10 +8,10 @@ from anthropic.types.beta import BetaStopReason
 
 from adapters.dialect import BadAnswer, EventKind, FaceName
 from tests.dialect_wire import stream
+from tests.features.asking import TOOLS
 from tests.features.clients import FACES, call_of, heard
 from tests.features.columns import Column, Form, columns
 from tests.features.scenes import ModelsCall, Scene
-from tests.features.wishes import TOOLS
 
 SPOILED: Final = "spoiled"
 CALLED: Final = "tool_calls"
