@@ -8,7 +8,7 @@ does not know. Dialects that refuse such fields have other places for it: Anthro
 them.
 """
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
@@ -49,6 +49,8 @@ class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     """An error object in the middle of a 200 answer, then the end without [DONE]."""
     error_event_status: ErrorStatus = 500
     """The status whose error object that is, unless `error` says what is in it."""
+    refuses: Literal["content", "length"] | None = None
+    """Refuses the prompt as its dialect does: for what it says, or because it is too long."""
 
     # Errors that are not said.
     reset_before_head: bool = False

@@ -201,6 +201,9 @@ class Simulator:
             return ordered_error(
                 behaviour.status, idiom=dialect.idiom, behaviour=behaviour, headers=headers
             )
+        refused = behaviour.refuses and dialect.idiom.refusal(behaviour.refuses)
+        if refused:
+            raise refused
         rng = random.Random(self._rng.getrandbits(64))  # noqa: S311 - as above
         timing = Timing.of(self._profile, behaviour, rng)
         created = int(self._wall_clock())

@@ -7,6 +7,7 @@ wants its key, and Bedrock a signature.
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 import trio
 
@@ -21,7 +22,7 @@ from router.config import (
     ServerConfig,
     TimeoutConfig,
 )
-from router.simulator import Behaviour, Profile, Simulator
+from router.simulator import Behaviour, Simulator
 from tests.simulated.world import World, open_world
 
 UPSTREAM_KEY = "an-upstream-key-of-ours"
@@ -66,16 +67,18 @@ TOOL = {
 
 
 def open_dialects(
-    *names: str, config: Config | None = None, hosts: tuple[str, ...] = (), **more: Any
+    *names: str, config: Config | None = None, **more: Any
 ) -> AbstractAsyncContextManager[World]:
-    """A world in which `m` leads to these providers; `hosts` are there besides theirs."""
+    """A world in which `m` leads to these providers, or one of such providers with another configuration."""
+    config = config or dialect_config(*names)
+    return open_world(**{**at_providers(config), "wall_clock": passing_time, **more})
+
+
+def at_providers(config: Config) -> dict[str, Any]:
+    """What a world needs for a simulator at each provider's host, with keys that it demands."""
+    hosts = [urlsplit(one.base_url or "").hostname for one in config.providers.values()]
     keyed = partial(Simulator, required_keys=[UPSTREAM_KEY, ACCESS_KEY])
-    return open_world(
-        more.pop("profile", Profile()),
-        config=config or dialect_config(*names),
-        hosts=(*map(host_of, names), *hosts),
-        **{"provider": keyed, "wall_clock": passing_time, **more},
-    )
+    return {"config": config, "hosts": hosts, "provider": keyed}
 
 
 def passing_time() -> float:
@@ -84,8 +87,9 @@ def passing_time() -> float:
 
 
 def host_of(name: str) -> str:
-    """Where the provider of a dialect is; Bedrock's host names its region."""
-    return "bedrock-runtime.eu-west-1.test" if name == "bedrock" else name
+    """Where a provider is; Bedrock's host names its region."""
+    region = "bedrock-runtime.eu-west-1." if name.startswith("bedrock") else ""
+    return f"{region}{name}"
 
 
 def dialect_config(*names: str, race: RaceConfig | None = None, **model: Any) -> Config:
@@ -98,13 +102,35 @@ def dialect_config(*names: str, race: RaceConfig | None = None, **model: Any) ->
     )
 
 
-def provider(dialect: str, weight: float = 1.0, key: str | None = None) -> ProviderConfig:
-    """A provider of a dialect, as a preset has it, at the host of that name."""
+def street_config(dialect: str, count: int, *beside: str) -> Config:
+    """Ids `m0`, `m1`, ...: each leads to a provider of its own (`<dialect>0`, ...), then to those beside it.
+
+    So many failures can be tried in one world, and none makes another look different.
+    """
+    names = [f"{dialect}{number}" for number in range(count)]
+    targets = [f"{name}/{MODELS[name]}" for name in beside]
+    return Config(
+        server=ServerConfig(keepalive_comment_seconds=15.0),
+        providers={
+            **{name: provider(dialect, 1000.0**2, name=name) for name in names},
+            **{name: provider(name) for name in beside},
+        },
+        models={
+            f"m{number}": ModelConfig(targets=[f"{name}/{MODELS[dialect]}", *targets])
+            for number, name in enumerate(names)
+        },
+    )
+
+
+def provider(
+    dialect: str, weight: float = 1.0, *, key: str | None = None, name: str | None = None
+) -> ProviderConfig:
+    """A provider of a dialect, as a preset has it, at the host of its name."""
     preset = DIALECT_PRESETS[dialect]
     usual = ACCESS_KEY if dialect == "bedrock" else UPSTREAM_KEY
     return ProviderConfig(
         dialect=dialect,
-        base_url=f"http://{host_of(dialect)}{PREFIX[dialect]}",
+        base_url=f"http://{host_of(name or dialect)}{PREFIX[dialect]}",
         key=Secret(key or usual),
         key_header=preset.key_header,
         paths=PathConfig(**dict(preset.paths)),
@@ -116,7 +142,7 @@ def provider(dialect: str, weight: float = 1.0, key: str | None = None) -> Provi
 
 
 def simulator(world: World, name: str) -> Simulator:
-    """The simulator that is the provider of a dialect."""
+    """The simulator that is a provider."""
     return world.simulators[host_of(name)]
 
 

@@ -85,6 +85,10 @@ IDIOM: Final = Idiom(
     error_headers=error_headers,
     error_event=error_event,
     error_answer=error_answer,
+    refusals={
+        "content": ("Output blocked by content filtering policy", None),
+        "length": ("Input is too long for requested model.", None),
+    },
     malformed=b'{"contentBlockDelta":{"contentBlockIndex":0,"delta":{"te}',
     unknown=b'{"simulatorNotice":{"notice":"an event of a type nobody knows"}}',
     lines=frames,

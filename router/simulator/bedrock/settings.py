@@ -39,7 +39,7 @@ def thinks(fields: ConverseFields, model: str) -> bool:
         return True
     for name in ("thinking", "reasoningConfig"):
         config = own.get(name)
-        if isinstance(config, dict) and config.get("type") in {"enabled", "adaptive"}:
+        if isinstance(config, dict) and config.get("type") in ("enabled", "adaptive"):
             return True
     return False
 
@@ -78,7 +78,7 @@ def _check_claude(fields: ConverseFields, abilities: Abilities) -> None:
     if None not in {config.temperature, config.top_p} and not abilities.both_samplers:
         raise invalid("`temperature` and `top_p` cannot both be specified for this model.")
     thinking = own.get("thinking")
-    if isinstance(thinking, dict) and thinking.get("type") in {"enabled", "adaptive"}:
+    if isinstance(thinking, dict) and thinking.get("type") in ("enabled", "adaptive"):
         _check_thinking(fields, thinking, abilities)
 
 

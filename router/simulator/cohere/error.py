@@ -65,6 +65,10 @@ IDIOM: Final = Idiom(
     error=error_body,
     error_event=error_event,
     error_answer=error_answer,
+    refusals={
+        "content": ("blocked input: please adjust your input and try again.", None),
+        "length": ("too many tokens: size limit exceeded by 42 tokens.", None),
+    },
     done=DONE,
     malformed=b'{"type":"content-delta","index":0,"delta":{"message":{"content":{"te',
     unknown=b'{"type":"simulator-notice","notice":"an event of a type nobody knows"}',
