@@ -1,5 +1,6 @@
 """The official SDKs at a real gateway over every dialect; Vertex AI is asked by a service account."""
 
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any, NamedTuple
@@ -9,9 +10,10 @@ import openai
 import pytest
 
 from router.simulator import Simulator
-from tests.e2e.dialect_gateway import dialect_gateway
-from tests.e2e.gateway import Gateway
-from tests.simulated.dialect_world import EMBEDDINGS, MODELS, PNG
+from tests.e2e.gateway import Gateway, environ_of
+from tests.e2e.process import GatewayProcess
+from tests.simulated.dialect_world import EMBEDDINGS, MODELS, PNG, PREFIX
+from tests.simulated.service_account import key_file
 
 ASKED: Any = [{"role": "user", "content": "Hello"}]
 SCHEMA: Any = {
@@ -20,6 +22,7 @@ SCHEMA: Any = {
     "required": ["city"],
 }
 ALL = pytest.mark.parametrize("model", [f"{name}/{model}" for name, model in MODELS.items()])
+KEYS = {"vertex": "file:account.json"}
 STREAMED = pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
 
 
@@ -36,8 +39,14 @@ def spoken(
     provider: Simulator, provider_port: int, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Spoken]:
     folder = tmp_path_factory.mktemp("dialects")
+    config = folder / "syze.toml"
+    config.write_text(_toml(provider_port))
+    token_uri = f"http://127.0.0.1:{provider_port}/token"
+    (folder / "account.json").write_text(key_file(token_uri=token_uri))
     with ExitStack() as stack:
-        gateway = stack.enter_context(dialect_gateway(folder, provider, provider_port))
+        arguments = ["serve", "--config", str(config)]
+        process = GatewayProcess(arguments, folder=folder, environ=environ_of(folder))
+        gateway = Gateway(stack.enter_context(process), provider, config=config)
         claude = anthropic.Anthropic(
             api_key=gateway.key,
             base_url=gateway.root_url,
@@ -54,6 +63,29 @@ def spoken(
 def nothing_left(spoken: Spoken) -> Iterator[None]:
     yield
     spoken.gateway.leak_check()
+
+
+def _toml(port: int) -> str:
+    providers = "".join(
+        f"""
+[providers.{name}]
+dialect = "{name}"
+base_url = "http://127.0.0.1:{port}/{name}{PREFIX[name]}"
+key = "{KEYS.get(name, "env:UPSTREAM_KEY")}"
+models = {json.dumps([model, *([EMBEDDINGS[name]] if name in EMBEDDINGS else [])])}
+"""
+        for name, model in MODELS.items()
+    )
+    return f"""
+[server]
+bind = ["127.0.0.1:0"]
+[store]
+path = "keys.db"
+[log]
+format = "json"
+[limits]
+folder = "counts"
+{providers}"""
 
 
 @ALL
