@@ -61,12 +61,10 @@ class Story:
         self._called = False
 
     def take(self, event: Event) -> list[MiddleEvent]:
-        """Return what an event of a stream tells."""
+        """Return what an event of a stream tells, its start aside."""
         piece = event.delta.message
         events: list[MiddleEvent] = []
         match event.type:
-            case "message-start":
-                return [Begun(id=event.id)]
             case "message-end":
                 delta = event.delta
                 return self.end(delta.finish_reason, delta.usage, message=delta.error)
