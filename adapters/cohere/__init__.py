@@ -9,10 +9,13 @@ from adapters.dialect import EncodedRequest, Failure, Headers, Target
 from adapters.middle.answer import WholeAnswer
 from adapters.middle.conversation import Conversation
 from adapters.middle.halves import EventSource
+from adapters.middle.tool_name import NameRule
 
 
 class CohereUpstream:
     """What is said to Cohere (see `adapters.middle.halves.Upstream`)."""
+
+    tool_names = NameRule(signs="A-Za-z0-9_", longest=64, first="A-Za-z_")
 
     def encode(self, conversation: Conversation, target: Target, *, stream: bool) -> EncodedRequest:
         """Write the request. Raises `BadCall` for what cannot be said to Cohere."""

@@ -4,12 +4,15 @@ from adapters.dialect import EncodedRequest, Failure, Headers, Target
 from adapters.middle.answer import WholeAnswer
 from adapters.middle.conversation import Conversation
 from adapters.middle.halves import EventSource
+from adapters.middle.tool_name import NameRule
 from adapters.openai import error, upstream_answer, upstream_request
 from adapters.openai.upstream_stream import ChunkSource
 
 
 class OpenAIUpstream:
     """Chat completions behind any face (see `adapters.middle.halves.Upstream`)."""
+
+    tool_names = NameRule(signs="A-Za-z0-9_-", longest=64)
 
     def encode(self, conversation: Conversation, target: Target, *, stream: bool) -> EncodedRequest:
         """Write the request. Raises `BadCall` for what cannot be said to this provider."""

@@ -13,6 +13,7 @@ import msgspec
 from adapters.credential import Credential, credential_of
 from adapters.dialect import Call, Dialect, Failure, Target
 from adapters.dialect import Endpoint as CallKind
+from adapters.dialect_preset import DIALECT_PRESETS
 from adapters.providers import KNOWN_PROVIDERS
 from adapters.registry import dialect_of_call
 from router.catalog.candidate import Candidate, ProviderWire
@@ -95,6 +96,21 @@ def target_of(wire: ProviderWire, prefix: str, path: str) -> bytes:
     """Return the request target for one path of a provider: prefix, path, query."""
     query = f"?{urlencode(wire.query)}" if wire.query else ""
     return f"{prefix}{path}{query}".encode("ascii")
+
+
+def list_request(wire: ProviderWire, user_agent: str) -> tuple[Origin, bytes, _Headers]:
+    """Return whom to ask for a provider's list of models, with which request target and headers.
+
+    Where the configuration names a parameter or a header that its dialect has too, the configuration holds.
+    """
+    origin, prefix = parse_base_url(wire.base_url)
+    preset = DIALECT_PRESETS[wire.dialect]
+    query = dict(preset.list_query) | dict(wire.query)
+    asked = msgspec.structs.replace(wire, query=tuple(query.items()))
+    headers = headers_of(wire, user_agent)
+    sent = {name for name, _ in headers}
+    headers += [header for header in preset.list_headers if header[0] not in sent]
+    return origin, target_of(asked, prefix, wire.paths.models), headers
 
 
 def headers_of(wire: ProviderWire, user_agent: str) -> _Headers:
