@@ -56,10 +56,19 @@ DIALECT_PRESETS: Final[Mapping[str, DialectPreset]] = MappingProxyType(
         ),
         "cohere": DialectPreset(
             base_url="https://api.cohere.com",
-            paths=(("chat", "/v2/chat"), ("embeddings", "/v2/embed"), ("models", "/v1/models")),
+            paths=(
+                ("chat", "/v2/chat"),
+                ("embeddings", "/v2/embed"),
+                ("rerank", "/v2/rerank"),
+                ("models", "/v1/models"),
+            ),
             lists_models=True,
             list_query=(("page_size", "1000"),),
         ),
+        "mistral": DialectPreset(base_url="https://api.mistral.ai/v1", lists_models=True),
+        "deepseek": DialectPreset(base_url="https://api.deepseek.com/v1", lists_models=True),
+        "voyage": DialectPreset(base_url="https://api.voyageai.com/v1"),
+        "jina": DialectPreset(base_url="https://api.jina.ai/v1"),
         "bedrock": DialectPreset(paths=(("chat", "/model/{model}/{method}"),)),
     }
 )

@@ -94,6 +94,7 @@ _TABLE: Final = (
         name="mistral",
         base_url="https://api.mistral.ai/v1",
         key_variables=("MISTRAL_API_KEY",),
+        dialect="mistral",
         # It refuses the option with a 422 and sends the usage in its last chunk anyway.
         stream_usage=False,
         marks_prefill=True,
@@ -104,6 +105,7 @@ _TABLE: Final = (
         name="deepseek",
         base_url="https://api.deepseek.com/v1",
         key_variables=("DEEPSEEK_API_KEY",),
+        dialect="deepseek",
         marks_prefill=True,  # and takes one only below its address for beta features
         makes=("deepseek-",),
     ),
@@ -185,6 +187,27 @@ _TABLE: Final = (
         base_url="https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
         key_variables=("DASHSCOPE_API_KEY",),
         makes=("qwen", "qwq-", "qvq-"),
+    ),
+    KnownProvider(
+        name="cohere",
+        base_url="https://api.cohere.com",
+        key_variables=("COHERE_API_KEY", "CO_API_KEY"),
+        dialect="cohere",
+        makes=("command-", "c4ai-", "embed-english-", "embed-multilingual-", "embed-v", "rerank-v"),
+    ),
+    KnownProvider(
+        name="voyage",
+        base_url="https://api.voyageai.com/v1",
+        key_variables=("VOYAGE_API_KEY",),
+        dialect="voyage",
+        makes=("voyage-",),
+    ),
+    KnownProvider(
+        name="jina",
+        base_url="https://api.jina.ai/v1",
+        key_variables=("JINA_API_KEY",),
+        dialect="jina",
+        makes=("jina-",),
     ),
     KnownProvider(
         name="azure",

@@ -14,6 +14,7 @@ from adapters.dialect import BadCall, Call, EncodedRequest, Endpoint, Target
 from adapters.openai.client_body import is_absent, read_field, read_model, read_object
 from adapters.openai.continuation import with_prefill
 from adapters.openai.foreign import NULL, starts_with
+from adapters.openai.variant import Variant
 
 _TRUE: Final = msgspec.Raw(b"true")
 _INCLUDE_USAGE: Final = msgspec.Raw(b'{"include_usage":true}')
@@ -86,10 +87,10 @@ def decode_call(endpoint: Endpoint, body: bytes) -> Call:
     )
 
 
-def encode_request(call: Call, target: Target) -> EncodedRequest:
+def encode_request(call: Call, target: Target, variant: Variant | None = None) -> EncodedRequest:
     """Write the call for an upstream: its own model name, usage asked for, all else as it came.
 
-    An answer that has begun stands last among the messages.
+    An answer that has begun stands last among the messages. Raises `BadCall` for what a `variant` refuses.
     """
     fields = dict(call.fields)
     if call.beginning is not None:
@@ -103,6 +104,8 @@ def encode_request(call: Call, target: Target) -> EncodedRequest:
         fields["stream_options"] = _with_usage(fields.get("stream_options"))
     elif not target.stream_usage:
         fields.pop("stream_options", None)
+    if variant is not None:
+        fields = variant.adapted(call.endpoint, fields)
     return EncodedRequest(target.paths[call.endpoint], target.headers, _encode(fields))
 
 

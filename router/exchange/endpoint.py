@@ -5,6 +5,7 @@ change from request to request: the origin, the request targets with their query
 credential. It is made once per candidate and kept (`live`), with the picture of its health.
 """
 
+from collections.abc import Sequence
 from typing import Final
 from urllib.parse import urlencode
 
@@ -15,7 +16,7 @@ from adapters.dialect import Call, Dialect, Failure, Target
 from adapters.dialect import Endpoint as CallKind
 from adapters.dialect_preset import DIALECT_PRESETS
 from adapters.providers import KNOWN_PROVIDERS
-from adapters.registry import dialect_of_call
+from adapters.registry import dialect_of_call, pieces_of
 from router.catalog.candidate import Candidate, ProviderWire
 from router.config import TimeoutConfig
 from router.errors import GatewayError, from_failure
@@ -23,7 +24,7 @@ from router.upstream.origin import Origin, parse_base_url
 
 _Headers = list[tuple[bytes, bytes]]
 _LEAST_SECRET: Final = 8  # characters; shorter values turn up in any text by chance
-_CALL_KINDS: Final[tuple[CallKind, ...]] = ("chat", "completions", "embeddings")
+_CALL_KINDS: Final[tuple[CallKind, ...]] = ("chat", "completions", "embeddings", "rerank")
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +48,10 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     def dialect_of(self, call: Call) -> Dialect:
         """Return how to ask here for the answer to a call, which came through a face of its own."""
         return dialect_of_call(call, self.dialect)
+
+    def pieces_of(self, call: Call) -> Sequence[Call]:
+        """Return the calls in which the provider takes this one. Raises `BadCall`."""
+        return pieces_of(call, self.dialect, self.target)
 
     def fault(self, failure: Failure) -> GatewayError:
         """Return the error that a client gets for a failure here, with no secret of ours in it.

@@ -20,6 +20,7 @@ from adapters.middle.conversation import (
     ToolResult,
     Turn,
 )
+from adapters.middle.embeddings import EmbeddingWish
 from tests.unit.cohere_wire import TARGET, UPSTREAM, sent
 from tests.unit.gemini_wire import conversation, model, tool, user
 
@@ -217,7 +218,7 @@ def test_a_wish_that_cannot_be_met_is_refused(fields: dict[str, Any], param: str
 
 
 def test_texts_are_embedded_as_documents_unless_told_otherwise() -> None:
-    request = encode_embedding(["a", "b"], TARGET, dimensions=256)
+    request = encode_embedding(["a", "b"], TARGET, EmbeddingWish(dimensions=256))
     assert request.target == b"/v2/embed"
     assert json.loads(request.body) == {
         "model": TARGET.upstream_model,
@@ -226,6 +227,8 @@ def test_texts_are_embedded_as_documents_unless_told_otherwise() -> None:
         "embedding_types": ["float"],
         "output_dimension": 256,
     }
-    other = json.loads(encode_embedding(["a"], TARGET, input_type="search_query").body)
-    assert other["input_type"] == "search_query"
-    assert "output_dimension" not in other
+    for said in ("search_query", "query", "retrieval.query"):
+        wish = EmbeddingWish(input_type=said, extra={"truncate": msgspec.Raw(b'"NONE"')})
+        other = json.loads(encode_embedding(["a"], TARGET, wish).body)
+        assert (other["input_type"], other["truncate"]) == ("search_query", "NONE")
+        assert "output_dimension" not in other
