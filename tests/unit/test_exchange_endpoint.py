@@ -40,6 +40,7 @@ def test_an_endpoint_knows_origin_targets_and_names() -> None:
         "chat": b"/some/v1/chat/completions",
         "completions": b"/some/v1/completions",
         "embeddings": b"/some/v1/embeddings",
+        "rerank": b"/some/v1/rerank",
     }
     assert (made.target.upstream_model, made.target.served_model) == ("m-1", "mine/m-1")
     assert made.provider == "mine"

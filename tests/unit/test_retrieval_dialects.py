@@ -196,7 +196,7 @@ def test_what_is_no_ranking_of_these_documents_is_a_failure(dialect: str, result
 @pytest.mark.parametrize("dialect", ["voyage", "jina"])
 def test_who_only_embeds_and_ranks_refuses_to_chat_in_clear_words(dialect: str) -> None:
     for face in ("chat", "messages", "responses"):
-        verbs = dialect_for(face, dialect)  # type: ignore[arg-type]
+        verbs = dialect_for(face, dialect)
         for refused in (verbs.encode_request, verbs.stream_decoder):
             with pytest.raises(BadCall, match="does not serve 'chat'"):
                 refused(chat(), TARGET)

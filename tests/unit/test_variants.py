@@ -31,7 +31,7 @@ LOOP: list[dict[str, Any]] = [
     {"role": "tool", "tool_call_id": "A1b2C3d4E", "content": "x"},
 ]
 # What SDKs echo of an answer, besides what the API asks for.
-ECHO = {"refusal": None, "annotations": [], "audio": None, "function_call": None}
+ECHO: dict[str, Any] = {"refusal": None, "annotations": [], "audio": None, "function_call": None}
 
 
 def sent(dialect: str, *said: dict[str, Any], **fields: Any) -> dict[str, Any]:
