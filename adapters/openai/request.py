@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from adapters.dialect import BadCall, Call, EncodedRequest, Endpoint, Target
+from adapters.openai.call_ids import without_thoughts
 from adapters.openai.client_body import is_absent, read_field, read_model, read_object
 from adapters.openai.continuation import with_prefill
 from adapters.openai.foreign import NULL, starts_with
@@ -93,6 +94,8 @@ def encode_request(call: Call, target: Target, variant: Variant | None = None) -
     An answer that has begun stands last among the messages. Raises `BadCall` for what a `variant` refuses.
     """
     fields = dict(call.fields)
+    if call.endpoint == "chat":
+        fields["messages"] = without_thoughts(fields["messages"])
     if call.beginning is not None:
         fields["messages"] = with_prefill(
             fields["messages"], call.beginning.text, marked=target.marks_prefill

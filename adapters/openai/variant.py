@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from adapters.dialect import BadCall, Endpoint
+from adapters.openai.call_ids import with_ids
 from adapters.openai.foreign import EMPTY, FALSY, NULL, UNREADABLE, starts_with
 
 Message = dict[str, msgspec.Raw]
@@ -113,27 +114,13 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
             message = {name: raw for name, raw in message.items() if name != "tool_calls"}
         if self.text_only:
             _check_text(message.get("content", NULL))
-        return _with_short_ids(message) if self.short_call_ids else message
+        return with_ids(message, _short_id) if self.short_call_ids else message
 
 
 def _check_text(content: msgspec.Raw) -> None:
     parts = _decode_parts(content) if starts_with(content, b"[") else []
     if any(part.type not in _TEXT_PARTS for part in parts):
         raise BadCall("This model takes text only.", param="messages")
-
-
-def _with_short_ids(message: Message) -> Message:
-    changed = dict(message)
-    if "tool_calls" in message:
-        calls = [_with_short_id(call, "id") for call in _decode_objects(message["tool_calls"])]
-        changed["tool_calls"] = msgspec.Raw(_encode(calls))
-    return _with_short_id(changed, "tool_call_id")
-
-
-def _with_short_id(fields: Fields, name: str) -> Fields:
-    if fields.get(name, NULL) == NULL:
-        return fields
-    return {**fields, name: msgspec.Raw(_encode(_short_id(_decode_text(fields[name]))))}
 
 
 def _short_id(call_id: str) -> str:
