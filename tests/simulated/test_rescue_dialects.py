@@ -78,7 +78,7 @@ def assert_one_stream(answer: ClientAnswer) -> None:
 def test_a_tool_call_of_claudes_is_left_alone() -> None:
     async def scenario() -> None:
         async with rescue_world(config=spoken("anthropic", "openai")) as world:
-            plan(world, Behaviour(cut_after=4))
+            plan(world, Behaviour(cut_after=3))
             fields = story_fields(tools=[TOOL], tool_choice="required")
             answer = await world.post(CHAT, fields)
             assert error_code(answer) is not None

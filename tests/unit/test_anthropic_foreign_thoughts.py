@@ -10,7 +10,7 @@ from adapters.registry import dialect_for
 from tests.dialect_wire import messages, target
 
 NATIVE = dialect_for("messages", "anthropic")
-HI = {"role": "user", "content": "Hi"}
+HI: dict[str, Any] = {"role": "user", "content": "Hi"}
 OURS: dict[str, Any] = {"type": "thinking", "thinking": "hm", "signature": "c2ln"}
 SAID: dict[str, Any] = {"type": "text", "text": "Hello"}
 
@@ -51,7 +51,8 @@ def test_what_anthropic_thought_goes_back_in_its_own_bytes() -> None:
 
 
 def test_words_about_thinking_change_nothing() -> None:
-    said = [{"role": "user", "content": 'the type "thinking"'}, assistant(SAID), HI]
+    asked: dict[str, Any] = {"role": "user", "content": 'the type "thinking"'}
+    said = [asked, assistant(SAID), HI]
     assert sent(*said) == said
 
 
