@@ -2,8 +2,8 @@
 
 What Cohere has no word for is dropped by rule: cache marks, `parallel_calls`, `user` and `service_tier`. One
 answer at a time and no log probabilities are what it gives, so other wishes are refused. Penalties go from 0
-to 1 and `top_p` from 0.01 to 0.99; what lies outside becomes the nearest. Source: "Chat API (v2)" in Cohere's
-API reference.
+to 1, and so does the temperature, `top_p` from 0.01 to 0.99; what lies outside becomes the nearest. Source:
+"Chat API (v2)" in Cohere's API reference.
 """
 
 from typing import Final
@@ -45,7 +45,7 @@ def encode_request(conversation: Conversation, target: Target, *, stream: bool) 
 def _settings(conversation: Conversation) -> Wire:
     return {
         "max_tokens": conversation.most_tokens,
-        "temperature": conversation.temperature,
+        "temperature": _within(conversation.temperature, 0.0, 1.0),
         "p": _within(conversation.top_p, 0.01, 0.99),
         "k": conversation.top_k,
         "stop_sequences": conversation.stop or None,

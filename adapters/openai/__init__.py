@@ -21,11 +21,12 @@ class OpenAIDialect:
 
     def decode_answer(self, call: Call, target: Target, body: bytes) -> Answer:
         """Read a whole answer. Raises `BadAnswer`."""
+        body = body if self._variant is None else self._variant.read(body)
         return answer.decode_answer(call, target, body)
 
     def stream_decoder(self, call: Call, target: Target) -> StreamDecoder:
         """Return a fresh decoder for one stream."""
-        return stream.ChunkDecoder(call, target)
+        return stream.ChunkDecoder(call, target, self._variant)
 
     def classify_error(
         self, status: int, headers: Headers, body: bytes, *, now_at: float

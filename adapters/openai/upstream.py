@@ -35,11 +35,13 @@ class OpenAIUpstream:
 
     def decode(self, conversation: Conversation, body: bytes) -> WholeAnswer:  # noqa: ARG002 - other dialects need it
         """Read a whole answer. Raises `BadAnswer`."""
-        return upstream_answer.read_answer(body)
+        return upstream_answer.read_answer(
+            body if self._variant is None else self._variant.read(body)
+        )
 
     def event_source(self, conversation: Conversation) -> EventSource:  # noqa: ARG002 - other dialects need it
         """Return a fresh decoder for one stream."""
-        return ChunkSource()
+        return ChunkSource(self._variant)
 
     def classify_error(
         self, status: int, headers: Headers, body: bytes, *, now_at: float

@@ -3,7 +3,8 @@
 Many providers speak OpenAI's dialect and few speak all of it. Where one refuses what clients send by habit,
 or worse ignores a limit under a name that it does not know, the request is adapted on its way out: fields get
 the provider's names, those that only guide and mean nothing there are left out, and what it cannot do is
-refused here in clear words. All else keeps its own bytes. Answers need no adapting.
+refused here in clear words. All else keeps its own bytes. Of answers only those are adapted whose content is
+no text.
 """
 
 import re
@@ -15,6 +16,7 @@ import msgspec
 
 from adapters.dialect import BadCall, Endpoint
 from adapters.openai.call_ids import with_ids
+from adapters.openai.content_parts import in_one_text
 from adapters.openai.foreign import EMPTY, FALSY, NULL, UNREADABLE, starts_with
 
 Message = dict[str, msgspec.Raw]
@@ -48,6 +50,7 @@ _decode_objects: Final = msgspec.json.Decoder(list[dict[str, msgspec.Raw]]).deco
 _decode_parts: Final = msgspec.json.Decoder(list[_Part]).decode
 _decode_format: Final = msgspec.json.Decoder(_Format).decode
 _decode_text: Final = msgspec.json.Decoder(str).decode
+_decode_number: Final = msgspec.json.Decoder(float).decode
 _decode_count: Final = msgspec.json.Decoder(int | None).decode
 _encode: Final = msgspec.json.encode
 
@@ -60,6 +63,7 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
     are sent. `short_call_ids`: ids of calls have nine letters and digits. `text_only`: it sees no images.
     `schemas_in_words`: it takes a JSON schema of its answer only in the prompt. `one_choice`: one at a time.
     `wants_thoughts`: in a history with calls each message of the assistant must have its reasoning.
+    `highest_temperature`: what lies above becomes this. `answers_in_parts`: content may be a list.
     """
 
     renamed: Mapping[str, str] = {}
@@ -72,6 +76,8 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
     schemas_in_words: bool = False
     one_choice: bool = False
     wants_thoughts: bool = False
+    highest_temperature: float | None = None
+    answers_in_parts: bool = False
 
     def adapted(self, endpoint: Endpoint, fields: Fields) -> Fields:
         """Return the fields of a request as this provider takes them. Raises `BadCall`."""
@@ -86,7 +92,13 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
                 kept[other] = found
         if kept.get("tools", NULL) in EMPTY:
             kept.pop("tools", None)
+        if self.highest_temperature is not None:
+            _limit(kept, "temperature", self.highest_temperature)
         return self._chat(kept) if endpoint == "chat" else kept
+
+    def read(self, data: bytes) -> bytes:
+        """Return an answer, or a chunk of one, as OpenAI would write it."""
+        return in_one_text(data) if self.answers_in_parts else data
 
     def _chat(self, fields: Fields) -> Fields:
         if self.one_choice and (_decode_count(fields.get("n", NULL)) or 1) > 1:
@@ -115,6 +127,11 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
         if self.text_only:
             _check_text(message.get("content", NULL))
         return with_ids(message, _short_id) if self.short_call_ids else message
+
+
+def _limit(fields: Fields, name: str, most: float) -> None:
+    if fields.get(name, NULL) != NULL and _decode_number(fields[name]) > most:
+        fields[name] = msgspec.Raw(_encode(most))
 
 
 def _check_text(content: msgspec.Raw) -> None:

@@ -39,6 +39,8 @@ MISTRAL: Final = Variant(
         "tool": frozenset({"role", "content", "tool_call_id", "name"}),
     },
     short_call_ids=True,
+    highest_temperature=1.5,
+    answers_in_parts=True,
 )
 
 DEEPSEEK: Final = Variant(

@@ -139,6 +139,7 @@ def test_what_cannot_be_said_is_refused(turn: Turn) -> None:
     [
         ({"most_tokens": 7}, {"max_tokens": 7}),
         ({"temperature": 0.0}, {"temperature": 0.0}),
+        ({"temperature": 1.7}, {"temperature": 1.0}),
         ({"top_p": 1.0, "top_k": 3}, {"p": 0.99, "k": 3}),
         ({"top_p": 0.0}, {"p": 0.01}),
         ({"stop": ("a",)}, {"stop_sequences": ["a"]}),

@@ -8,14 +8,19 @@ import pytest
 
 from adapters.dialect import BadCall
 from adapters.openai.request import decode_call
+from adapters.openai.variants import MISTRAL
 from adapters.registry import dialect_for, dialect_of_call
 from tests.dialect_wire import (
     assistant,
     body_of,
     chat,
+    chat_message,
+    frames,
     function,
     function_call,
+    message,
     messages,
+    stream,
     target,
     user,
 )
@@ -214,3 +219,57 @@ def test_messages_that_cannot_be_read_are_the_clients_fault(dialect: str) -> Non
     with pytest.raises(BadCall) as caught:
         sent(dialect, {"role": 3, "content": "x"})
     assert caught.value.param == "messages"
+
+
+THOUGHT = {"type": "thinking", "thinking": [{"type": "text", "text": "Hm. "}]}
+SAID = {"type": "text", "text": "Hello"}
+
+
+def choice(place: str, content: Any, **more: Any) -> dict[str, Any]:
+    said = {"role": "assistant", "content": content}
+    return {"id": "c", "created": 1, "model": "x", "choices": [{"index": 0, place: said, **more}]}
+
+
+@pytest.mark.parametrize("face", ["chat", "messages"])
+def test_what_mistral_thinks_in_parts_is_read_as_reasoning(face: str) -> None:
+    dialect = dialect_for(face, "mistral")  # type: ignore[arg-type]
+    call = chat() if face == "chat" else messages()
+    body = json.dumps(choice("message", [THOUGHT, SAID], finish_reason="stop"))
+    found = json.loads(dialect.decode_answer(call, target("m"), body.encode()).body)
+    if face == "chat":
+        message = found["choices"][0]["message"]
+        assert (message["content"], message["reasoning_content"]) == ("Hello", "Hm. ")
+    else:
+        assert [block["type"] for block in found["content"]] == ["thinking", "text"]
+
+
+@pytest.mark.parametrize("face", ["chat", "messages"])
+def test_and_so_it_is_in_a_stream(face: str) -> None:
+    dialect = dialect_for(face, "mistral")  # type: ignore[arg-type]
+    call = chat(stream=True) if face == "chat" else messages(stream=True)
+    said = [
+        choice("delta", [THOUGHT]),
+        choice("delta", [{"type": "thinking", "thinking": "So."}]),
+        choice("delta", [SAID]),
+        choice("delta", " there", finish_reason="stop"),
+    ]
+    pieces = [*(f"data: {json.dumps(one)}\n\n".encode() for one in said), b"data: [DONE]\n\n"]
+    data = frames(stream(dialect, call, pieces))
+    if face == "chat":
+        found = chat_message(data)
+        assert (found["content"], found["reasoning"]) == ("Hello there", "Hm. So.")
+    else:
+        thought, text = message(data)["content"]
+        assert (thought["thinking"], text["text"]) == ("Hm. So.", "Hello there")
+
+
+def test_an_answer_in_one_text_keeps_its_bytes() -> None:
+    body = b'{"id":"c",  "choices":[{"message":{"content":"a [\\"content\\": [] list"}}]}'
+    assert MISTRAL.read(body) is body
+    strange = b'{"choices":[{"message":{"content":[3]}}]}'
+    assert MISTRAL.read(strange) == strange
+
+
+@pytest.mark.parametrize(("asked", "expected"), [(2, 1.5), (1.5, 1.5), (0, 0), (None, None)])
+def test_a_temperature_above_mistrals_highest_becomes_that(asked: Any, expected: Any) -> None:
+    assert sent("mistral", HI, temperature=asked).get("temperature") == expected
