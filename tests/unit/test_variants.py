@@ -226,8 +226,11 @@ SAID = {"type": "text", "text": "Hello"}
 
 
 def choice(place: str, content: Any, **more: Any) -> dict[str, Any]:
-    said = {"role": "assistant", "content": content}
-    return {"id": "c", "created": 1, "model": "x", "choices": [{"index": 0, place: said, **more}]}
+    shared = {"id": "c", "created": 1, "model": "x", "object": "chat.completion.chunk"}
+    return {
+        **shared,
+        "choices": [{"index": 0, place: {"content": content}, "finish_reason": None, **more}],
+    }
 
 
 @pytest.mark.parametrize("face", ["chat", "messages"])
