@@ -18,7 +18,6 @@ import msgspec
 from adapters.dialect import Failure, FailureKind
 from adapters.gemini.finish import is_told, spoiled, stop_reason
 from adapters.gemini.signature import owned
-from adapters.gemini.structured import format_tool_name
 from adapters.gemini.usage import UsageReading
 from adapters.gemini.wire import Candidate, FunctionCall, Part, PromptFeedback, Response
 from adapters.middle.conversation import Conversation
@@ -35,6 +34,7 @@ from adapters.middle.event import (
     Stopped,
     UsageTold,
 )
+from adapters.middle.format_tool import format_tool_name
 from adapters.openai.foreign import NULL
 
 NewId = Callable[[], str]

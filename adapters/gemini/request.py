@@ -14,9 +14,9 @@ from adapters.gemini.content import Wire, contents_of
 from adapters.gemini.model import Traits, traits_of
 from adapters.gemini.path import chat_path
 from adapters.gemini.schema import clean_schema
-from adapters.gemini.structured import format_tool
 from adapters.gemini.thinking import thinking_config
 from adapters.middle.conversation import Conversation, OutputFormat, Text, Tool, ToolChoice, Turn
+from adapters.middle.format_tool import format_tool
 
 _JSON: Final = "application/json"
 _MODES: Final = {"auto": "AUTO", "none": "NONE", "required": "ANY", "named": "ANY"}

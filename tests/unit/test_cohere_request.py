@@ -203,9 +203,34 @@ def test_functions_are_strict_only_if_all_are() -> None:
     assert "strict_tools" not in sent(conversation(tools=(tool("a", strict=True), tool("b"))))
 
 
+SCHEMA = msgspec.Raw(b'{"type":"object","properties":{"a":{"type":"string"}}}')
+FORM = OutputFormat(kind="json_schema", schema=SCHEMA)
+
+
+def test_beside_functions_the_form_is_one_of_them() -> None:
+    for choice in (None, ToolChoice("auto"), ToolChoice("required")):
+        body = sent(conversation(tools=(tool("add"),), tool_choice=choice, format=FORM))
+        names = [found["function"]["name"] for found in body["tools"]]
+        assert names == ["add", "give_answer"]
+        assert body["tool_choice"] == "REQUIRED"
+        assert "response_format" not in body
+        assert body["tools"][1]["function"]["parameters"] == json.loads(bytes(SCHEMA))
+
+
+def test_a_call_that_the_client_demands_goes_before_the_form() -> None:
+    choice = ToolChoice("named", "add")
+    body = sent(conversation(tools=(tool("add"),), tool_choice=choice, format=FORM))
+    assert [found["function"]["name"] for found in body["tools"]] == ["add"]
+    assert "response_format" not in body
+
+
 @pytest.mark.parametrize(
     ("fields", "param"),
     [
+        (
+            {"tools": (tool(),), "tool_choice": ToolChoice("none"), "format": FORM},
+            "response_format",
+        ),
         ({"choices": 2}, "n"),
         ({"logprobs": 0}, "logprobs"),
         ({"tools": (tool(),), "format": OutputFormat(kind="json_object")}, "response_format"),
