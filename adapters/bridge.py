@@ -2,13 +2,11 @@
 
 A request is read into the middle and written for the provider; an answer comes back the same way. The
 conversation is read anew for each verb: a bridge has no state, and a request is small beside its answer's
-wait. A chat stream that breaks may be gone on with elsewhere, and go on with what broke elsewhere (see
-`adapters.continued`); those of other faces are not.
+wait. Answers of a bridge are not continued on another provider when their stream breaks.
 """
 
 import msgspec
 
-from adapters.continued import ContinuedStream, Seam, with_beginning
 from adapters.dialect import (
     Answer,
     BadCall,
@@ -52,6 +50,8 @@ class Bridge:
 
     def encode_request(self, call: Call, target: Target) -> EncodedRequest:
         """Write the call as this provider wants it. Raises `BadCall` for what cannot be said to it."""
+        if call.beginning is not None:
+            raise BadCall("The provider cannot go on with an answer that has begun elsewhere.")
         conversation, names = self._read(call)
         return self._upstream.encode(names.written(conversation), target, stream=call.stream)
 
@@ -69,19 +69,12 @@ class Bridge:
     def stream_decoder(self, call: Call, target: Target) -> StreamDecoder:
         """Return a fresh decoder for one stream."""
         conversation, names = self._read(call)
-        source = self._upstream.event_source(names.written(conversation))
-        if call.face != "chat" or not (call.keeps_beginning or call.beginning):
-            return self._stream(source, names, call, target)
-        if call.beginning is not None:
-            source = Seam(source, call.beginning)
-        telling = msgspec.structs.replace(call, include_usage=True)
-        return ContinuedStream(self._stream(source, names, telling, target), call, target)
-
-    def _stream(
-        self, source: EventSource, names: ToolNames, call: Call, target: Target
-    ) -> "BridgedStream":
-        writer = self._face.event_writer(call, target)
-        return BridgedStream(source, writer, names, awaited=call.choices)
+        return BridgedStream(
+            self._upstream.event_source(names.written(conversation)),
+            self._face.event_writer(call, target),
+            names,
+            awaited=call.choices,
+        )
 
     def classify_error(
         self, status: int, headers: Headers, body: bytes, *, now_at: float
@@ -97,8 +90,6 @@ class Bridge:
                 code="unsupported_endpoint",
             )
         conversation = self._face.conversation(call)
-        if call.beginning is not None:
-            conversation = with_beginning(conversation, call.beginning)
         if call.output_limit is not None:
             conversation = msgspec.structs.replace(conversation, most_tokens=call.output_limit)
         return conversation, ToolNames(conversation, self._upstream.tool_names)

@@ -98,8 +98,8 @@ _RANKERS: Final[Mapping[str, RerankBridge]] = MappingProxyType(
     {name: RerankBridge(verbs, _classify(name)) for name, verbs in _RANKINGS.items()}
 )
 
-# In which dialects a model can be asked to go on with an answer that has begun, if it takes that at all.
-CONTINUING: Final = frozenset({"anthropic", "deepseek", "mistral", "openai"})
+# Whose streams are gone on with where another's broke: those that are not translated.
+CONTINUING: Final = frozenset({"deepseek", "mistral", "openai"})
 
 # What a provider may be configured to speak.
 DIALECTS: Final = frozenset({*_UPSTREAMS, *_EMBEDDINGS, *_RANKINGS})

@@ -16,14 +16,12 @@ from tests.dialect_wire import (
     body_of,
     chat,
     chat_message,
-    chunks,
     frames,
     kinds,
     message,
     messages,
     named,
     stream,
-    user,
 )
 
 BEGUN = named("message_start", message={"id": "msg_1", "usage": {"input_tokens": 3}})
@@ -79,46 +77,10 @@ def test_an_endpoint_that_the_face_has_not_is_refused(endpoint: str) -> None:
     assert caught.value.code == "unsupported_endpoint"
 
 
-BEGINNING = Beginning(
-    text=msgspec.Raw(b'"Once upon "'),
-    output_tokens=2,
-    usage=None,
-    members={"id": msgspec.Raw(b'"first"'), "created": msgspec.Raw(b"7")},
-)
-
-
-def test_an_answer_that_began_elsewhere_is_gone_on_with_and_not_thought_about() -> None:
-    begun = chat(user("Tell."), reasoning_effort="high")
-    call = msgspec.structs.replace(begun, beginning=BEGINNING)
-    body = body_of(CHAT.encode_request(call, TARGET))
-    assert "thinking" not in body
-    last = body["messages"][-1]
-    assert last == {"role": "assistant", "content": [{"type": "text", "text": "Once upon"}]}
-
-
-@pytest.mark.parametrize("rest", [" a time", "a time"])
-def test_white_space_at_the_seam_is_there_once(rest: str) -> None:
-    call = msgspec.structs.replace(streaming(), beginning=BEGINNING)
-    pieces = [
-        named("message_start", message={"id": "msg_2", "usage": {"input_tokens": 9}}),
-        named("content_block_start", index=0, content_block={"type": "text", "text": ""}),
-        *(
-            named("content_block_delta", index=0, delta={"type": "text_delta", "text": letter})
-            for letter in rest
-        ),
-        named("content_block_stop", index=0),
-        named("message_delta", delta={"stop_reason": "end_turn"}, usage={"output_tokens": 3}),
-        named("message_stop"),
-    ]
-    found = chunks(frames(stream(CHAT, call, pieces)))
-    text = "".join(
-        choice["delta"].get("content") or "" for one in found for choice in one["choices"]
-    )
-    assert text == "a time"
-    assert {(one["id"], one["created"]) for one in found} == {("first", 7)}
-    # The first part's output counts, and was read by the second as its input.
-    assert found[-1]["usage"]["completion_tokens"] == 2 + 3
-    assert found[-1]["usage"]["prompt_tokens"] == 9 - 2
+def test_an_answer_that_began_elsewhere_is_never_begun_again() -> None:
+    beginning = Beginning(text=msgspec.Raw(b'"a"'), output_tokens=1, usage=None, members={})
+    with pytest.raises(BadCall, match="begun elsewhere"):
+        CHAT.encode_request(msgspec.structs.replace(chat(), beginning=beginning), TARGET)
 
 
 def test_a_streams_events_mean_to_the_gateway_what_they_are() -> None:
