@@ -125,6 +125,10 @@ def test_a_provider_is_asked_for_its_models_where_nobody_else_knows_them(
         ("GEMINI_API_KEY", "google", "https://generativelanguage.googleapis.com/v1beta"),
         ("GOOGLE_API_KEY", "google", "https://generativelanguage.googleapis.com/v1beta"),
         ("ANTHROPIC_API_KEY", "anthropic", "https://api.anthropic.com/v1"),
+        ("COHERE_API_KEY", "cohere", "https://api.cohere.com"),
+        ("CO_API_KEY", "cohere", "https://api.cohere.com"),
+        ("VOYAGE_API_KEY", "voyage", "https://api.voyageai.com/v1"),
+        ("JINA_API_KEY", "jina", "https://api.jina.ai/v1"),
     ],
 )
 def test_a_key_in_the_environment_makes_a_provider(
@@ -252,7 +256,9 @@ def loaded(tmp_path: Path, text: str, **environ: str) -> ProviderConfig:
     return provider
 
 
-@pytest.mark.parametrize("dialect", ["anthropic", "gemini", "cohere"])
+@pytest.mark.parametrize(
+    "dialect", ["anthropic", "gemini", "cohere", "mistral", "deepseek", "voyage", "jina"]
+)
 def test_who_names_a_dialect_gets_its_address_paths_and_key_header(
     tmp_path: Path, dialect: str
 ) -> None:
