@@ -32,7 +32,7 @@ from router.exchange.attempt import Attempts
 from router.exchange.bearers import Bearers
 from router.exchange.books import Bill, Whose
 from router.exchange.drains import Drains
-from router.exchange.endpoint import headers_of, target_of
+from router.exchange.endpoint import list_request
 from router.exchange.exchange import Exchange
 from router.exchange.live import HedgeSettings, LiveEndpoints
 from router.exchange.racing import Racing
@@ -204,11 +204,8 @@ class Gateway:
             self.client.close_idle(trio.current_time())
 
     async def _fetch_list(self, wire: ProviderWire) -> bytes:
-        origin, prefix = parse_base_url(wire.base_url)
-        target = target_of(wire, prefix, wire.paths.models)
-        response = await self.client.send(
-            origin, OutgoingRequest(b"GET", target, headers_of(wire, USER_AGENT), b"")
-        )
+        origin, target, headers = list_request(wire, USER_AGENT)
+        response = await self.client.send(origin, OutgoingRequest(b"GET", target, headers, b""))
         try:
             if response.status != 200:
                 raise ListingFailed(f"status {response.status}")

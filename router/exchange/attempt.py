@@ -27,6 +27,7 @@ from adapters.dialect import (
     StreamDecoder,
     StreamEvent,
 )
+from adapters.embedding_bridge import joined
 from adapters.gemini.key_file import ServiceAccount
 from adapters.sse import Signal
 from router.errors import (
@@ -100,11 +101,18 @@ class Attempt:
         self._answer_by = math.inf  # the limit for the first byte, once the request goes out
 
     async def answer(self) -> Answer:
-        """Return the whole answer. Raises `GatewayError`."""
-        response = await self._send()
+        """Return the whole answer, in pieces one after the other where it must be. Raises `GatewayError`."""
+        try:
+            pieces = self._endpoint.pieces_of(self._call)
+        except BadCall as error:
+            raise self._fault(_refusal(error)) from error
+        return joined([await self._answer(call) for call in pieces])
+
+    async def _answer(self, call: Call) -> Answer:
+        response = await self._send(call)
         try:
             body = await self._read_whole(response)
-            return self._dialect.decode_answer(self._call, self._endpoint.target, body)
+            return self._dialect.decode_answer(call, self._endpoint.target, body)
         except BadAnswer as error:
             raise self._fault(error.failure) from error
         finally:
@@ -112,7 +120,7 @@ class Attempt:
 
     async def open_stream(self) -> CommittedStream:
         """Return the stream once it is committed. Raises `GatewayError`."""
-        response = await self._send()
+        response = await self._send(self._call)
         try:
             with trio.fail_at(self._answer_by):
                 return await self._commit(response)
@@ -123,11 +131,11 @@ class Attempt:
             response.discard()
             raise
 
-    async def _send(self) -> UpstreamResponse:
+    async def _send(self, call: Call) -> UpstreamResponse:
         """Send the request; return the response if it is a 200, else raise what its error means."""
         endpoint = self._endpoint
         try:
-            encoded = self._dialect.encode_request(self._call, endpoint.target)
+            encoded = self._dialect.encode_request(call, endpoint.target)
         except BadCall as error:
             raise self._fault(_refusal(error)) from error
         headers = list(encoded.headers)

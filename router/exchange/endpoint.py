@@ -5,6 +5,7 @@ change from request to request: the origin, the request targets with their query
 credential. It is made once per candidate and kept (`live`), with the picture of its health.
 """
 
+from collections.abc import Sequence
 from typing import Final
 from urllib.parse import urlencode
 
@@ -13,9 +14,10 @@ import msgspec
 from adapters.credential import Credential, credential_of
 from adapters.dialect import Call, Dialect, Failure, Target
 from adapters.dialect import Endpoint as CallKind
+from adapters.dialect_preset import DIALECT_PRESETS
 from adapters.gemini.key_file import ServiceAccount
 from adapters.providers import KNOWN_PROVIDERS
-from adapters.registry import dialect_of_call
+from adapters.registry import dialect_of_call, pieces_of
 from router.catalog.candidate import Candidate, ProviderWire
 from router.config import TimeoutConfig
 from router.errors import GatewayError, from_failure
@@ -23,7 +25,7 @@ from router.upstream.origin import Origin, parse_base_url
 
 _Headers = list[tuple[bytes, bytes]]
 _LEAST_SECRET: Final = 8  # characters; shorter values turn up in any text by chance
-_CALL_KINDS: Final[tuple[CallKind, ...]] = ("chat", "completions", "embeddings")
+_CALL_KINDS: Final[tuple[CallKind, ...]] = ("chat", "completions", "embeddings", "rerank")
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +51,10 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     def dialect_of(self, call: Call) -> Dialect:
         """Return how to ask here for the answer to a call, which came through a face of its own."""
         return dialect_of_call(call, self.dialect)
+
+    def pieces_of(self, call: Call) -> Sequence[Call]:
+        """Return the calls in which the provider takes this one. Raises `BadCall`."""
+        return pieces_of(call, self.dialect, self.target)
 
     def fault(self, failure: Failure, token: str | None = None) -> GatewayError:
         """Return the error that a client gets for a failure here, with no secret of ours in it.
@@ -99,6 +105,21 @@ def target_of(wire: ProviderWire, prefix: str, path: str) -> bytes:
     """Return the request target for one path of a provider: prefix, path, query."""
     query = f"?{urlencode(wire.query)}" if wire.query else ""
     return f"{prefix}{path}{query}".encode("ascii")
+
+
+def list_request(wire: ProviderWire, user_agent: str) -> tuple[Origin, bytes, _Headers]:
+    """Return whom to ask for a provider's list of models, with which request target and headers.
+
+    Where the configuration names a parameter or a header that its dialect has too, the configuration holds.
+    """
+    origin, prefix = parse_base_url(wire.base_url)
+    preset = DIALECT_PRESETS[wire.dialect]
+    query = dict(preset.list_query) | dict(wire.query)
+    asked = msgspec.structs.replace(wire, query=tuple(query.items()))
+    headers = headers_of(wire, user_agent)
+    sent = {name for name, _ in headers}
+    headers += [header for header in preset.list_headers if header[0] not in sent]
+    return origin, target_of(asked, prefix, wire.paths.models), headers
 
 
 def headers_of(wire: ProviderWire, user_agent: str) -> _Headers:

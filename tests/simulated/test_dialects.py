@@ -10,7 +10,7 @@ from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types import CreateEmbeddingResponse
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from router.simulator import expected_text
+from router.simulator import Behaviour, expected_text
 from tests.simulated.dialect_world import (
     ACCESS_KEY,
     EMBEDDINGS,
@@ -217,6 +217,44 @@ def test_embeddings_come_in_the_form_that_was_asked_for(name: str, form: str | N
             [(_, bill, _)] = world.gateway.bills
             assert bill.customer is not None
             assert bill.customer.usage.input_tokens == body["usage"]["prompt_tokens"]
+            await world.leak_check()
+
+    in_virtual_time(scenario)
+
+
+def test_more_texts_than_a_provider_takes_at_once_are_asked_for_in_pieces() -> None:
+    async def scenario() -> None:
+        async with open_world(config=dialect_config("gemini"), hosts=("gemini",)) as world:
+            texts = [f"text number {number}" for number in range(230)]
+            fields: dict[str, Any] = {"model": "gemini/gemini-embedding-001", "input": texts}
+            answer = await world.post("/v1/embeddings", fields)
+            assert answer.status == 200, answer.body
+            body = answer.json()
+            sizes = [len(one.json()["requests"]) for one in world.simulators["gemini"].requests]
+            assert sizes == [100, 100, 30]
+            assert [one["index"] for one in body["data"]] == list(range(230))
+            for place in (0, 99, 100, 229):
+                alone = await world.post("/v1/embeddings", {**fields, "input": texts[place]})
+                assert body["data"][place]["embedding"] == alone.json()["data"][0]["embedding"]
+            [(_, bill, _), *others] = world.gateway.bills
+            assert bill.customer is not None
+            assert bill.customer.usage.input_tokens == body["usage"]["prompt_tokens"]
+            one = others[0][1].customer
+            assert one is not None
+            assert bill.customer.usage.input_tokens > 200 * one.usage.input_tokens
+            await world.leak_check()
+
+    in_virtual_time(scenario)
+
+
+def test_a_piece_that_fails_is_the_failure_of_all() -> None:
+    async def scenario() -> None:
+        async with open_world(config=dialect_config("gemini"), hosts=("gemini",)) as world:
+            world.simulators["gemini"].plan(Behaviour(), Behaviour(status=400))
+            fields = {"model": "gemini/gemini-embedding-001", "input": ["x"] * 101}
+            answer = await world.post("/v1/embeddings", fields)
+            assert answer.status == 400
+            assert received(world, "gemini") == 2
             await world.leak_check()
 
     in_virtual_time(scenario)
