@@ -15,6 +15,7 @@ from adapters.dialect import (
     EncodedRequest,
     EventKind,
     Failure,
+    FilesWanted,
     Headers,
     StreamDecoder,
     StreamEvent,
@@ -23,7 +24,7 @@ from adapters.dialect import (
     Usage,
 )
 from adapters.middle.answer import WholeAnswer
-from adapters.middle.conversation import Conversation, Text, ToolCall
+from adapters.middle.conversation import Conversation, Media, Text, ToolCall
 from adapters.middle.event import (
     Begun,
     Ended,
@@ -36,6 +37,7 @@ from adapters.middle.event import (
     Stopped,
     UsageTold,
 )
+from adapters.middle.files import unopened, with_files
 from adapters.middle.halves import EventSource, EventWriter, Face, Upstream
 from adapters.sse import Signal
 
@@ -48,10 +50,11 @@ class Bridge:
         self._upstream = upstream
 
     def encode_request(self, call: Call, target: Target) -> EncodedRequest:
-        """Write the call as this provider wants it. Raises `BadCall` for what cannot be said to it."""
+        """Write the call as this provider wants it. Raises `BadCall` and `FilesWanted`."""
         if call.beginning is not None:
             raise BadCall("The provider cannot go on with an answer that has begun elsewhere.")
-        return self._upstream.encode(self._read(call), target, stream=call.stream)
+        conversation = self._with_files(self._read(call), call, target)
+        return self._upstream.encode(conversation, target, stream=call.stream)
 
     def decode_answer(self, call: Call, target: Target, body: bytes) -> Answer:
         """Read a whole answer. Raises `BadAnswer`."""
@@ -76,6 +79,20 @@ class Bridge:
     ) -> Failure:
         """Say what an error answer means."""
         return self._upstream.classify_error(status, headers, body, now_at=now_at)
+
+    def _with_files(self, conversation: Conversation, call: Call, target: Target) -> Conversation:
+        """Return the conversation with bytes wherever the provider opens no URL."""
+
+        def opens(media: Media) -> bool:
+            return self._upstream.opens(media, target)
+
+        urls = unopened(conversation, opens)
+        if not urls:
+            return conversation
+        missing = [url for url in urls if url not in call.files]
+        if missing:
+            raise FilesWanted(missing)
+        return with_files(conversation, call.files, opens)
 
     def _read(self, call: Call) -> Conversation:
         if call.endpoint != self._face.endpoint:

@@ -47,6 +47,13 @@ class Beginning(msgspec.Struct, frozen=True, kw_only=True):
     members: dict[str, msgspec.Raw]
 
 
+class File(msgspec.Struct, frozen=True):
+    """The bytes behind a client's URL, in base64, and what they are."""
+
+    media_type: str
+    data: str
+
+
 class Call(msgspec.Struct, frozen=True, kw_only=True):
     """One client request: the few fields the gateway reads, and every field's own bytes.
 
@@ -63,7 +70,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     `output_limit`: the most tokens of one choice that the caller can pay for, where that is less than it
     asked for; the provider is told this cap instead of the client's. `keeps_beginning`: its streams are to
     remember their text, because a break may be mended. `beginning`: what the client has already; the answer
-    is to go on from there.
+    is to go on from there. `files`: what lies at the client's URLs, as far as it was fetched, by URL.
     """
 
     endpoint: Endpoint
@@ -81,6 +88,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     base64_embeddings: bool = False
     keeps_beginning: bool = False
     beginning: Beginning | None = None
+    files: Mapping[str, File] = {}
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -179,6 +187,14 @@ class BadCall(Exception):
         self.code = code
 
 
+class FilesWanted(Exception):
+    """The provider does not open these URLs of the client's: have them in `Call.files`, and write again."""
+
+    def __init__(self, urls: Sequence[str]) -> None:
+        super().__init__(f"{len(urls)} URLs are to be fetched")
+        self.urls = urls
+
+
 class BadAnswer(Exception):
     """The upstream's answer cannot be understood, or holds an error; `failure` says which."""
 
@@ -237,7 +253,10 @@ class Dialect(Protocol):
     """The four verbs."""
 
     def encode_request(self, call: Call, target: Target) -> EncodedRequest:
-        """Write the call as this provider wants it. Raises `BadCall` for what cannot be said to it."""
+        """Write the call as this provider wants it.
+
+        Raises `BadCall` for what cannot be said to it, and `FilesWanted` where it needs bytes for a URL.
+        """
 
     def decode_answer(self, call: Call, target: Target, body: bytes) -> Answer:
         """Read a whole answer. Raises `BadAnswer`."""

@@ -33,6 +33,7 @@ from router.exchange.books import Bill, Whose
 from router.exchange.drains import Drains
 from router.exchange.endpoint import headers_of, target_of
 from router.exchange.exchange import Exchange
+from router.exchange.files import RequestFiles
 from router.exchange.live import HedgeSettings, LiveEndpoints
 from router.exchange.racing import Racing
 from router.front.app import Front
@@ -47,6 +48,7 @@ from router.routing.budget import AttemptBudget
 from router.routing.director import RaceLimits
 from router.upstream.client import OutgoingRequest, PoolLimits, UpstreamClient
 from router.upstream.dial import Dial
+from router.upstream.fetching import Fetcher
 from router.upstream.origin import Origin, parse_base_url
 from router.version import USER_AGENT, VERSION
 from router.workers.page import MetricsPage
@@ -63,7 +65,8 @@ class ListingFailed(Exception):
 class Gateway:
     """One worker's parts, put together. `dial` opens upstream connections, so tests can bring their own.
 
-    `stores` are what the console works on; without them there is none.
+    `fetcher` gets files from clients' URLs, `None` where nothing is fetched. `stores` are what the console
+    works on; without them there is none.
     """
 
     def __init__(  # noqa: PLR0913 - what the whole process is made of comes in here
@@ -75,6 +78,7 @@ class Gateway:
         engine: Engine,
         billing: Billing,
         tracer: Tracer,
+        fetcher: Fetcher | None = None,
         stores: Stores | None = None,
         wall_clock: Callable[[], float] = time.time,
         rng: Random | None = None,
@@ -87,6 +91,7 @@ class Gateway:
         self.logger = log.logger
         self.ring = KeyRing(wall_clock=wall_clock)
         self.catalog = Catalog(config, load_seed())
+        self._fetch_all = None if fetcher is None else fetcher.fetch_all
         self.client = UpstreamClient(dial=dial, limits=_pool_limits(config))
         race = config.race
         self.live = LiveEndpoints(
@@ -170,7 +175,11 @@ class Gateway:
             catalog=self.catalog,
             admission=self.admission,
             attempts_of=lambda call, record: Attempts(
-                call, self.client, self.observer.child_traceparent(record), wall_clock
+                call,
+                self.client,
+                files=RequestFiles(self._fetch_all, call.fields),
+                traceparent=self.observer.child_traceparent(record),
+                wall_clock=wall_clock,
             ),
             racing=Racing(
                 live=self.live,

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from adapters.dialect import Call, EncodedRequest, Endpoint, Failure, Headers, Target, ToldError
 from adapters.middle.answer import WholeAnswer
-from adapters.middle.conversation import Conversation
+from adapters.middle.conversation import Conversation, Media
 from adapters.middle.event import MiddleEvent
 from adapters.sse import Signal
 
@@ -41,6 +41,9 @@ class Upstream(Protocol):
 
     def encode(self, conversation: Conversation, target: Target, *, stream: bool) -> EncodedRequest:
         """Write the request. Raises `BadCall` for what cannot be said to this provider."""
+
+    def opens(self, media: Media, target: Target) -> bool:
+        """Tell whether the provider gets at the bytes of a medium by its `url`, which it has."""
 
     def decode(self, conversation: Conversation, body: bytes) -> WholeAnswer:
         """Read a whole answer. Raises `BadAnswer`."""

@@ -2,7 +2,7 @@
 
 from adapters.dialect import EncodedRequest, Failure, Headers, Target
 from adapters.middle.answer import WholeAnswer
-from adapters.middle.conversation import Conversation
+from adapters.middle.conversation import Conversation, Media
 from adapters.middle.halves import EventSource
 from adapters.openai import error, upstream_answer, upstream_request
 from adapters.openai.upstream_stream import ChunkSource
@@ -14,6 +14,10 @@ class OpenAIUpstream:
     def encode(self, conversation: Conversation, target: Target, *, stream: bool) -> EncodedRequest:
         """Write the request. Raises `BadCall` for what cannot be said to this provider."""
         return upstream_request.encode_request(conversation, target, stream=stream)
+
+    def opens(self, media: Media, target: Target) -> bool:  # noqa: ARG002 - all models alike
+        """Tell whether the provider gets at the bytes of a medium by its URL: images only."""
+        return media.kind == "image"
 
     def decode(self, conversation: Conversation, body: bytes) -> WholeAnswer:  # noqa: ARG002 - other dialects need it
         """Read a whole answer. Raises `BadAnswer`."""

@@ -33,6 +33,17 @@ def bind_address(text: str) -> None:
         raise ValueError("the port is not a number from 0 to 65535")
 
 
+def fetched_host(text: str) -> None:
+    """Accept `host`, or `host:port`; IPv6 in brackets."""
+    host, colon, port = text.rpartition(":")
+    if not colon or text.endswith("]"):
+        host, port = text, ""
+    if not _HOST.fullmatch(host) and not _IPV6.fullmatch(host):
+        raise ValueError('expected "host" or "host:port", IPv6 in brackets')
+    if colon and port and not (port.isascii() and port.isdigit() and 0 < int(port) <= 65535):
+        raise ValueError("the port is not a number from 1 to 65535")
+
+
 def base_url(text: str) -> None:
     """Accept an http or https URL of a host and maybe a path, and nothing besides."""
     if not _VISIBLE.fullmatch(text):

@@ -270,6 +270,23 @@ class AdminConfig(Section, frozen=True):
     payments: dict[Annotated[str, Check(rules.provider_name)], PaymentConfig] = {}
 
 
+class FetchConfig(Section, frozen=True):
+    """Fetching files from clients' URLs, for providers that take bytes only.
+
+    `max_bytes` is that of one file, `max_total_bytes` and `max_urls` those of a request. A file has `seconds`
+    to come, redirects included; `at_a_time` are fetched side by side. Only public hosts are asked, besides
+    `private_hosts`: a host, or `host:port` where the port is not the usual one.
+    """
+
+    enabled: bool = True
+    max_bytes: Count = 20 * MIB
+    max_total_bytes: Count = 40 * MIB
+    max_urls: Count = 20
+    seconds: Seconds = 10.0
+    at_a_time: Count = 8
+    private_hosts: list[Annotated[str, Check(rules.fetched_host)]] = []
+
+
 class LogConfig(Section, frozen=True):
     """`auto` writes for people on a terminal and JSON lines everywhere else."""
 
@@ -295,5 +312,6 @@ class Config(Section, frozen=True):
     limits: LimitsConfig = LimitsConfig()
     money: MoneyConfig = MoneyConfig()
     admin: AdminConfig = AdminConfig()
+    fetch: FetchConfig = FetchConfig()
     log: LogConfig = LogConfig()
     metrics: MetricsConfig = MetricsConfig()

@@ -21,9 +21,11 @@ from adapters.dialect import (
     BadAnswer,
     BadCall,
     Call,
+    EncodedRequest,
     EventKind,
     Failure,
     FailureKind,
+    FilesWanted,
     StreamDecoder,
     StreamEvent,
 )
@@ -34,6 +36,7 @@ from router.errors import (
     UpstreamUnreachable,
 )
 from router.exchange.endpoint import Endpoint
+from router.exchange.files import RequestFiles
 from router.exchange.live import Run
 from router.upstream.client import OutgoingRequest, UpstreamClient, UpstreamResponse
 from router.upstream.errors import (
@@ -71,7 +74,11 @@ class CommittedStream(msgspec.Struct):
 
 
 class Attempt:
-    """One call to the endpoint of one run. `wall_clock` gives unix time, for a Retry-After that is a date."""
+    """One call to the endpoint of one run.
+
+    `files`: where the bytes of the client's URLs come from. `wall_clock` gives unix time, for a Retry-After
+    that is a date.
+    """
 
     def __init__(
         self,
@@ -79,10 +86,12 @@ class Attempt:
         run: Run,
         client: UpstreamClient,
         *,
+        files: RequestFiles,
         traceparent: str | None,
         wall_clock: Callable[[], float],
     ) -> None:
         self._call = call
+        self._files = files
         self._run = run
         self._endpoint: Endpoint = run.live.endpoint
         self._dialect = self._endpoint.dialect_of(call)
@@ -117,11 +126,7 @@ class Attempt:
 
     async def _send(self) -> UpstreamResponse:
         """Send the request; return the response if it is a 200, else raise what its error means."""
-        endpoint = self._endpoint
-        try:
-            encoded = self._dialect.encode_request(self._call, endpoint.target)
-        except BadCall as error:
-            raise self._endpoint.fault(_refusal(error)) from error
+        encoded = await self._encode()
         headers = list(encoded.headers)
         if self._traceparent is not None:
             headers.append((b"traceparent", self._traceparent.encode()))
@@ -133,6 +138,23 @@ class Attempt:
             raise await self._error_of(response)
         finally:
             response.discard()
+
+    async def _encode(self) -> EncodedRequest:
+        """Write the request; where the provider wants bytes for a URL, have them first."""
+        try:
+            return self._write(self._call)
+        except FilesWanted as wanted:
+            urls = wanted.urls
+        self._run.held_up()
+        files = await self._files.of(urls)
+        self._run.goes_on(trio.current_time())
+        return self._write(msgspec.structs.replace(self._call, files=files))
+
+    def _write(self, call: Call) -> EncodedRequest:
+        try:
+            return self._dialect.encode_request(call, self._endpoint.target)
+        except BadCall as error:
+            raise self._endpoint.fault(_refusal(error)) from error
 
     async def _send_in_time(self, request: OutgoingRequest) -> UpstreamResponse:
         """Send under the limit for connecting, which becomes the one for the first byte once connected."""
@@ -252,17 +274,26 @@ class Attempts:
         self,
         call: Call,
         client: UpstreamClient,
+        *,
+        files: RequestFiles,
         traceparent: str | None,
         wall_clock: Callable[[], float],
     ) -> None:
         self._call = call
         self._client = client
+        self._files = files
         self._traceparent = traceparent
         self._wall_clock = wall_clock
 
     def for_call(self, call: Call) -> "Attempts":
         """Return the same for another call."""
-        return Attempts(call, self._client, self._traceparent, self._wall_clock)
+        return Attempts(
+            call,
+            self._client,
+            files=self._files,
+            traceparent=self._traceparent,
+            wall_clock=self._wall_clock,
+        )
 
     async def open_stream(self, run: Run) -> CommittedStream:
         """Ask a run's endpoint for a stream (see `Attempt.open_stream`)."""
@@ -277,6 +308,7 @@ class Attempts:
             self._call,
             run,
             self._client,
+            files=self._files,
             traceparent=self._traceparent,
             wall_clock=self._wall_clock,
         )

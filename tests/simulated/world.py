@@ -40,6 +40,7 @@ from router.observe.log import make_log
 from router.observe.record import RequestRecord
 from router.observe.trace import Tracer
 from router.simulator import Profile, Simulator
+from router.upstream.fetching import Fetcher
 from router.upstream.origin import Origin
 
 INSTANT = Profile()
@@ -293,10 +294,12 @@ async def open_world(
     hosts: Sequence[str] = ("simulator",),
     rng: random.Random | None = None,
     shared: LocalLimiter | None = None,
+    fetcher: Fetcher | None = None,
 ) -> AsyncIterator[World]:
     """Run a gateway and a simulator for each host, for the length of the block.
 
-    `shared`: the limiter that it shares with others; it has one of its own else.
+    `shared`: the limiter that it shares with others; it has one of its own else. `fetcher`: what it gets
+    files with; nothing is fetched else.
     """
     simulators = {
         host: Simulator(profile, seed=seed, wall_clock=lambda: 1_800_000_000.0)
@@ -332,6 +335,7 @@ async def open_world(
                 engine=LocalEngine(limiter, clock=trio.current_time),
                 billing=billing_of(config or world_config(), notebook),
                 tracer=Tracer(),
+                fetcher=fetcher,
                 rng=rng or random.Random(1),
             )
             gateway.ring.replace(Snapshot.embedded([_key(secret)]))
