@@ -2,7 +2,8 @@
 
 A request is read into the middle and written for the provider; an answer comes back the same way. The
 conversation is read anew for each verb: a bridge has no state, and a request is small beside its answer's
-wait. Answers of a bridge are not continued on another provider when their stream breaks.
+wait. An answer that began elsewhere is gone on with by providers that continue the assistant's last turn (see
+`adapters.middle.rest`).
 """
 
 import msgspec
@@ -24,6 +25,7 @@ from adapters.dialect import (
     Usage,
 )
 from adapters.middle.answer import WholeAnswer
+from adapters.middle.beginning import TextKeeper
 from adapters.middle.conversation import Conversation, Media, Text, ToolCall
 from adapters.middle.event import (
     Begun,
@@ -39,21 +41,28 @@ from adapters.middle.event import (
 )
 from adapters.middle.files import unopened, with_files
 from adapters.middle.halves import EventSource, EventWriter, Face, Upstream
+from adapters.middle.rest import OPEN_TEXT, Rest, with_prefill
 from adapters.sse import Signal
 
 
 class Bridge:
-    """The four verbs for clients of one face at providers of another dialect."""
+    """The four verbs for clients of one face at providers of another dialect.
 
-    def __init__(self, face: Face, upstream: Upstream) -> None:
+    `continues`: these go on with an answer that has begun.
+    """
+
+    def __init__(self, face: Face, upstream: Upstream, *, continues: bool = False) -> None:
         self._face = face
         self._upstream = upstream
+        self._continues = continues
 
     def encode_request(self, call: Call, target: Target) -> EncodedRequest:
         """Write the call as this provider wants it. Raises `BadCall` and `FilesWanted`."""
-        if call.beginning is not None:
-            raise BadCall("The provider cannot go on with an answer that has begun elsewhere.")
         conversation = self._with_files(self._read(call), call, target)
+        if call.beginning is not None:
+            if not self._continues:
+                raise BadCall("The provider cannot go on with an answer that has begun elsewhere.")
+            conversation = with_prefill(conversation, call.beginning)
         return self._upstream.encode(conversation, target, stream=call.stream)
 
     def decode_answer(self, call: Call, target: Target, body: bytes) -> Answer:
@@ -68,10 +77,15 @@ class Bridge:
 
     def stream_decoder(self, call: Call, target: Target) -> StreamDecoder:
         """Return a fresh decoder for one stream."""
+        source = self._upstream.event_source(self._read(call))
+        if call.beginning is not None:
+            source = Rest(source, call.beginning, echoes=target.echoes_prefill)
         return BridgedStream(
-            self._upstream.event_source(self._read(call)),
+            source,
             self._face.event_writer(call, target),
             awaited=call.choices,
+            open_text=call.beginning is not None,
+            keeper=TextKeeper() if call.keeps_beginning else None,
         )
 
     def classify_error(
@@ -110,16 +124,26 @@ class Bridge:
 class BridgedStream:
     """One stream on its way from an upstream's dialect to a face (see `adapters.dialect.StreamDecoder`).
 
-    `awaited`: how many choices the call asked for.
+    `awaited`: how many choices the call asked for. `open_text`: the stream goes on with a text that the
+    client has. `keeper`: keeps the text, where a break may be mended.
     """
 
-    def __init__(self, source: EventSource, writer: EventWriter, *, awaited: int) -> None:
+    def __init__(
+        self,
+        source: EventSource,
+        writer: EventWriter,
+        *,
+        awaited: int,
+        open_text: bool = False,
+        keeper: TextKeeper | None = None,
+    ) -> None:
         self._source = source
         self._writer = writer
         self._awaited = awaited
+        self._keeper = keeper
         self._usage: Usage | None = None
         self._output_bytes = 0
-        self._open_parts: dict[int, list[PartBegun]] = {}
+        self._open_parts: dict[int, list[PartBegun]] = {0: [OPEN_TEXT]} if open_text else {}
         self._finished: set[int] = set()
 
     @property
@@ -134,8 +158,10 @@ class BridgedStream:
 
     @property
     def beginning(self) -> Beginning | None:
-        """Nothing: nobody goes on with a bridged answer."""
-        return None
+        """What has been handed out so far, `None` where nobody could go on with it."""
+        if self._keeper is None:
+            return None
+        return self._keeper.beginning(self._usage, self._writer.members())
 
     @property
     def complete(self) -> bool:
@@ -177,6 +203,8 @@ class BridgedStream:
             case Ended():
                 return StreamEvent(EventKind.DONE, self._writer.close())
         kind = self._note(event)
+        if self._keeper is not None:
+            self._keeper.note(event)
         return StreamEvent(kind, self._writer.write(event))
 
     def _note(self, event: MiddleEvent) -> EventKind:

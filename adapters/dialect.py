@@ -37,8 +37,8 @@ class Beginning(msgspec.Struct, frozen=True, kw_only=True):
     """What a client has of a streamed answer whose stream broke, so that another model can go on with it.
 
     `text` is a JSON string: the pieces exactly as they were sent. `output_tokens`: what it took, counted
-    by deltas where the provider told nothing. `usage`: what the provider had told. `members` are the
-    fields which all chunks of one stream share (`id`, `created`, `model`).
+    by deltas where the provider told nothing. `usage`: what the provider had told. `members` are what else
+    the stream goes on with, as its face has it: of a chat what all chunks share (`id`, `created`, `model`).
     """
 
     text: msgspec.Raw

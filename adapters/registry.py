@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Final
 
 from adapters.anthropic import AnthropicDialect
+from adapters.anthropic.continuation import MessagesContinuation
 from adapters.anthropic.face import MessagesFace
 from adapters.anthropic.upstream import AnthropicUpstream
 from adapters.bedrock import BedrockUpstream
@@ -43,15 +44,22 @@ _UPSTREAMS: Final[Mapping[str, Upstream]] = MappingProxyType(
 _EMBEDDINGS: Final[Mapping[str, EmbeddingUpstream]] = MappingProxyType(
     {"cohere": cohere_embedding, "gemini": gemini_embedding, "vertex": gemini_embedding}
 )
+# Whose models may go on with an answer that began elsewhere: Cohere has no word for that.
+CONTINUING: Final = frozenset({"anthropic", "bedrock", "gemini", "openai", "vertex"})
+
 _NATIVE: Final[Mapping[tuple[FaceName, str], Dialect]] = MappingProxyType(
     {("chat", "openai"): OpenAIDialect(), ("messages", "anthropic"): AnthropicDialect()}
 )
 _ALL: Final[Mapping[tuple[FaceName, str], Dialect]] = MappingProxyType(
     {
         (face, upstream): _NATIVE.get((face, upstream))
-        or Bridge(_FACES[face], _UPSTREAMS[upstream])
+        or Bridge(_FACES[face], _UPSTREAMS[upstream], continues=upstream in CONTINUING)
         for face, upstream in product(_FACES, _UPSTREAMS)
     }
+)
+# Native dialects whose decoders pass on whole streams only, and what they do with the rest of one.
+_CONTINUATIONS: Final[Mapping[tuple[FaceName, str], Dialect]] = MappingProxyType(
+    {("messages", "anthropic"): MessagesContinuation()}
 )
 _EMBEDDERS: Final[Mapping[str, Dialect]] = MappingProxyType(
     {
@@ -59,9 +67,6 @@ _EMBEDDERS: Final[Mapping[str, Dialect]] = MappingProxyType(
         for upstream, embeddings in _EMBEDDINGS.items()
     }
 )
-
-# Whose streams are gone on with where another's broke: those that are not translated.
-CONTINUING: Final = frozenset({"openai"})
 
 # What a provider may be configured to speak.
 DIALECTS: Final = frozenset(_UPSTREAMS)
@@ -76,4 +81,6 @@ def dialect_of_call(call: Call, upstream: str) -> Dialect:
     """Return the dialect for one call at providers of a dialect, one of `DIALECTS`."""
     if call.endpoint == "embeddings" and upstream in _EMBEDDERS:
         return _EMBEDDERS[upstream]
+    if call.beginning is not None and (call.face, upstream) in _CONTINUATIONS:
+        return _CONTINUATIONS[call.face, upstream]
     return _ALL[call.face, upstream]

@@ -6,6 +6,8 @@ Neither holds a transport.
 
 from typing import Protocol
 
+import msgspec
+
 from adapters.dialect import Call, EncodedRequest, Endpoint, Failure, Headers, Target, ToldError
 from adapters.middle.answer import WholeAnswer
 from adapters.middle.conversation import Conversation, Media
@@ -24,7 +26,13 @@ class EventSource(Protocol):
 
 
 class EventWriter(Protocol):
-    """Encodes one stream for a client, event by event."""
+    """Encodes one stream for a client, event by event.
+
+    Where its call has a beginning, the client has read that: the stream goes on in the open text, part 0.
+    """
+
+    def members(self) -> dict[str, msgspec.Raw]:
+        """Return what another writer needs besides the text to go on: `Beginning.members`."""
 
     def write(self, event: MiddleEvent) -> bytes:
         """Return the bytes that tell the client of an event, `b""` where there is nothing to tell."""

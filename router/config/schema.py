@@ -106,11 +106,13 @@ class ModelEntry(Section, frozen=True):
     """One model of a provider: `upstream` as the provider calls it, `id` as clients do.
 
     Without an `id` clients call it `provider/upstream`. The same `id` at several providers makes
-    one model with several candidates, in the order of the file.
+    one model with several candidates, in the order of the file. `prefill` says whether it writes on from
+    an assistant's message that stands last; `None` leaves that to the catalog.
     """
 
     upstream: ModelName
     id: ModelName | None = None
+    prefill: bool | None = None
 
 
 class ProviderConfig(Section, frozen=True):
