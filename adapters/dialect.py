@@ -15,6 +15,7 @@ from adapters.sse import Signal
 
 Headers = Sequence[tuple[bytes, bytes]]
 Endpoint = Literal["chat", "completions", "embeddings"]
+PathName = Literal["chat", "completions", "embeddings", "responses"]
 FaceName = Literal["chat", "responses", "messages"]
 
 
@@ -104,7 +105,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
     upstream_model: str
     served_model: str
-    paths: Mapping[Endpoint, bytes]
+    paths: Mapping[PathName, bytes]
     headers: Headers
     stream_usage: bool = True
     marks_prefill: bool = False

@@ -27,6 +27,7 @@ from adapters.openai import OpenAIDialect
 from adapters.openai.face import ChatFace
 from adapters.openai.upstream import OpenAIUpstream
 from adapters.responses.face import ResponsesFace
+from adapters.responses.native import ResponsesDialect
 
 _FACES: Final[Mapping[FaceName, Face]] = MappingProxyType(
     {"chat": ChatFace(), "messages": MessagesFace(), "responses": ResponsesFace()}
@@ -57,6 +58,7 @@ _ALL: Final[Mapping[tuple[FaceName, str], Dialect]] = MappingProxyType(
         for face, upstream in product(_FACES, _UPSTREAMS)
     }
 )
+_RESPONSES: Final[Dialect] = ResponsesDialect()
 # Native dialects whose decoders pass on whole streams only, and what they do with the rest of one.
 _CONTINUATIONS: Final[Mapping[tuple[FaceName, str], Dialect]] = MappingProxyType(
     {("messages", "anthropic"): MessagesContinuation()}
@@ -77,8 +79,13 @@ def dialect_for(face: FaceName, upstream: str) -> Dialect:
     return _ALL[face, upstream]
 
 
-def dialect_of_call(call: Call, upstream: str) -> Dialect:
-    """Return the dialect for one call at providers of a dialect, one of `DIALECTS`."""
+def dialect_of_call(call: Call, upstream: str, *, has_responses: bool = False) -> Dialect:
+    """Return the dialect for one call at a provider of a dialect, one of `DIALECTS`.
+
+    `has_responses`: it speaks OpenAI's Responses besides.
+    """
+    if has_responses and call.face == "responses" and call.beginning is None:
+        return _RESPONSES
     if call.endpoint == "embeddings" and upstream in _EMBEDDERS:
         return _EMBEDDERS[upstream]
     if call.beginning is not None and (call.face, upstream) in _CONTINUATIONS:

@@ -22,6 +22,7 @@ from adapters.middle.event import (
     UsageTold,
 )
 from adapters.middle.rest import OPEN_TEXT, text_of
+from adapters.responses.failing import error_events
 from adapters.responses.growing import GrowingItem, GrowingPart
 from adapters.responses.output import ItemKind, Json, Status, content, item_id, kind_of_call
 from adapters.responses.response import ended, final_status, response_fields
@@ -95,14 +96,10 @@ class ResponseWriter:
             return b""
         self._closed = True
         frames = self._start()
-        code = error.code or "server_error"
-        told = {"code": code, "message": error.message}
-        # SDKs raise on the inner object; the reference has the fields beside it.
-        inner = {"type": code, **told, "param": None}
-        frames += self._event("error", **told, param=None, error=inner)
         output = [item.fields(self._offer) for item in self._items if item.is_done]
-        response = {**self._fields, "status": "failed", "output": output, "error": told}
-        return frames + self._event("response.failed", response=response)
+        for name, fields in error_events(error, {**self._fields, "output": output}):
+            frames += self._event(name, **fields)
+        return frames
 
     def _resume(self, beginning: Beginning) -> None:
         """Take up a stream whose client has one message with an open text."""
@@ -259,7 +256,7 @@ class ResponseWriter:
             place["summary_index"] = part.place
         return self._event(f"response.{name}", **place, **fields)
 
-    def _event(self, name: str, **fields: object) -> bytes:
+    def _event(self, name: str, /, **fields: object) -> bytes:
         data = _encode({"type": name, "sequence_number": self._sequence, **fields})
         self._sequence += 1
         return encode_event(ServerSentEvent(data, name.encode()))

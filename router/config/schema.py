@@ -94,11 +94,15 @@ class TimeoutOverrides(Section, frozen=True):
 
 
 class PathConfig(Section, frozen=True):
-    """What follows the base URL for each kind of request."""
+    """What follows the base URL for each kind of request.
+
+    Without a path for `responses`, clients of Responses are answered by way of `chat`.
+    """
 
     chat: UrlPath = "/chat/completions"
     completions: UrlPath = "/completions"
     embeddings: UrlPath = "/embeddings"
+    responses: UrlPath | None = None
     models: UrlPath = "/models"
 
 

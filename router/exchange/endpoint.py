@@ -11,8 +11,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from adapters.credential import Credential, credential_of
-from adapters.dialect import Call, Dialect, Failure, Target
-from adapters.dialect import Endpoint as CallKind
+from adapters.dialect import Call, Dialect, Failure, PathName, Target
 from adapters.providers import KNOWN_PROVIDERS
 from adapters.registry import dialect_of_call
 from router.catalog.candidate import Candidate, ProviderWire
@@ -22,7 +21,7 @@ from router.upstream.origin import Origin, parse_base_url
 
 _Headers = list[tuple[bytes, bytes]]
 _LEAST_SECRET: Final = 8  # characters; shorter values turn up in any text by chance
-_CALL_KINDS: Final[tuple[CallKind, ...]] = ("chat", "completions", "embeddings")
+_PATHS: Final[tuple[PathName, ...]] = ("chat", "completions", "embeddings", "responses")
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,7 +44,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
 
     def dialect_of(self, call: Call) -> Dialect:
         """Return how to ask here for the answer to a call, which came through a face of its own."""
-        return dialect_of_call(call, self.dialect)
+        return dialect_of_call(call, self.dialect, has_responses="responses" in self.target.paths)
 
     def fault(self, failure: Failure) -> GatewayError:
         """Return the error that a client gets for a failure here, with no secret of ours in it.
@@ -68,8 +67,9 @@ def make_endpoint(candidate: Candidate, user_agent: str) -> Endpoint:
         upstream_model=candidate.upstream_model,
         served_model=candidate.served_model,
         paths={
-            kind: target_of(candidate, prefix, getattr(candidate.paths, kind))
-            for kind in _CALL_KINDS
+            name: target_of(candidate, prefix, path)
+            for name in _PATHS
+            if (path := getattr(candidate.paths, name)) is not None
         },
         headers=[(b"content-type", b"application/json"), *headers_of(candidate, user_agent)],
         stream_usage=candidate.stream_usage,

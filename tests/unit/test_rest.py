@@ -74,7 +74,7 @@ def test_the_first_text_goes_on_with_the_open_one() -> None:
 
 
 def test_other_parts_come_behind_under_the_next_numbers() -> None:
-    call = [
+    call: list[MiddleEvent] = [
         PartBegun(part=1, kind="call", id="c", name="look"),
         Grown(part=1, text="{}"),
         PartEnded(part=1),
@@ -109,7 +109,7 @@ def test_a_text_behind_a_call_is_a_text_of_its_own() -> None:
 
 @pytest.mark.parametrize("kind", ["reasoning", "redacted"])
 def test_what_is_thought_before_going_on_is_left_out(kind: str) -> None:
-    thought = [
+    thought: list[MiddleEvent] = [
         PartBegun(part=0, kind=kind),  # type: ignore[arg-type]
         Grown(part=0, text="Hm."),
         Grown(part=0, signature="s"),
