@@ -289,7 +289,7 @@ class FetchConfig(Section, frozen=True):
     max_total_bytes: Count = 40 * MIB
     max_urls: Count = 20
     seconds: Seconds = 10.0
-    at_a_time: Count = 8
+    at_a_time: Count = 32
     private_hosts: list[Annotated[str, Check(rules.fetched_host)]] = []
 
 

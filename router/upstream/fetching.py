@@ -46,7 +46,7 @@ class FetchLimits(msgspec.Struct, frozen=True, kw_only=True):
     max_urls: int = 20
     seconds: float = 10.0
     redirects: int = 3
-    at_a_time: int = 8
+    at_a_time: int = 32
 
 
 class Fetched(msgspec.Struct, frozen=True):
