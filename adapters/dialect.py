@@ -99,7 +99,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     `paths` maps each endpoint to the request target (path and query). `headers` hold the credential.
     `stream_usage` says whether the upstream accepts `stream_options.include_usage`. An answer that has
     begun must be marked as such for it if `marks_prefill`; if `echoes_prefill`, it repeats that beginning.
-    `cap_field` is what it calls the most tokens of a chat answer. `sign`, where there is one, proves who
+    `cap_field` is what it calls the most tokens of a chat answer. `betas` are the only flags of clients'
+    `anthropic-beta` that go on to it, `None` for all. `sign`, where there is one, proves who
     sends a request by headers that depend on all of it and on the time.
     """
 
@@ -111,6 +112,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     marks_prefill: bool = False
     echoes_prefill: bool = False
     cap_field: str = "max_tokens"
+    betas: frozenset[bytes] | None = None
     sign: "Callable[[EncodedRequest], EncodedRequest] | None" = None
 
 

@@ -18,7 +18,8 @@ class ProviderWire(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
 
     `base_url` has no trailing slash; `paths` follow it. `key` goes out in `key_header`, as a bearer
     token where that is `authorization`. `inventory` says that the provider's own list is complete.
-    `timeouts` are seconds. `weight`, above 0, is relative to those of the other candidates.
+    `timeouts` are seconds. `weight`, above 0, is relative to those of the other candidates. `betas`: the
+    only flags of clients' `anthropic-beta` that go on to it, `None` for all.
     """
 
     provider: str
@@ -34,6 +35,7 @@ class ProviderWire(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
     timeouts: TimeoutConfig
     max_connections: int
     weight: float = 1.0
+    betas: tuple[str, ...] | None = None
 
 
 class Candidate(ProviderWire, frozen=True, kw_only=True, cache_hash=True):
@@ -110,4 +112,5 @@ def _wire_of(name: str, config: Config, key: Secret | None) -> ProviderWire:
         timeouts=provider.timeouts or config.timeouts,
         max_connections=provider.max_connections,
         weight=provider.weight,
+        betas=None if provider.betas is None else tuple(provider.betas),
     )

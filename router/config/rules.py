@@ -12,6 +12,7 @@ from adapters.registry import DIALECTS
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, section 5.6.2
 _PROVIDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_BETA_FLAG = re.compile(r"[A-Za-z0-9._-]+")
 _VISIBLE = re.compile(r"[!-~]+")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\.?")
 _IPV6 = re.compile(r"\[[0-9A-Fa-f:.%a-z]+\]")
@@ -118,6 +119,12 @@ def dialect(text: str) -> None:
             check_extra()
         except MissingExtra as error:
             raise ValueError(str(error)) from None
+
+
+def beta_flag(text: str) -> None:
+    """Accept one flag of the header `anthropic-beta`."""
+    if not _BETA_FLAG.fullmatch(text):
+        raise ValueError("a flag has only letters, digits, dots, dashes and underscores")
 
 
 def visible(text: str) -> None:

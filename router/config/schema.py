@@ -124,7 +124,8 @@ class ProviderConfig(Section, frozen=True):
 
     `key` is sent in `key_header`, as a bearer token if that is `authorization`. `keys` are further
     ones: each makes a candidate of its own, and each draws requests by the provider's `weight`,
-    relative to the others that serve a model. `models` as `None` means what the catalog knows for
+    relative to the others that serve a model. `betas` are the only flags of clients' `anthropic-beta`
+    that go on to it; `None` for all. `models` as `None` means what the catalog knows for
     the name; `discover` asks the provider for its list. After loading, `base_url`, `discover` and
     `timeouts` are always set.
     """
@@ -141,6 +142,7 @@ class ProviderConfig(Section, frozen=True):
     discover: bool | None = None
     stream_usage: bool = True
     timeouts: TimeoutConfig | None = None
+    betas: list[Annotated[str, Check(rules.beta_flag)]] | None = None
     max_connections: Count = 10_000
     weight: Weight = 1.0
 

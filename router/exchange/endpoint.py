@@ -76,6 +76,7 @@ def make_endpoint(candidate: Candidate, user_agent: str) -> Endpoint:
         marks_prefill=known is not None and known.marks_prefill,
         echoes_prefill=known is not None and known.echoes_prefill,
         cap_field=known.cap_field if known is not None else "max_tokens",
+        betas=None if candidate.betas is None else frozenset(f.encode() for f in candidate.betas),
         sign=None if credential is None else credential.sign,
     )
     return Endpoint(

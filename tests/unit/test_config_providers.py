@@ -340,3 +340,12 @@ def test_who_takes_a_prefill_is_for_the_operator_to_say(
     text = f'[providers.mine]\ndialect = "{dialect}"\nmodels = [{{ upstream = "m"{prefill} }}]\n'
     [route] = Catalog(load(tmp_path, text), load_seed()).listing()
     assert route.candidates[0].prefill is (said is True and dialect == "anthropic")
+
+
+def test_the_flags_that_go_on_are_all_unless_some_are_named(tmp_path: Path) -> None:
+    text = '[providers.a]\ndialect = "anthropic"\nmodels = ["m"]\n'
+    assert Catalog(load(tmp_path, text), ()).listing()[0].candidates[0].betas is None
+    named = load(tmp_path, text + 'betas = ["a-1", "b.2"]\n')
+    assert Catalog(named, ()).listing()[0].candidates[0].betas == ("a-1", "b.2")
+    [problem] = refuse(tmp_path, text + 'betas = ["a, b"]\n').problems
+    assert problem.path == "providers.a.betas[0]"
