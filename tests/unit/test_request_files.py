@@ -108,6 +108,9 @@ async def test_a_failure_is_told_to_all_and_not_tried_again(
         (fields(model="m", messages=[{"a": 1}, {"a": ["x", {"b": "u"}]}]), "messages[1].a[1].b"),
         ({"input": msgspec.Raw(b'["\\u0075"]')}, "input[0]"),
         (fields(input=["not u", {"u": "v"}]), None),
+        (fields(input=[{"text": "u"}, {"image_url": "u"}, {"url": "u"}]), "input[1].image_url"),
+        ({"input": msgspec.Raw(b"[" * 100_000 + b"]" * 100_000)}, None),
+        ({"input": msgspec.Raw(b'["\xff"]')}, None),
     ],
 )
 def test_the_place_of_a_text_is_told_as_errors_tell_it(
