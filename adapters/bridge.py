@@ -2,7 +2,8 @@
 
 A request is read into the middle and written for the provider; an answer comes back the same way. The
 conversation is read anew for each verb: a bridge has no state, and a request is small beside its answer's
-wait. Answers of a bridge are not continued on another provider when their stream breaks.
+wait. An answer that began elsewhere is gone on with by providers that continue the assistant's last turn (see
+`adapters.middle.rest`).
 """
 
 import msgspec
@@ -15,6 +16,7 @@ from adapters.dialect import (
     EncodedRequest,
     EventKind,
     Failure,
+    FilesWanted,
     Headers,
     StreamDecoder,
     StreamEvent,
@@ -23,7 +25,8 @@ from adapters.dialect import (
     Usage,
 )
 from adapters.middle.answer import WholeAnswer
-from adapters.middle.conversation import Conversation, Text, ToolCall
+from adapters.middle.beginning import TextKeeper
+from adapters.middle.conversation import Conversation, Media, Text, ToolCall
 from adapters.middle.event import (
     Begun,
     Ended,
@@ -36,23 +39,32 @@ from adapters.middle.event import (
     Stopped,
     UsageTold,
 )
+from adapters.middle.files import unopened, with_files
 from adapters.middle.halves import EventSource, EventWriter, Face, Upstream
+from adapters.middle.rest import OPEN_TEXT, Rest, with_prefill
 from adapters.middle.tool_name import ToolNames
 from adapters.sse import Signal
 
 
 class Bridge:
-    """The four verbs for clients of one face at providers of another dialect."""
+    """The four verbs for clients of one face at providers of another dialect.
 
-    def __init__(self, face: Face, upstream: Upstream) -> None:
+    `continues`: these go on with an answer that has begun.
+    """
+
+    def __init__(self, face: Face, upstream: Upstream, *, continues: bool = False) -> None:
         self._face = face
         self._upstream = upstream
+        self._continues = continues
 
     def encode_request(self, call: Call, target: Target) -> EncodedRequest:
-        """Write the call as this provider wants it. Raises `BadCall` for what cannot be said to it."""
-        if call.beginning is not None:
-            raise BadCall("The provider cannot go on with an answer that has begun elsewhere.")
+        """Write the call as this provider wants it. Raises `BadCall` and `FilesWanted`."""
         conversation, names = self._read(call)
+        conversation = self._with_files(conversation, call, target)
+        if call.beginning is not None:
+            if not self._continues:
+                raise BadCall("The provider cannot go on with an answer that has begun elsewhere.")
+            conversation = with_prefill(conversation, call.beginning)
         return self._upstream.encode(names.written(conversation), target, stream=call.stream)
 
     def decode_answer(self, call: Call, target: Target, body: bytes) -> Answer:
@@ -69,11 +81,16 @@ class Bridge:
     def stream_decoder(self, call: Call, target: Target) -> StreamDecoder:
         """Return a fresh decoder for one stream."""
         conversation, names = self._read(call)
+        source = self._upstream.event_source(names.written(conversation))
+        if call.beginning is not None:
+            source = Rest(source, call.beginning, echoes=target.echoes_prefill)
         return BridgedStream(
-            self._upstream.event_source(names.written(conversation)),
+            source,
             self._face.event_writer(call, target),
             names,
             awaited=call.choices,
+            open_text=call.beginning is not None,
+            keeper=TextKeeper() if call.keeps_beginning else None,
         )
 
     def classify_error(
@@ -81,6 +98,20 @@ class Bridge:
     ) -> Failure:
         """Say what an error answer means."""
         return self._upstream.classify_error(status, headers, body, now_at=now_at)
+
+    def _with_files(self, conversation: Conversation, call: Call, target: Target) -> Conversation:
+        """Return the conversation with bytes wherever the provider opens no URL."""
+
+        def opens(media: Media) -> bool:
+            return self._upstream.opens(media, target)
+
+        urls = unopened(conversation, opens)
+        if not urls:
+            return conversation
+        missing = [url for url in urls if url not in call.files]
+        if missing:
+            raise FilesWanted(missing)
+        return with_files(conversation, call.files, opens)
 
     def _read(self, call: Call) -> tuple[Conversation, ToolNames]:
         if call.endpoint != self._face.endpoint:
@@ -98,19 +129,28 @@ class Bridge:
 class BridgedStream:
     """One stream on its way from an upstream's dialect to a face (see `adapters.dialect.StreamDecoder`).
 
-    `awaited`: how many choices the call asked for.
+    `awaited`: how many choices the call asked for. `open_text`: the stream goes on with a text that the
+    client has. `keeper`: keeps the text, where a break may be mended.
     """
 
     def __init__(
-        self, source: EventSource, writer: EventWriter, names: ToolNames, *, awaited: int
+        self,
+        source: EventSource,
+        writer: EventWriter,
+        names: ToolNames,
+        *,
+        awaited: int,
+        open_text: bool = False,
+        keeper: TextKeeper | None = None,
     ) -> None:
         self._source = source
         self._writer = writer
         self._names = names
         self._awaited = awaited
+        self._keeper = keeper
         self._usage: Usage | None = None
         self._output_bytes = 0
-        self._open_parts: dict[int, list[PartBegun]] = {}
+        self._open_parts: dict[int, list[PartBegun]] = {0: [OPEN_TEXT]} if open_text else {}
         self._finished: set[int] = set()
 
     @property
@@ -125,8 +165,10 @@ class BridgedStream:
 
     @property
     def beginning(self) -> Beginning | None:
-        """Nothing: nobody goes on with a bridged answer."""
-        return None
+        """What has been handed out so far, `None` where nobody could go on with it."""
+        if self._keeper is None:
+            return None
+        return self._keeper.beginning(self._usage, self._writer.members())
 
     @property
     def complete(self) -> bool:
@@ -170,6 +212,8 @@ class BridgedStream:
             case Ended():
                 return StreamEvent(EventKind.DONE, self._writer.close())
         kind = self._note(event)
+        if self._keeper is not None:
+            self._keeper.note(event)
         return StreamEvent(kind, self._writer.write(event))
 
     def _note(self, event: MiddleEvent) -> EventKind:

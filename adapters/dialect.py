@@ -15,6 +15,7 @@ from adapters.sse import Signal
 
 Headers = Sequence[tuple[bytes, bytes]]
 Endpoint = Literal["chat", "completions", "embeddings", "rerank"]
+PathName = Literal["chat", "completions", "embeddings", "rerank", "responses"]
 FaceName = Literal["chat", "responses", "messages"]
 
 
@@ -37,14 +38,21 @@ class Beginning(msgspec.Struct, frozen=True, kw_only=True):
     """What a client has of a streamed answer whose stream broke, so that another model can go on with it.
 
     `text` is a JSON string: the pieces exactly as they were sent. `output_tokens`: what it took, counted
-    by deltas where the provider told nothing. `usage`: what the provider had told. `members` are the
-    fields which all chunks of one stream share (`id`, `created`, `model`).
+    by deltas where the provider told nothing. `usage`: what the provider had told. `members` are what else
+    the stream goes on with, as its face has it: of a chat what all chunks share (`id`, `created`, `model`).
     """
 
     text: msgspec.Raw
     output_tokens: int
     usage: Usage | None
     members: dict[str, msgspec.Raw]
+
+
+class File(msgspec.Struct, frozen=True):
+    """The bytes behind a client's URL, in base64, and what they are."""
+
+    media_type: str
+    data: str
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,7 +71,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     `output_limit`: the most tokens of one choice that the caller can pay for, where that is less than it
     asked for; the provider is told this cap instead of the client's. `keeps_beginning`: its streams are to
     remember their text, because a break may be mended. `beginning`: what the client has already; the answer
-    is to go on from there.
+    is to go on from there. `files`: what lies at the client's URLs, as far as it was fetched, by URL.
     """
 
     endpoint: Endpoint
@@ -81,6 +89,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     base64_embeddings: bool = False
     keeps_beginning: bool = False
     beginning: Beginning | None = None
+    files: Mapping[str, File] = {}
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,18 +99,20 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     `paths` maps each endpoint to the request target (path and query). `headers` hold the credential.
     `stream_usage` says whether the upstream accepts `stream_options.include_usage`. An answer that has
     begun must be marked as such for it if `marks_prefill`; if `echoes_prefill`, it repeats that beginning.
-    `cap_field` is what it calls the most tokens of a chat answer. `sign`, where there is one, proves who
+    `cap_field` is what it calls the most tokens of a chat answer. `betas` are the only flags of clients'
+    `anthropic-beta` that go on to it, `None` for all. `sign`, where there is one, proves who
     sends a request by headers that depend on all of it and on the time.
     """
 
     upstream_model: str
     served_model: str
-    paths: Mapping[Endpoint, bytes]
+    paths: Mapping[PathName, bytes]
     headers: Headers
     stream_usage: bool = True
     marks_prefill: bool = False
     echoes_prefill: bool = False
     cap_field: str = "max_tokens"
+    betas: frozenset[bytes] | None = None
     sign: "Callable[[EncodedRequest], EncodedRequest] | None" = None
 
 
@@ -179,6 +190,14 @@ class BadCall(Exception):
         self.code = code
 
 
+class FilesWanted(Exception):
+    """The provider does not open these URLs of the client's: have them in `Call.files`, and write again."""
+
+    def __init__(self, urls: Sequence[str]) -> None:
+        super().__init__(f"{len(urls)} URLs are to be fetched")
+        self.urls = urls
+
+
 class BadAnswer(Exception):
     """The upstream's answer cannot be understood, or holds an error; `failure` says which."""
 
@@ -244,7 +263,10 @@ class Dialect(Protocol):
     """The four verbs."""
 
     def encode_request(self, call: Call, target: Target) -> EncodedRequest:
-        """Write the call as this provider wants it. Raises `BadCall` for what cannot be said to it."""
+        """Write the call as this provider wants it.
+
+        Raises `BadCall` for what cannot be said to it, and `FilesWanted` where it needs bytes for a URL.
+        """
 
     def decode_answer(self, call: Call, target: Target, body: bytes) -> Answer:
         """Read a whole answer. Raises `BadAnswer`."""

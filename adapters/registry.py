@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Final
 
 from adapters.anthropic import AnthropicDialect
+from adapters.anthropic.continuation import MessagesContinuation
 from adapters.anthropic.face import MessagesFace
 from adapters.anthropic.upstream import AnthropicUpstream
 from adapters.bedrock import BedrockUpstream
@@ -32,6 +33,7 @@ from adapters.openai.upstream import OpenAIUpstream
 from adapters.openai.variants import DEEPSEEK, MISTRAL
 from adapters.rerank_bridge import RerankBridge
 from adapters.responses.face import ResponsesFace
+from adapters.responses.native import ResponsesDialect
 from adapters.unserved import Unserved
 from adapters.voyage import embedding as voyage_embedding
 from adapters.voyage import rerank as voyage_rerank
@@ -68,6 +70,11 @@ _RANKINGS: Final[Mapping[str, RerankUpstream]] = MappingProxyType(
         "voyage": voyage_rerank,
     }
 )
+# Whose models may go on with an answer that began elsewhere: Cohere has no word for that.
+CONTINUING: Final = frozenset(
+    {"anthropic", "bedrock", "deepseek", "gemini", "mistral", "openai", "vertex"}
+)
+
 _NATIVE: Final[Mapping[tuple[FaceName, str], Dialect]] = MappingProxyType(
     {
         ("chat", "deepseek"): OpenAIDialect(DEEPSEEK),
@@ -79,7 +86,7 @@ _NATIVE: Final[Mapping[tuple[FaceName, str], Dialect]] = MappingProxyType(
 _ALL: Final[Mapping[tuple[FaceName, str], Dialect]] = MappingProxyType(
     {
         (face, upstream): _NATIVE.get((face, upstream))
-        or Bridge(_FACES[face], _UPSTREAMS[upstream])
+        or Bridge(_FACES[face], _UPSTREAMS[upstream], continues=upstream in CONTINUING)
         for face, upstream in product(_FACES, _UPSTREAMS)
     }
 )
@@ -97,9 +104,11 @@ _EMBEDDERS: Final[Mapping[str, EmbeddingBridge]] = MappingProxyType(
 _RANKERS: Final[Mapping[str, RerankBridge]] = MappingProxyType(
     {name: RerankBridge(verbs, _classify(name)) for name, verbs in _RANKINGS.items()}
 )
-
-# Whose streams are gone on with where another's broke: those that are not translated.
-CONTINUING: Final = frozenset({"deepseek", "mistral", "openai"})
+_RESPONSES: Final[Dialect] = ResponsesDialect()
+# Native dialects whose decoders pass on whole streams only, and what they do with the rest of one.
+_CONTINUATIONS: Final[Mapping[tuple[FaceName, str], Dialect]] = MappingProxyType(
+    {("messages", "anthropic"): MessagesContinuation()}
+)
 
 # What a provider may be configured to speak.
 DIALECTS: Final = frozenset({*_UPSTREAMS, *_EMBEDDINGS, *_RANKINGS})
@@ -110,12 +119,19 @@ def dialect_for(face: FaceName, upstream: str) -> Dialect:
     return _ALL.get((face, upstream), _UNSERVED)
 
 
-def dialect_of_call(call: Call, upstream: str) -> Dialect:
-    """Return the dialect for one call at providers of a dialect, one of `DIALECTS`."""
+def dialect_of_call(call: Call, upstream: str, *, has_responses: bool = False) -> Dialect:
+    """Return the dialect for one call at a provider of a dialect, one of `DIALECTS`.
+
+    `has_responses`: it speaks OpenAI's Responses besides.
+    """
     if call.endpoint == "rerank":
         return _RANKERS.get(upstream, _UNSERVED)
     if call.endpoint == "embeddings" and upstream in _EMBEDDERS:
         return _EMBEDDERS[upstream]
+    if has_responses and call.face == "responses" and call.beginning is None:
+        return _RESPONSES
+    if call.beginning is not None and (call.face, upstream) in _CONTINUATIONS:
+        return _CONTINUATIONS[call.face, upstream]
     return dialect_for(call.face, upstream)
 
 

@@ -28,12 +28,13 @@ from router.catalog.models import load_seed
 from router.config import Config, RaceConfig
 from router.console.console import Console
 from router.console.stores import Stores
-from router.exchange.attempt import Attempts
+from router.exchange.attempt import Attempts, Means
 from router.exchange.bearers import Bearers
 from router.exchange.books import Bill, Whose
 from router.exchange.drains import Drains
 from router.exchange.endpoint import list_request
 from router.exchange.exchange import Exchange
+from router.exchange.files import RequestFiles
 from router.exchange.live import HedgeSettings, LiveEndpoints
 from router.exchange.racing import Racing
 from router.front.app import Front
@@ -48,6 +49,7 @@ from router.routing.budget import AttemptBudget
 from router.routing.director import RaceLimits
 from router.upstream.client import OutgoingRequest, PoolLimits, UpstreamClient
 from router.upstream.dial import Dial
+from router.upstream.fetching import Fetcher
 from router.upstream.origin import Origin, parse_base_url
 from router.version import USER_AGENT, VERSION
 from router.workers.page import MetricsPage
@@ -64,7 +66,8 @@ class ListingFailed(Exception):
 class Gateway:
     """One worker's parts, put together. `dial` opens upstream connections, so tests can bring their own.
 
-    `stores` are what the console works on; without them there is none.
+    `fetcher` gets files from clients' URLs, `None` where nothing is fetched. `stores` are what the console
+    works on; without them there is none.
     """
 
     def __init__(  # noqa: PLR0913 - what the whole process is made of comes in here
@@ -76,6 +79,7 @@ class Gateway:
         engine: Engine,
         billing: Billing,
         tracer: Tracer,
+        fetcher: Fetcher | None = None,
         stores: Stores | None = None,
         wall_clock: Callable[[], float] = time.time,
         rng: Random | None = None,
@@ -88,6 +92,7 @@ class Gateway:
         self.logger = log.logger
         self.ring = KeyRing(wall_clock=wall_clock)
         self.catalog = Catalog(config, load_seed())
+        self._fetch_all = None if fetcher is None else fetcher.fetch_all
         self.client = UpstreamClient(dial=dial, limits=_pool_limits(config))
         self.bearers = Bearers(self.client, wall_clock)
         race = config.race
@@ -173,10 +178,13 @@ class Gateway:
             admission=self.admission,
             attempts_of=lambda call, record: Attempts(
                 call,
-                self.client,
-                self.bearers,
-                self.observer.child_traceparent(record),
-                wall_clock,
+                Means(
+                    client=self.client,
+                    bearers=self.bearers,
+                    files=RequestFiles(self._fetch_all, call.fields),
+                    traceparent=self.observer.child_traceparent(record),
+                    wall_clock=wall_clock,
+                ),
             ),
             racing=Racing(
                 live=self.live,

@@ -22,7 +22,7 @@ from router.admission.engine import Engine, LocalEngine
 from router.billing.billing import Billing, Desk, open_journal
 from router.billing.opening import journal_folder, price_list
 from router.catalog.models import load_seed
-from router.config import Config
+from router.config import Config, FetchConfig
 from router.console.stores import Stores
 from router.gateway import Gateway
 from router.ledger.credit_store import CreditStore
@@ -32,6 +32,8 @@ from router.ledger.store import SettlementStore
 from router.observe.log import Log
 from router.observe.trace import Tracer
 from router.upstream.dial import Dial
+from router.upstream.fetching import Fetcher, FetchLimits
+from router.upstream.pinned import PinnedDialer
 from router.workers.seat import Seat
 
 _SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - the folder made in it is private
@@ -104,6 +106,7 @@ async def open_worker(
         engine=engine,
         billing=billing,
         tracer=tracer,
+        fetcher=fetcher_of(config.fetch),
         stores=Stores(store.database),
         seat=seat,
     )
@@ -148,6 +151,21 @@ def _engine(
         report=report,
     )
     return engine, engine
+
+
+def fetcher_of(wanted: FetchConfig) -> Fetcher | None:
+    """Return what gets files from clients' URLs, `None` where that is not wanted."""
+    if not wanted.enabled:
+        return None
+    limits = FetchLimits(
+        private=frozenset(host.lower() for host in wanted.private_hosts),
+        max_bytes=wanted.max_bytes,
+        max_total_bytes=wanted.max_total_bytes,
+        max_urls=wanted.max_urls,
+        seconds=wanted.seconds,
+        at_a_time=wanted.at_a_time,
+    )
+    return Fetcher(connect=PinnedDialer(), limits=limits)
 
 
 def store_location(config: Config) -> str:

@@ -97,6 +97,7 @@ def test_a_configuration_example_is_accepted(text: str, tmp_path: Path) -> None:
         ('money.prices."PROVIDER/MODEL"', config.RateTable),
         ("admin", config.AdminConfig),
         ("admin.payments.NAME", config.PaymentConfig),
+        ("fetch", config.FetchConfig),
         ("log", config.LogConfig),
         ("metrics", config.MetricsConfig),
     ],

@@ -20,9 +20,9 @@ class AnthropicDialect:
         """Read a whole answer. Raises `BadAnswer`."""
         return answer.decode_answer(target, body)
 
-    def stream_decoder(self, call: Call, target: Target) -> StreamDecoder:  # noqa: ARG002 - the protocol's
+    def stream_decoder(self, call: Call, target: Target) -> StreamDecoder:
         """Return a fresh decoder for one stream."""
-        return MessageDecoder(target)
+        return MessageDecoder(target, keeps_beginning=call.keeps_beginning)
 
     def classify_error(
         self, status: int, headers: Headers, body: bytes, *, now_at: float

@@ -27,6 +27,7 @@ from adapters.middle.event import (
     Stopped,
     UsageTold,
 )
+from adapters.middle.rest import OPEN_TEXT
 from adapters.middle.signature import with_signature
 
 _FIELD_OF: Final[dict[PartKind, tuple[str, str]]] = {
@@ -60,6 +61,14 @@ class MessageWriter:
         self._has_calls = False
         self._stopped: Stopped | None = None
         self._closed = False
+        if call.beginning is not None:
+            self._started = True
+            self._parts[0] = _OpenPart(OPEN_TEXT, block=0)
+            self._blocks = 1
+
+    def members(self) -> dict[str, msgspec.Raw]:
+        """Return nothing: after the first event no other repeats what it told."""
+        return {}
 
     def write(self, event: MiddleEvent) -> bytes:
         """Return the events that tell of one; of other choices than the first there is nothing to tell."""

@@ -65,7 +65,8 @@ def encode_request(call: Call, target: Target) -> EncodedRequest:
     fields["messages"] = without_foreign_thoughts(fields["messages"])
     if call.output_limit is not None:
         fields["max_tokens"] = msgspec.Raw(_encode(call.output_limit))
-    headers = with_version(with_passed(target.headers, call.passed_headers))
+    passed = with_passed(target.headers, call.passed_headers, betas=target.betas)
+    headers = with_version(passed)
     return EncodedRequest(target.paths[call.endpoint], headers, _encode(fields))
 
 

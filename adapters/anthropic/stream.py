@@ -22,6 +22,8 @@ from adapters.dialect import (
     ToldError,
     Usage,
 )
+from adapters.middle.beginning import TextKeeper
+from adapters.middle.event import Grown, PartBegun, PartEnded
 from adapters.openai.foreign import EMPTY, NULL, UNREADABLE, check_utf8
 from adapters.openai.rewrite import ModelName, with_fields
 from adapters.sse import END, EventDecoder, EventTooLarge, ServerSentEvent, Signal, encode_event
@@ -39,10 +41,15 @@ class _Delta(msgspec.Struct):
         return sum([max(1, len(raw) - 2) for raw in said if raw not in EMPTY])
 
 
+class _Block(msgspec.Struct):
+    type: str | None = None
+
+
 class _Event(msgspec.Struct):
     type: str | None = None
     message: msgspec.Raw = NULL
     index: int = 0
+    content_block: _Block | None = None
     delta: _Delta | None = None
     usage: msgspec.Raw = NULL
 
@@ -53,13 +60,18 @@ class _Message(msgspec.Struct):
 
 
 _decode_event: Final = msgspec.json.Decoder(_Event).decode
+_decode_text: Final = msgspec.json.Decoder(str).decode
 _decode_message: Final = msgspec.json.Decoder(_Message).decode
 
 
 class MessageDecoder:
-    """Decodes one stream of events (see `adapters.dialect.StreamDecoder`)."""
+    """Decodes one stream of events (see `adapters.dialect.StreamDecoder`).
 
-    def __init__(self, target: Target) -> None:
+    `keeps_beginning`: its text is remembered, because a break may be mended.
+    """
+
+    def __init__(self, target: Target, *, keeps_beginning: bool = False) -> None:
+        self._keeper = TextKeeper() if keeps_beginning else None
         self._events = EventDecoder()
         self._model = ModelName(target.served_model)
         self._count = UsageCount()
@@ -81,8 +93,8 @@ class MessageDecoder:
 
     @property
     def beginning(self) -> Beginning | None:
-        """Nothing: nobody goes on with these."""
-        return None
+        """What has been handed out so far, `None` where nobody could go on with it."""
+        return None if self._keeper is None else self._keeper.beginning(self.usage, {})
 
     @property
     def complete(self) -> bool:
@@ -136,6 +148,8 @@ class MessageDecoder:
         if name == "message_start":
             data = self._begin(data, found.message)
         kind = self._note(name, found)
+        if self._keeper is not None:
+            self._keep(self._keeper, name, found)
         return StreamEvent(kind, encode_event(ServerSentEvent(data, event.name or name.encode())))
 
     def _begin(self, data: bytes, raw: msgspec.Raw) -> bytes:
@@ -144,6 +158,18 @@ class MessageDecoder:
         self._count.note(message.usage)
         renamed = self._model.replace(bytes(raw), message.model)
         return with_fields(data, {"message": msgspec.Raw(renamed)})
+
+    def _keep(self, keeper: TextKeeper, name: str, found: _Event) -> None:
+        """Note in the middle's words what can be gone on with, or what prevents that."""
+        match name:
+            case "content_block_start":
+                is_text = found.content_block is not None and found.content_block.type == "text"
+                keeper.note(PartBegun(part=found.index, kind="text" if is_text else "call"))
+            case "content_block_delta" if found.delta is not None:
+                text = "" if found.delta.text in EMPTY else _decode_text(found.delta.text)
+                keeper.note(Grown(part=found.index, text=text))
+            case "content_block_stop":
+                keeper.note(PartEnded(part=found.index))
 
     def _note(self, name: str, found: _Event) -> EventKind:
         match name:

@@ -4,7 +4,7 @@ from adapters.anthropic import error, upstream_answer, upstream_request
 from adapters.anthropic.upstream_stream import MessageSource
 from adapters.dialect import EncodedRequest, Failure, Headers, Target
 from adapters.middle.answer import WholeAnswer
-from adapters.middle.conversation import Conversation
+from adapters.middle.conversation import Conversation, Media
 from adapters.middle.halves import EventSource
 from adapters.middle.tool_name import NameRule
 
@@ -17,6 +17,10 @@ class AnthropicUpstream:
     def encode(self, conversation: Conversation, target: Target, *, stream: bool) -> EncodedRequest:
         """Write the request. Raises `BadCall` for what cannot be said to this provider."""
         return upstream_request.encode_request(conversation, target, stream=stream)
+
+    def opens(self, media: Media, target: Target) -> bool:  # noqa: ARG002 - all media alike
+        """Tell whether Anthropic gets at the bytes of a medium by its URL: images and documents."""
+        return True
 
     def decode(self, conversation: Conversation, body: bytes) -> WholeAnswer:
         """Read a whole answer. Raises `BadAnswer`."""

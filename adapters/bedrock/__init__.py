@@ -7,10 +7,11 @@ server-sent events. Source: "Converse" and "ConverseStream" in the API reference
 """
 
 from adapters.bedrock import answer, error, request
+from adapters.bedrock.media import opens_url
 from adapters.bedrock.stream import ConverseEvents
 from adapters.dialect import EncodedRequest, Failure, Headers, Target
 from adapters.middle.answer import WholeAnswer
-from adapters.middle.conversation import Conversation
+from adapters.middle.conversation import Conversation, Media
 from adapters.middle.halves import EventSource
 from adapters.middle.tool_name import NameRule
 
@@ -24,6 +25,10 @@ class BedrockUpstream:
         """Write the request, and sign it if the target does. Raises `BadCall` for what cannot be said."""
         encoded = request.encode_request(conversation, target, stream=stream)
         return encoded if target.sign is None else target.sign(encoded)
+
+    def opens(self, media: Media, target: Target) -> bool:  # noqa: ARG002 - all models alike
+        """Tell whether Converse gets at the bytes of a medium by its URL: in a bucket of AWS's only."""
+        return opens_url(media.url or "")
 
     def decode(self, conversation: Conversation, body: bytes) -> WholeAnswer:
         """Read a whole answer. Raises `BadAnswer`."""

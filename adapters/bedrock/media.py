@@ -96,6 +96,11 @@ class MediaWriter:
         return name
 
 
+def opens_url(url: str) -> bool:
+    """Tell whether Converse gets at the bytes behind an address itself."""
+    return url.startswith(_BUCKET)
+
+
 def _known(media: Media, form: str | None, deed: str) -> Json:
     if form is None:
         kind = media.media_type or media.name or media.kind
@@ -107,7 +112,7 @@ def _source(media: Media) -> Json:
     if media.data is not None:
         return {"bytes": media.data}
     address = media.url or media.file_id or ""
-    if not address.startswith(_BUCKET):
+    if not opens_url(address):
         raise BadCall("This model takes no media by URL; send the bytes.", param="messages")
     return {"s3Location": {"uri": address}}
 

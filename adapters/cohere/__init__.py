@@ -7,7 +7,7 @@ from adapters.cohere import answer, error, request
 from adapters.cohere.stream import CohereEvents
 from adapters.dialect import EncodedRequest, Failure, Headers, Target
 from adapters.middle.answer import WholeAnswer
-from adapters.middle.conversation import Conversation
+from adapters.middle.conversation import Conversation, Media
 from adapters.middle.halves import EventSource
 from adapters.middle.tool_name import NameRule
 
@@ -20,6 +20,10 @@ class CohereUpstream:
     def encode(self, conversation: Conversation, target: Target, *, stream: bool) -> EncodedRequest:
         """Write the request. Raises `BadCall` for what cannot be said to Cohere."""
         return request.encode_request(conversation, target, stream=stream)
+
+    def opens(self, media: Media, target: Target) -> bool:  # noqa: ARG002 - all media alike
+        """Tell whether Cohere gets at the bytes of a medium by its URL; what it does not take is refused."""
+        return True
 
     def decode(self, conversation: Conversation, body: bytes) -> WholeAnswer:
         """Read a whole answer. Raises `BadAnswer`."""

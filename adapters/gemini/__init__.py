@@ -9,10 +9,12 @@ import secrets
 
 from adapters.dialect import EncodedRequest, Failure, Headers, Target
 from adapters.gemini import answer, error, request
+from adapters.gemini.media import opens_url
+from adapters.gemini.model import traits_of
 from adapters.gemini.reading import NewId
 from adapters.gemini.stream import GeminiEvents
 from adapters.middle.answer import WholeAnswer
-from adapters.middle.conversation import Conversation
+from adapters.middle.conversation import Conversation, Media
 from adapters.middle.halves import EventSource
 from adapters.middle.tool_name import NameRule
 
@@ -31,6 +33,10 @@ class GeminiUpstream:
     def encode(self, conversation: Conversation, target: Target, *, stream: bool) -> EncodedRequest:
         """Write the request. Raises `BadCall` for what cannot be said to Gemini."""
         return request.encode_request(conversation, target, stream=stream)
+
+    def opens(self, media: Media, target: Target) -> bool:
+        """Tell whether Gemini gets at the bytes of a medium by its URL: newer models do."""
+        return opens_url(media.url or "", traits_of(target.upstream_model))
 
     def decode(self, conversation: Conversation, body: bytes) -> WholeAnswer:
         """Read a whole answer. Raises `BadAnswer`."""

@@ -53,10 +53,15 @@ def media_part(media: Media, model: Traits) -> dict[str, object]:
         mime_type = media.media_type or _guessed(media, media.name or "")
         return {"inlineData": {"mimeType": mime_type, "data": media.data}}
     address = media.url or _address_of(media.file_id or "")
-    if not model.takes_urls and not address.startswith(_OWN):
+    if not opens_url(address, model):
         raise BadCall("This model takes no media by URL; send the bytes.", param="messages")
     mime_type = media.media_type or _guessed(media, urlsplit(address).path)
     return {"fileData": {"mimeType": mime_type, "fileUri": address}}
+
+
+def opens_url(url: str, model: Traits) -> bool:
+    """Tell whether a model gets at the bytes behind an address itself."""
+    return model.takes_urls or url.startswith(_OWN)
 
 
 def _address_of(file_id: str) -> str:

@@ -6,9 +6,11 @@ Neither holds a transport.
 
 from typing import Protocol
 
+import msgspec
+
 from adapters.dialect import Call, EncodedRequest, Endpoint, Failure, Headers, Target, ToldError
 from adapters.middle.answer import WholeAnswer
-from adapters.middle.conversation import Conversation
+from adapters.middle.conversation import Conversation, Media
 from adapters.middle.event import MiddleEvent
 from adapters.middle.tool_name import NameRule
 from adapters.sse import Signal
@@ -25,7 +27,13 @@ class EventSource(Protocol):
 
 
 class EventWriter(Protocol):
-    """Encodes one stream for a client, event by event."""
+    """Encodes one stream for a client, event by event.
+
+    Where its call has a beginning, the client has read that: the stream goes on in the open text, part 0.
+    """
+
+    def members(self) -> dict[str, msgspec.Raw]:
+        """Return what another writer needs besides the text to go on: `Beginning.members`."""
 
     def write(self, event: MiddleEvent) -> bytes:
         """Return the bytes that tell the client of an event, `b""` where there is nothing to tell."""
@@ -47,6 +55,9 @@ class Upstream(Protocol):
 
     def encode(self, conversation: Conversation, target: Target, *, stream: bool) -> EncodedRequest:
         """Write the request. Raises `BadCall` for what cannot be said to this provider."""
+
+    def opens(self, media: Media, target: Target) -> bool:
+        """Tell whether the provider gets at the bytes of a medium by its `url`, which it has."""
 
     def decode(self, conversation: Conversation, body: bytes) -> WholeAnswer:
         """Read a whole answer. Raises `BadAnswer`."""

@@ -11,10 +11,9 @@ from typing import Final
 import msgspec
 
 from adapters.dialect import Beginning, Usage
+from adapters.middle.beginning import MAX_TEXT_BYTES
 from adapters.openai.chunk import Choice
 from adapters.openai.foreign import EMPTY, starts_with
-
-MAX_TEXT_BYTES: Final = 1024 * 1024  # some 200,000 tokens, more than models write in one answer
 
 _SHARED: Final[tuple[str, ...]] = ("id", "created")
 

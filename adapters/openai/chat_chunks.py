@@ -23,12 +23,14 @@ from adapters.middle.event import (
     Stopped,
     UsageTold,
 )
+from adapters.middle.rest import OPEN_TEXT
 from adapters.openai.chat_answer import call_fields, detail_fields, finish_reason
 from adapters.openai.chat_usage import usage_fields
 from adapters.openai.ending import error_event
 from adapters.sse import ServerSentEvent, encode_event
 
 _DONE: Final = b"data: [DONE]\n\n"
+_TOLD: Final = ("id", "created", "model")
 _FIELD_OF: Final = {"text": "content", "refusal": "refusal", "reasoning": "reasoning_content"}
 
 _encode: Final = msgspec.json.encode
@@ -67,6 +69,13 @@ class ChunkWriter:
             "created": call.asked_at,
             "model": target.served_model,
         }
+        if call.beginning is not None:
+            self._shared |= call.beginning.members
+            self._choices[0] = _ChoiceState(parts={0: _OpenPart(OPEN_TEXT, 0)})
+
+    def members(self) -> dict[str, msgspec.Raw]:
+        """Return what all chunks share and a provider tells."""
+        return {name: msgspec.Raw(_encode(self._shared[name])) for name in _TOLD}
 
     def write(self, event: MiddleEvent) -> bytes:
         """Return the chunks that tell of an event."""

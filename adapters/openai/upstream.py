@@ -6,7 +6,7 @@ import msgspec
 
 from adapters.dialect import EncodedRequest, Failure, Headers, Target
 from adapters.middle.answer import WholeAnswer
-from adapters.middle.conversation import Conversation
+from adapters.middle.conversation import Conversation, Media
 from adapters.middle.halves import EventSource
 from adapters.middle.tool_name import NameRule
 from adapters.openai import error, upstream_answer, upstream_request
@@ -32,6 +32,10 @@ class OpenAIUpstream:
             return encoded
         fields = self._variant.adapted("chat", _decode_fields(encoded.body))
         return EncodedRequest(encoded.target, encoded.headers, _encode(fields))
+
+    def opens(self, media: Media, target: Target) -> bool:  # noqa: ARG002 - all models alike
+        """Tell whether the provider gets at the bytes of a medium by its URL: images only."""
+        return media.kind == "image"
 
     def decode(self, conversation: Conversation, body: bytes) -> WholeAnswer:  # noqa: ARG002 - other dialects need it
         """Read a whole answer. Raises `BadAnswer`."""

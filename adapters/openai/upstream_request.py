@@ -30,7 +30,10 @@ _HIGHEST: Final = {"max": "xhigh"}  # the others are called alike
 
 def encode_request(conversation: Conversation, target: Target, *, stream: bool) -> EncodedRequest:
     """Write the request. Raises `BadCall` for what cannot be said."""
-    body: Json = {"model": target.upstream_model, "messages": messages_of(conversation)}
+    messages = messages_of(conversation)
+    if target.marks_prefill and messages and _is_prefill(messages[-1]):
+        messages[-1]["prefix"] = True
+    body: Json = {"model": target.upstream_model, "messages": messages}
     body |= _tools(conversation)
     body |= _wishes(conversation)
     if conversation.most_tokens is not None:
@@ -41,6 +44,11 @@ def encode_request(conversation: Conversation, target: Target, *, stream: bool) 
         if target.stream_usage:
             body["stream_options"] = {"include_usage": True}
     return EncodedRequest(target.paths["chat"], target.headers, _encode(body))
+
+
+def _is_prefill(last: Json) -> bool:
+    """Tell whether the last message is to be gone on with, as other dialects take the assistant's to be."""
+    return last["role"] == "assistant" and "tool_calls" not in last
 
 
 def _tools(conversation: Conversation) -> Json:

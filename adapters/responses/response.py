@@ -63,7 +63,7 @@ def response_fields(call: Call, target: Target, *, created: int | None) -> Json:
 
 
 def ended(
-    fields: Json, output: Sequence[Json], stop: StopReason | None, usage: Usage | None
+    fields: Json, output: Sequence[object], stop: StopReason | None, usage: Usage | None
 ) -> Json:
     """Return the response at its end; without a `stop`, its provider did not say that it was whole."""
     reason = None if stop is None else _REASONS.get(stop)

@@ -32,6 +32,11 @@ def seal(reasoning: Reasoning) -> str | None:
     return _MARK + base64.urlsafe_b64encode(_encode(sealed)).decode()
 
 
+def is_sealed_here(sealed: str) -> bool:
+    """Tell whether an `encrypted_content` was made here."""
+    return sealed.startswith(_MARK)
+
+
 def unseal(text: str, item: str | None, sealed: str | None) -> Reasoning | None:
     """Return the reasoning of an item with this text; `None` where nothing is left that can be read."""
     found = _opened(sealed or "")
@@ -43,7 +48,7 @@ def unseal(text: str, item: str | None, sealed: str | None) -> Reasoning | None:
 
 
 def _opened(sealed: str) -> _Sealed:
-    if not sealed.startswith(_MARK):
+    if not is_sealed_here(sealed):
         return _Sealed()
     try:
         data = base64.b64decode(sealed[len(_MARK) :], altchars=b"-_", validate=True)

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from adapters.dialect import Call, Target, ToldError, Usage
+from adapters.dialect import Beginning, Call, Target, ToldError, Usage
 from adapters.middle.arguments import NO_ARGUMENTS
 from adapters.middle.conversation import Refusal
 from adapters.middle.event import (
@@ -21,12 +21,17 @@ from adapters.middle.event import (
     Stopped,
     UsageTold,
 )
+from adapters.middle.rest import OPEN_TEXT, text_of
+from adapters.responses.failing import error_events
 from adapters.responses.growing import GrowingItem, GrowingPart
 from adapters.responses.output import ItemKind, Json, Status, content, item_id, kind_of_call
 from adapters.responses.response import ended, final_status, response_fields
 from adapters.responses.tools import custom_input, read_tools
 from adapters.sse import ServerSentEvent, encode_event
 
+_decode_fields: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode_int: Final = msgspec.json.Decoder(int).decode
+_decode_text: Final = msgspec.json.Decoder(str).decode
 _encode: Final = msgspec.json.encode
 
 
@@ -44,6 +49,16 @@ class ResponseWriter:
         self._items: list[GrowingItem] = []
         self._stopped: Stopped | None = None
         self._closed = False
+        if call.beginning is not None:
+            self._resume(call.beginning)
+
+    def members(self) -> dict[str, msgspec.Raw]:
+        """Return the response as it began, its message's id, and the number of the next event."""
+        return {
+            "response": msgspec.Raw(_encode(self._fields)),
+            "item_id": msgspec.Raw(_encode(self._items[0].id if self._items else "")),
+            "sequence_number": msgspec.Raw(_encode(self._sequence)),
+        }
 
     def write(self, event: MiddleEvent) -> bytes:
         """Return the events that tell of one; of other choices than the first there is nothing to tell."""
@@ -81,14 +96,21 @@ class ResponseWriter:
             return b""
         self._closed = True
         frames = self._start()
-        code = error.code or "server_error"
-        told = {"code": code, "message": error.message}
-        # SDKs raise on the inner object; the reference has the fields beside it.
-        inner = {"type": code, **told, "param": None}
-        frames += self._event("error", **told, param=None, error=inner)
         output = [item.fields(self._offer) for item in self._items if item.is_done]
-        response = {**self._fields, "status": "failed", "output": output, "error": told}
-        return frames + self._event("response.failed", response=response)
+        for name, fields in error_events(error, {**self._fields, "output": output}):
+            frames += self._event(name, **fields)
+        return frames
+
+    def _resume(self, beginning: Beginning) -> None:
+        """Take up a stream whose client has one message with an open text."""
+        members = beginning.members
+        self._fields = {**_decode_fields(members["response"])}
+        self._sequence = _decode_int(members["sequence_number"])
+        item = GrowingItem(_decode_text(members["item_id"]), "message", 0, growing=1)
+        part = GrowingPart(OPEN_TEXT, pieces=[text_of(beginning)], item=item)
+        item.parts.append(part)
+        self._items.append(item)
+        self._parts[0] = part
 
     def _start(self, created: int | None = None) -> bytes:
         if self._fields:
@@ -234,7 +256,7 @@ class ResponseWriter:
             place["summary_index"] = part.place
         return self._event(f"response.{name}", **place, **fields)
 
-    def _event(self, name: str, **fields: object) -> bytes:
+    def _event(self, name: str, /, **fields: object) -> bytes:
         data = _encode({"type": name, "sequence_number": self._sequence, **fields})
         self._sequence += 1
         return encode_event(ServerSentEvent(data, name.encode()))

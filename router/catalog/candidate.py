@@ -10,7 +10,7 @@ import msgspec
 from adapters.providers import KNOWN_PROVIDERS
 from adapters.registry import CONTINUING
 from router.catalog.models import Model
-from router.config import Config, HeaderValue, PathConfig, Secret, TimeoutConfig
+from router.config import Config, HeaderValue, ModelEntry, PathConfig, Secret, TimeoutConfig
 
 
 class ProviderWire(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
@@ -18,7 +18,8 @@ class ProviderWire(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
 
     `base_url` has no trailing slash; `paths` follow it. `key` goes out in `key_header`, as a bearer
     token where that is `authorization`. `inventory` says that the provider's own list is complete.
-    `timeouts` are seconds. `weight`, above 0, is relative to those of the other candidates.
+    `timeouts` are seconds. `weight`, above 0, is relative to those of the other candidates. `betas`: the
+    only flags of clients' `anthropic-beta` that go on to it, `None` for all.
     """
 
     provider: str
@@ -34,6 +35,7 @@ class ProviderWire(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
     timeouts: TimeoutConfig
     max_connections: int
     weight: float = 1.0
+    betas: tuple[str, ...] | None = None
 
 
 class Candidate(ProviderWire, frozen=True, kw_only=True, cache_hash=True):
@@ -69,18 +71,21 @@ def wires_of(name: str, config: Config) -> tuple[ProviderWire, ...]:
 
 
 def candidate_of(
-    wire: ProviderWire, upstream_model: str, *, served_model: str, model: Model | None
+    wire: ProviderWire, entry: ModelEntry, *, served_model: str, model: Model | None
 ) -> Candidate:
-    """Return the candidate that is `upstream_model` at this provider; `model`: what is known of it."""
+    """Return the candidate that is a model at this provider; `model`: what is known of it."""
+    known = model is not None and model.takes_prefill
     candidate = Candidate(
-        **msgspec.structs.asdict(wire), upstream_model=upstream_model, served_model=served_model
+        **msgspec.structs.asdict(wire),
+        upstream_model=entry.upstream,
+        served_model=served_model,
+        prefill=(known if entry.prefill is None else entry.prefill) and wire.dialect in CONTINUING,
     )
     if model is None:
         return candidate
     return msgspec.structs.replace(
         candidate,
         price=model.price,
-        prefill=model.takes_prefill and wire.dialect in CONTINUING,
         cached_reads=model.has_cheaper_cached_reads,
         context_tokens=model.context_tokens,
     )
@@ -107,4 +112,5 @@ def _wire_of(name: str, config: Config, key: Secret | None) -> ProviderWire:
         timeouts=provider.timeouts or config.timeouts,
         max_connections=provider.max_connections,
         weight=provider.weight,
+        betas=None if provider.betas is None else tuple(provider.betas),
     )

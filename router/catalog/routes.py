@@ -102,7 +102,7 @@ def _offers(
     for entry in _entries(wire, config, known, discovered):
         id_ = entry.id or f"{wire.provider}/{entry.upstream}"
         model = known.get(entry.upstream) or known.get(id_.removeprefix(f"{wire.provider}/"))
-        candidate = candidate_of(wire, entry.upstream, served_model=id_, model=model)
+        candidate = candidate_of(wire, entry, served_model=id_, model=model)
         yield Offer(id_, candidate, model)
 
 

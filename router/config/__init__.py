@@ -5,6 +5,7 @@ from router.config.load import find_config, load_config
 from router.config.schema import (
     AdminConfig,
     Config,
+    FetchConfig,
     LimitsConfig,
     LimitTable,
     LogConfig,
@@ -29,6 +30,7 @@ __all__ = [
     "Config",
     "ConfigError",
     "DatabaseUrl",
+    "FetchConfig",
     "HeaderValue",
     "LimitTable",
     "LimitsConfig",

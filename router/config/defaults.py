@@ -232,6 +232,10 @@ def _in_dialect(name: str, table: Tree, known: KnownProvider | None) -> Iterator
     if known is None and not spoken.lists_models and "models" not in table:
         at = show(("providers", name, "models"))
         yield Problem(at, "missing: a provider of this dialect is not asked for its models")
+    paths = table.get("paths")
+    if dialect not in {None, "openai"} and isinstance(paths, dict) and "responses" in paths:
+        at = show(("providers", name, "paths", "responses"))
+        yield Problem(at, "only a provider of the dialect openai has Responses")
     if isinstance(dialect, str) and isinstance(address, str):
         try:
             check_address(dialect, address)

@@ -12,6 +12,7 @@ from adapters.registry import DIALECTS
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, section 5.6.2
 _PROVIDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_BETA_FLAG = re.compile(r"[A-Za-z0-9._-]+")
 _VISIBLE = re.compile(r"[!-~]+")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\.?")
 _IPV6 = re.compile(r"\[[0-9A-Fa-f:.%a-z]+\]")
@@ -31,6 +32,17 @@ def bind_address(text: str) -> None:
         raise ValueError("the host is neither a name nor an address; IPv6 belongs in brackets")
     if not (port.isascii() and port.isdigit() and int(port) <= 65535):
         raise ValueError("the port is not a number from 0 to 65535")
+
+
+def fetched_host(text: str) -> None:
+    """Accept `host`, or `host:port`; IPv6 in brackets."""
+    host, colon, port = text.rpartition(":")
+    if not colon or text.endswith("]"):
+        host, port = text, ""
+    if not _HOST.fullmatch(host) and not _IPV6.fullmatch(host):
+        raise ValueError('expected "host" or "host:port", IPv6 in brackets')
+    if colon and port and not (port.isascii() and port.isdigit() and 0 < int(port) <= 65535):
+        raise ValueError("the port is not a number from 1 to 65535")
 
 
 def base_url(text: str) -> None:
@@ -107,6 +119,12 @@ def dialect(text: str) -> None:
             check_extra()
         except MissingExtra as error:
             raise ValueError(str(error)) from None
+
+
+def beta_flag(text: str) -> None:
+    """Accept one flag of the header `anthropic-beta`."""
+    if not _BETA_FLAG.fullmatch(text):
+        raise ValueError("a flag has only letters, digits, dots, dashes and underscores")
 
 
 def visible(text: str) -> None:

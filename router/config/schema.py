@@ -94,12 +94,16 @@ class TimeoutOverrides(Section, frozen=True):
 
 
 class PathConfig(Section, frozen=True):
-    """What follows the base URL for each kind of request."""
+    """What follows the base URL for each kind of request.
+
+    Without a path for `responses`, clients of Responses are answered by way of `chat`.
+    """
 
     chat: UrlPath = "/chat/completions"
     completions: UrlPath = "/completions"
     embeddings: UrlPath = "/embeddings"
     rerank: UrlPath = "/rerank"
+    responses: UrlPath | None = None
     models: UrlPath = "/models"
 
 
@@ -107,11 +111,13 @@ class ModelEntry(Section, frozen=True):
     """One model of a provider: `upstream` as the provider calls it, `id` as clients do.
 
     Without an `id` clients call it `provider/upstream`. The same `id` at several providers makes
-    one model with several candidates, in the order of the file.
+    one model with several candidates, in the order of the file. `prefill` says whether it writes on from
+    an assistant's message that stands last; `None` leaves that to the catalog.
     """
 
     upstream: ModelName
     id: ModelName | None = None
+    prefill: bool | None = None
 
 
 class ProviderConfig(Section, frozen=True):
@@ -119,7 +125,8 @@ class ProviderConfig(Section, frozen=True):
 
     `key` is sent in `key_header`, as a bearer token if that is `authorization`. `keys` are further
     ones: each makes a candidate of its own, and each draws requests by the provider's `weight`,
-    relative to the others that serve a model. `models` as `None` means what the catalog knows for
+    relative to the others that serve a model. `betas` are the only flags of clients' `anthropic-beta`
+    that go on to it; `None` for all. `models` as `None` means what the catalog knows for
     the name; `discover` asks the provider for its list. After loading, `base_url`, `discover` and
     `timeouts` are always set.
     """
@@ -136,6 +143,7 @@ class ProviderConfig(Section, frozen=True):
     discover: bool | None = None
     stream_usage: bool = True
     timeouts: TimeoutConfig | None = None
+    betas: list[Annotated[str, Check(rules.beta_flag)]] | None = None
     max_connections: Count = 10_000
     weight: Weight = 1.0
 
@@ -271,6 +279,23 @@ class AdminConfig(Section, frozen=True):
     payments: dict[Annotated[str, Check(rules.provider_name)], PaymentConfig] = {}
 
 
+class FetchConfig(Section, frozen=True):
+    """Fetching files from clients' URLs, for providers that take bytes only.
+
+    `max_bytes` is that of one file, `max_total_bytes` and `max_urls` those of a request. A file has `seconds`
+    to come, redirects included; `at_a_time` are fetched side by side. Only public hosts are asked, besides
+    `private_hosts`: a host, or `host:port` where the port is not the usual one.
+    """
+
+    enabled: bool = True
+    max_bytes: Count = 20 * MIB
+    max_total_bytes: Count = 40 * MIB
+    max_urls: Count = 20
+    seconds: Seconds = 10.0
+    at_a_time: Count = 32
+    private_hosts: list[Annotated[str, Check(rules.fetched_host)]] = []
+
+
 class LogConfig(Section, frozen=True):
     """`auto` writes for people on a terminal and JSON lines everywhere else."""
 
@@ -296,5 +321,6 @@ class Config(Section, frozen=True):
     limits: LimitsConfig = LimitsConfig()
     money: MoneyConfig = MoneyConfig()
     admin: AdminConfig = AdminConfig()
+    fetch: FetchConfig = FetchConfig()
     log: LogConfig = LogConfig()
     metrics: MetricsConfig = MetricsConfig()

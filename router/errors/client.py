@@ -193,6 +193,18 @@ class BodyTooLarge(ClientFault):
         super().__init__(f"The request body exceeds the limit of {limit_bytes} bytes.")
 
 
+class FileNotFetched(ClientFault):
+    """400: a file that the request names by its URL could not be fetched for a provider that wants bytes."""
+
+    code = "file_not_fetched"
+
+    def __init__(self, why: str, *, param: str | None) -> None:
+        where = "of the request" if param is None else f"at '{param}'"
+        super().__init__(
+            f"The file {where} could not be fetched: {why}. Send its bytes instead.", param=param
+        )
+
+
 class LimitExceeded(ClientFault):
     """429: a limit of the key's is used up. `limit` names which: tokens, requests or concurrency."""
 

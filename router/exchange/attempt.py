@@ -21,9 +21,11 @@ from adapters.dialect import (
     BadAnswer,
     BadCall,
     Call,
+    EncodedRequest,
     EventKind,
     Failure,
     FailureKind,
+    FilesWanted,
     StreamDecoder,
     StreamEvent,
 )
@@ -38,6 +40,7 @@ from router.errors import (
 )
 from router.exchange.bearers import Bearers
 from router.exchange.endpoint import Endpoint
+from router.exchange.files import RequestFiles
 from router.exchange.live import Run
 from router.upstream.client import OutgoingRequest, UpstreamClient, UpstreamResponse
 from router.upstream.errors import (
@@ -76,28 +79,32 @@ class CommittedStream(msgspec.Struct):
     token: str | None = None
 
 
-class Attempt:
-    """One call to the endpoint of one run. `wall_clock` gives unix time, for a Retry-After that is a date."""
+class Means(msgspec.Struct, frozen=True, eq=False, kw_only=True):
+    """What all attempts of one request are made with.
 
-    def __init__(
-        self,
-        call: Call,
-        run: Run,
-        client: UpstreamClient,
-        *,
-        bearers: Bearers,
-        traceparent: str | None,
-        wall_clock: Callable[[], float],
-    ) -> None:
+    `bearers` have the tokens of service accounts, `files` what its URLs lead to. `wall_clock` gives unix
+    time, for a Retry-After that is a date.
+    """
+
+    client: UpstreamClient
+    bearers: Bearers
+    files: RequestFiles
+    traceparent: str | None
+    wall_clock: Callable[[], float]
+
+
+class Attempt:
+    """One call to the endpoint of one run."""
+
+    def __init__(self, call: Call, run: Run, means: Means) -> None:
         self._call = call
+        self._means.files = files
         self._run = run
         self._endpoint: Endpoint = run.live.endpoint
         self._dialect = self._endpoint.dialect_of(call)
-        self._client = client
-        self._bearers = bearers
+        self._means.client = client
+        self._means.bearers = bearers
         self._token: str | None = None  # where the endpoint wants one
-        self._traceparent = traceparent
-        self._wall_clock = wall_clock
         self._answer_by = math.inf  # the limit for the first byte, once the request goes out
 
     async def answer(self) -> Answer:
@@ -133,17 +140,14 @@ class Attempt:
 
     async def _send(self, call: Call) -> UpstreamResponse:
         """Send the request; return the response if it is a 200, else raise what its error means."""
-        endpoint = self._endpoint
-        try:
-            encoded = self._dialect.encode_request(call, endpoint.target)
-        except BadCall as error:
-            raise self._fault(_refusal(error)) from error
+        encoded = await self._encode(call)
         headers = list(encoded.headers)
-        if endpoint.account is not None:
-            self._token = await self._token_of(endpoint.account)
+        account = self._endpoint.account
+        if account is not None:
+            self._token = await self._token_of(account)
             headers.append((b"authorization", f"Bearer {self._token}".encode("latin-1")))
-        if self._traceparent is not None:
-            headers.append((b"traceparent", self._traceparent.encode()))
+        if self._means.traceparent is not None:
+            headers.append((b"traceparent", self._means.traceparent.encode()))
         request = OutgoingRequest(b"POST", encoded.target, headers, encoded.body)
         response = await self._send_in_time(request)
         if 200 <= response.status < 300:
@@ -158,11 +162,28 @@ class Attempt:
         limit = self._endpoint.timeouts.connect
         try:
             with trio.fail_after(limit):
-                return await self._bearers.token_of(account)
+                return await self._means.bearers.token_of(account)
         except BadAnswer as error:
             raise self._fault(error.failure) from error
         except trio.TooSlowError:
             raise self._timeout("got no token", limit) from None
+
+    async def _encode(self, call: Call) -> EncodedRequest:
+        """Write the request; where the provider wants bytes for a URL, have them first."""
+        try:
+            return self._write(call)
+        except FilesWanted as wanted:
+            urls = wanted.urls
+        self._run.held_up()
+        files = await self._means.files.of(urls)
+        self._run.goes_on(trio.current_time())
+        return self._write(msgspec.structs.replace(call, files=files))
+
+    def _write(self, call: Call) -> EncodedRequest:
+        try:
+            return self._dialect.encode_request(call, self._endpoint.target)
+        except BadCall as error:
+            raise self._fault(_refusal(error)) from error
 
     async def _send_in_time(self, request: OutgoingRequest) -> UpstreamResponse:
         """Send under the limit for connecting, which becomes the one for the first byte once connected."""
@@ -177,7 +198,7 @@ class Attempt:
                 scope.deadline = self._answer_by = trio.current_time() + limits.first_byte
 
             try:
-                return await self._client.send(
+                return await self._means.client.send(
                     self._endpoint.origin, request, on_connected=on_connected
                 )
             except UpstreamTransportError as error:
@@ -193,11 +214,11 @@ class Attempt:
         except (UpstreamTransportError, trio.TooSlowError):
             body = b""  # the status alone says enough
         failure = self._dialect.classify_error(
-            response.status, response.headers, body, now_at=self._wall_clock()
+            response.status, response.headers, body, now_at=self._means.wall_clock()
         )
         account = self._endpoint.account
         if account is not None and self._token is not None and response.status == 401:
-            self._bearers.refused(account, self._token)
+            self._means.bearers.refused(account, self._token)
         return self._fault(failure)
 
     async def _read_whole(self, response: UpstreamResponse) -> bytes:
@@ -284,41 +305,21 @@ class Attempt:
 class Attempts:
     """Makes the attempts of one call, whoever they go to."""
 
-    def __init__(
-        self,
-        call: Call,
-        client: UpstreamClient,
-        bearers: Bearers,
-        traceparent: str | None,
-        wall_clock: Callable[[], float],
-    ) -> None:
+    def __init__(self, call: Call, means: Means) -> None:
         self._call = call
-        self._client = client
-        self._bearers = bearers
-        self._traceparent = traceparent
-        self._wall_clock = wall_clock
+        self._means = means
 
     def for_call(self, call: Call) -> "Attempts":
         """Return the same for another call."""
-        return Attempts(call, self._client, self._bearers, self._traceparent, self._wall_clock)
+        return Attempts(call, self._means)
 
     async def open_stream(self, run: Run) -> CommittedStream:
         """Ask a run's endpoint for a stream (see `Attempt.open_stream`)."""
-        return await self._to(run).open_stream()
+        return await Attempt(self._call, run, self._means).open_stream()
 
     async def answer(self, run: Run) -> Answer:
         """Ask a run's endpoint for a whole answer (see `Attempt.answer`)."""
-        return await self._to(run).answer()
-
-    def _to(self, run: Run) -> Attempt:
-        return Attempt(
-            self._call,
-            run,
-            self._client,
-            bearers=self._bearers,
-            traceparent=self._traceparent,
-            wall_clock=self._wall_clock,
-        )
+        return await Attempt(self._call, run, self._means).answer()
 
 
 def _refusal(error: BadCall) -> Failure:

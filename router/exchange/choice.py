@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from adapters.dialect import Call
+from adapters.dialect import BadCall, Call, FilesWanted
 from router.catalog.candidate import Candidate
 from router.catalog.routes import Route, distinct_tiers
 from router.catalog.wishes import Wish
@@ -70,6 +70,24 @@ def rescuers(
     pool = (route.larger_context,) if was_larger else route.tiers
     tiers = distinct_tiers([filter(may_serve, tier) for tier in pool])
     return msgspec.structs.replace(route, tiers=tiers, larger_context=()) if tiers else None
+
+
+def openers(route: Route, call: Call, *, live: LiveEndpoints) -> Route | None:
+    """Return the part of a route that opens a call's URLs itself, if there is one."""
+
+    def opens(candidate: Candidate) -> bool:
+        endpoint = live.of(candidate).endpoint
+        try:
+            endpoint.dialect_of(call).encode_request(call, endpoint.target)
+        except FilesWanted:
+            return False
+        except BadCall:
+            return True  # it has its own reason, and says it
+        return True
+
+    tiers = distinct_tiers([filter(opens, tier) for tier in route.tiers])
+    larger = tuple(filter(opens, route.larger_context))
+    return msgspec.structs.replace(route, tiers=tiers, larger_context=larger) if tiers else None
 
 
 def _line(tier: Tier[LiveEndpoint], *, first_only: bool) -> list[LiveEndpoint]:

@@ -12,8 +12,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from adapters.credential import Credential, credential_of
-from adapters.dialect import Call, Dialect, Failure, Target
-from adapters.dialect import Endpoint as CallKind
+from adapters.dialect import Call, Dialect, Failure, PathName, Target
 from adapters.dialect_preset import DIALECT_PRESETS
 from adapters.gemini.key_file import ServiceAccount
 from adapters.providers import KNOWN_PROVIDERS
@@ -25,7 +24,7 @@ from router.upstream.origin import Origin, parse_base_url
 
 _Headers = list[tuple[bytes, bytes]]
 _LEAST_SECRET: Final = 8  # characters; shorter values turn up in any text by chance
-_CALL_KINDS: Final[tuple[CallKind, ...]] = ("chat", "completions", "embeddings", "rerank")
+_PATHS: Final[tuple[PathName, ...]] = ("chat", "completions", "embeddings", "rerank", "responses")
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +49,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
 
     def dialect_of(self, call: Call) -> Dialect:
         """Return how to ask here for the answer to a call, which came through a face of its own."""
-        return dialect_of_call(call, self.dialect)
+        return dialect_of_call(call, self.dialect, has_responses="responses" in self.target.paths)
 
     def pieces_of(self, call: Call) -> Sequence[Call]:
         """Return the calls in which the provider takes this one. Raises `BadCall`."""
@@ -77,14 +76,16 @@ def make_endpoint(candidate: Candidate, user_agent: str) -> Endpoint:
         upstream_model=candidate.upstream_model,
         served_model=candidate.served_model,
         paths={
-            kind: target_of(candidate, prefix, getattr(candidate.paths, kind))
-            for kind in _CALL_KINDS
+            name: target_of(candidate, prefix, path)
+            for name in _PATHS
+            if (path := getattr(candidate.paths, name)) is not None
         },
         headers=[(b"content-type", b"application/json"), *headers_of(candidate, user_agent)],
         stream_usage=candidate.stream_usage,
         marks_prefill=known is not None and known.marks_prefill,
         echoes_prefill=known is not None and known.echoes_prefill,
         cap_field=known.cap_field if known is not None else "max_tokens",
+        betas=None if candidate.betas is None else frozenset(f.encode() for f in candidate.betas),
         sign=None if credential is None else credential.sign,
     )
     return Endpoint(

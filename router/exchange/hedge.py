@@ -9,6 +9,7 @@ The nursery is closed before the first byte goes to the client.
 """
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from random import Random
 from typing import Generic, Protocol, TypeVar
 
@@ -114,9 +115,14 @@ class Race(Generic[T]):
         now = trio.current_time()
         self._numbers += 1
         self._director.started(self._numbers, start.candidate, now)
-        run = Run(start.candidate.live, start.candidate.form, now)
+        timed = partial(self._timed, self._numbers)
+        run = Run(start.candidate.live, start.candidate.form, now, timed)
         self._begun(run, hedge=start.hedge)
         return self._numbers, start, run
+
+    def _timed(self, number: int, moment: float | None) -> None:
+        self._director.timed_from(number, moment)
+        self._news.set()
 
     async def _run(self, number: int, start: Start[Contender], run: Run) -> None:
         try:

@@ -5,6 +5,7 @@ time to first token, its hedge delay, how many requests it has in flight. It liv
 so does what it knows. A `Run` is one attempt in that picture: begun once, ended by exactly one outcome.
 """
 
+from collections.abc import Callable
 from enum import StrEnum
 from random import Random
 from typing import Final, Literal
@@ -98,13 +99,21 @@ class Run:
     """One attempt at one endpoint, in its live picture. Begun by its making, ended by exactly one outcome.
 
     `fate` is that outcome, `None` while it runs; `has_asked`: its request was about to go out, so that it
-    may have cost something; `has_committed`: its answer had begun.
+    may have cost something; `has_committed`: its answer had begun. `timed(moment)` hears from when on it is
+    timed, and `None` when it must wait for what is not its endpoint's doing.
 
     Synchronous, so that cancellation cannot come between an outcome and its entry.
     """
 
-    def __init__(self, live: LiveEndpoint, form: Form, now: float) -> None:
+    def __init__(
+        self,
+        live: LiveEndpoint,
+        form: Form,
+        now: float,
+        timed: Callable[[float | None], None] = lambda _: None,
+    ) -> None:
         self.live = live
+        self._timed = timed
         self._picture = live.picture
         self._timing = live.picture.timing[form]
         self._started = now
@@ -114,6 +123,15 @@ class Run:
         self.has_asked = False
         self.has_committed = False
         live.picture.in_flight += 1
+
+    def held_up(self) -> None:
+        """Note that it waits for what is not its endpoint's doing, and is not late for that."""
+        self._timed(None)
+
+    def goes_on(self, now: float) -> None:
+        """Note that it waits no more: its time begins."""
+        self._started = now
+        self._timed(now)
 
     def asked(self) -> None:
         """Note that the request goes out now."""

@@ -1,8 +1,9 @@
 """Racing: from a route to a winner, with what all races of a process share.
 
 They share the live picture of every candidate, one budget for all extra attempts, and one source of chance. A
-contest is one request's race; where its prompt turns out too long for everybody, and the operator has named
-models with a larger context, a second leg asks those.
+contest is one request's race. Where a file of the client's could not be fetched, a second leg asks those who
+open its URL themselves; where its prompt turns out too long for everybody, and the operator has named models
+with a larger context, a last leg asks those.
 """
 
 from collections.abc import Awaitable, Callable
@@ -18,12 +19,13 @@ from router.catalog.routes import Route
 from router.catalog.wishes import Wish
 from router.errors import (
     ContextLengthExceeded,
+    FileNotFetched,
     GatewayError,
     UpstreamExhausted,
     UpstreamFault,
 )
 from router.exchange.books import Books
-from router.exchange.choice import contenders, rescuers
+from router.exchange.choice import contenders, openers, rescuers
 from router.exchange.drains import Drains
 from router.exchange.hedge import Contender, Race, Won
 from router.exchange.live import LiveEndpoints, Run
@@ -122,7 +124,8 @@ class Racing:
             begun=request.books.begun,
             rng=self._rng,
         )
-        return Contest(request.route, director_of, race_of)
+        openers_of = partial(openers, call=request.call, live=self._live)
+        return Contest(request.route, director_of, race_of, openers_of)
 
     def _director(
         self, route: Route, *, call: Call, wish: Wish, limits: RaceLimits
@@ -139,15 +142,20 @@ class Racing:
 
 
 class Contest(Generic[T]):
-    """One request's race. `attempts` counts those begun so far."""
+    """One request's race. `attempts` counts those begun so far.
+
+    `openers_of` returns the part of a route that opens the request's URLs itself.
+    """
 
     def __init__(
         self,
         route: Route,
         director_of: Callable[[Route], Director[Contender]],
         race_of: Callable[[Director[Contender]], Race[T]],
+        openers_of: Callable[[Route], Route | None],
     ) -> None:
         self._route = route
+        self._openers_of = openers_of
         self._director_of = director_of
         self._race_of = race_of
         self._directors: list[Director[Contender]] = []
@@ -159,8 +167,12 @@ class Contest(Generic[T]):
 
     async def run(self) -> Won[T]:
         """Run to the end. Raises `GatewayError`; cancellation ends every attempt at once."""
-        outcome = await self._leg(self._route)
-        larger = _larger(self._route)
+        route = self._route
+        outcome = await self._leg(route)
+        if _is_unfetched(outcome) and (others := self._openers_of(route)) is not None:
+            route = others
+            outcome = await self._leg(route)
+        larger = _larger(route)
         if _is_too_long(outcome) and larger is not None:
             outcome = await self._leg(larger)
         if isinstance(outcome, Won):
@@ -175,6 +187,10 @@ class Contest(Generic[T]):
 
 def _is_too_long(outcome: Won[T] | Lost) -> bool:
     return isinstance(outcome, Lost) and isinstance(outcome.fatal, ContextLengthExceeded)
+
+
+def _is_unfetched(outcome: Won[T] | Lost) -> bool:
+    return isinstance(outcome, Lost) and isinstance(outcome.fatal, FileNotFetched)
 
 
 def _larger(route: Route) -> Route | None:

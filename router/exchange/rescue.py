@@ -2,7 +2,7 @@
 
 The client has a part of the answer, so nothing can be tried again unseen. But a model that takes an assistant
 prefill writes on from the text so far, and the client reads one answer. That is tried once a request, where
-the text alone is enough to go on with: see `adapters.openai.continuation` for what that leaves out.
+the text alone is enough to go on with: see `adapters.continuing` for what that leaves out.
 
 It is an attempt like any other, out of the same budget and below the same limits, and whoever broke is not
 asked. Whatever comes of it, the client never hears of a failed rescue: it is told of the break itself.
@@ -14,8 +14,8 @@ from functools import partial
 import msgspec
 import trio
 
+from adapters.continuing import can_be_continued, continue_call
 from adapters.dialect import Call
-from adapters.openai.continuation import can_be_continued, continue_call
 from router.catalog.routes import Route
 from router.errors import GatewayError
 from router.exchange.attempt import CommittedStream

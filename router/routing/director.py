@@ -125,6 +125,7 @@ class Director(Generic[C]):
         self._quickly_retried = False
         self._hedged = False
         self._fatal: GatewayError | None = None
+        self._fatal_alone: GatewayError | None = None
         self.attempts = 0
         self.failures: list[tuple[C, GatewayError]] = []
 
@@ -141,15 +142,24 @@ class Director(Generic[C]):
         self.attempts += 1
         if not self._running:
             self._busy_since = now
-        delay = self._limits.hedge_after
-        if delay is None and self._limits.hedge:
-            delay = candidate.hedge_after(now)
         self._running[attempt] = _Running(
             candidate,
             next(level for level, tier in enumerate(self._tiers) if candidate in tier),
-            hedge_at=now + delay if delay is not None else _NEVER,
+            hedge_at=self._hedge_at(candidate, now),
             slow_at=now + self._limits.slow,
         )
+
+    def timed_from(self, attempt: int, moment: float | None) -> None:
+        """Note from when on an attempt is timed; `None`: it waits for what is not its candidate's doing.
+
+        Meanwhile no hedge joins it, for that would wait for the same; the next tier still may.
+        """
+        running = self._running[attempt]
+        if moment is None:
+            running.hedge_at = _NEVER
+        else:
+            running.hedge_at = self._hedge_at(running.candidate, moment)
+            running.slow_at = moment + self._limits.slow
 
     def failed(
         self, attempt: int, error: GatewayError, *, now: float, retry_after: float | None
@@ -158,6 +168,9 @@ class Director(Generic[C]):
         candidate = self._end(attempt, now)
         self.failures.append((candidate, error))
         reaction = reaction_to(error, retry_after=retry_after)
+        if reaction.next_candidate is NextCandidate.OPENS_URLS and self._running:
+            self._fatal_alone = error  # whoever still runs may have opened it, or will say so too
+            return
         if reaction.next_candidate is not NextCandidate.AT_ONCE:
             self._fatal = error
             return
@@ -190,6 +203,12 @@ class Director(Generic[C]):
             self._waiting_since += now - max(self._busy_since, self._waiting_since)
         return ended.candidate
 
+    def _hedge_at(self, candidate: C, now: float) -> float:
+        delay = self._limits.hedge_after
+        if delay is None and self._limits.hedge:
+            delay = candidate.hedge_after(now)
+        return now + delay if delay is not None else _NEVER
+
     def _wait(self, reaction: Reaction, retry_after: float | None) -> float:
         if reaction.wait is RowWait.NONE:
             return 0.0
@@ -198,6 +217,8 @@ class Director(Generic[C]):
     # --- while nothing runs ---------------------------------------------------------------------
 
     def _from_nothing(self, now: float) -> Start[C] | Wait | Lost:
+        if self._fatal_alone is not None:
+            return Lost(self._fatal_alone)
         if self.attempts >= self._limits.max_attempts:
             return Lost()
         while self._level < len(self._tiers):

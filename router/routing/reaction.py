@@ -32,6 +32,7 @@ class NextCandidate(Enum):
     NEVER = "never"
     LARGER_CONTEXT = "only a larger-context fallback"
     OPTED_IN = "only if opted in"
+    OPENS_URLS = "only one that opens URLs itself"
     RESCUE = "only as a rescue"  # the client holds part of the answer already
 
 
@@ -139,6 +140,13 @@ REACTIONS: Final[tuple[Reaction, ...]] = (
         when="400, refused by a content policy",
         same_key=SameKey.NEVER,
         next_candidate=NextCandidate.OPTED_IN,
+        mark=Mark.NOTHING,
+    ),
+    Reaction(
+        failure=errors.FileNotFetched,
+        when="400, a URL that could not be fetched for a provider that wants bytes",
+        same_key=SameKey.NEVER,
+        next_candidate=NextCandidate.OPENS_URLS,
         mark=Mark.NOTHING,
     ),
     Reaction(

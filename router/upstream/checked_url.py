@@ -34,15 +34,24 @@ class UnsafeUrl(Exception):
 
 
 class CheckedUrl(msgspec.Struct, frozen=True):
-    """Where to connect, and what to ask for. `address`: of a URL whose host is one, not a name."""
+    """Where to connect, and what to ask for. `address`: of a URL whose host is one, not a name.
+
+    `is_private`: the operator has named the host, so that it need not be a public one.
+    """
 
     origin: Origin
     target: bytes
     address: Address | None = None
+    is_private: bool = False
 
 
-def check_url(url: str, *, ports: Collection[int] = PORTS) -> CheckedUrl:
-    """Read a URL. Raises `UnsafeUrl` where it could mean two things, or something that is not fetched."""
+def check_url(
+    url: str, *, ports: Collection[int] = PORTS, private: Collection[str] = ()
+) -> CheckedUrl:
+    """Read a URL. Raises `UnsafeUrl` where it could mean two things, or something that is not fetched.
+
+    `private`: hosts that the operator has named (`host`, or `host:port` for another port).
+    """
     if len(url) > _MAX_CHARACTERS:
         raise UnsafeUrl(f"the URL is longer than {_MAX_CHARACTERS} characters")
     if not _PLAIN.fullmatch(url):
@@ -56,18 +65,23 @@ def check_url(url: str, *, ports: Collection[int] = PORTS) -> CheckedUrl:
     if "@" in parts.netloc:
         raise UnsafeUrl("the URL must not hold a user name or password")
     host, port = _host_and_port(parts)
-    if port not in ports:
+    is_private = f"{host}:{port}" in private or (port in ports and host in private)
+    if port not in ports and not is_private:
         raise UnsafeUrl(f"port {port} is not among those that are fetched from")
     address = _address(host)
-    if address is None:
+    if address is None and not is_private:
         _check_name(host)
     name = host if address is None else str(address)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return CheckedUrl(Origin(parts.scheme, name, port), target.encode(), address)
+    return CheckedUrl(Origin(parts.scheme, name, port), target.encode(), address, is_private)
 
 
 def check_redirect(
-    asked: CheckedUrl, location: str, *, ports: Collection[int] = PORTS
+    asked: CheckedUrl,
+    location: str,
+    *,
+    ports: Collection[int] = PORTS,
+    private: Collection[str] = (),
 ) -> CheckedUrl:
     """Read where an answer points to. Raises `UnsafeUrl`, also for a way out of TLS."""
     here = f"{asked.origin}{asked.target.decode()}"
@@ -75,7 +89,7 @@ def check_redirect(
         there = urljoin(here, location)
     except ValueError:
         raise UnsafeUrl("the URL leads to one that is malformed") from None
-    found = check_url(there, ports=ports)
+    found = check_url(there, ports=ports, private=private)
     if asked.origin.scheme == "https" and found.origin.scheme != "https":
         raise UnsafeUrl("the URL leads from https to http")
     return found

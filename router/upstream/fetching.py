@@ -35,16 +35,18 @@ _HEADERS: Final = (
 class FetchLimits(msgspec.Struct, frozen=True, kw_only=True):
     """How much is fetched. `seconds`: for one URL, redirects included; `at_a_time`: over all requests.
 
-    `max_total_bytes` and `max_urls` are those of one request.
+    `max_total_bytes` and `max_urls` are those of one request. `private`: hosts that need not be public ones,
+    as `host` or, for another port, `host:port`.
     """
 
     ports: Collection[int] = PORTS
+    private: Collection[str] = ()
     max_bytes: int = 20 * 1024 * 1024
     max_total_bytes: int = 40 * 1024 * 1024
     max_urls: int = 20
     seconds: float = 10.0
     redirects: int = 3
-    at_a_time: int = 8
+    at_a_time: int = 32
 
 
 class Fetched(msgspec.Struct, frozen=True):
@@ -76,15 +78,16 @@ class Fetcher:
     ) -> None:
         self._connect = connect
         self._resolve = resolve
-        self._limits = limits
+        self.limits = limits
         self._is_allowed = is_allowed
         self._places = trio.Semaphore(limits.at_a_time)
 
     async def fetch(self, url: str) -> Fetched:
         """Fetch one file. Raises `CannotFetch`; when cancelled, nothing stays open."""
         async with self._places:
-            with _told(url), trio.fail_after(self._limits.seconds):
-                return await self._follow(check_url(url, ports=self._limits.ports))
+            with _told(url), trio.fail_after(self.limits.seconds):
+                ports, private = self.limits.ports, self.limits.private
+                return await self._follow(check_url(url, ports=ports, private=private))
 
     async def fetch_all(self, urls: Sequence[str]) -> dict[str, Fetched]:
         """Fetch several files side by side, each once; by their URLs.
@@ -92,8 +95,8 @@ class Fetcher:
         Raises the first `CannotFetch`, and then fetches no more.
         """
         wanted = list(dict.fromkeys(urls))
-        if len(wanted) > self._limits.max_urls:
-            most = self._limits.max_urls
+        if len(wanted) > self.limits.max_urls:
+            most = self.limits.max_urls
             raise CannotFetch(wanted[most], f"no more than {most} URLs are fetched for a request")
         found: dict[str, Fetched] = {}
         failures: list[CannotFetch] = []
@@ -114,17 +117,18 @@ class Fetcher:
         return {url: found[url] for url in wanted}
 
     def _check_total(self, url: str, found: dict[str, Fetched]) -> None:
-        most = self._limits.max_total_bytes
+        most = self.limits.max_total_bytes
         if sum(len(one.data) for one in found.values()) > most:
             raise CannotFetch(url, f"the files of a request are longer than {most} bytes together")
 
     async def _follow(self, checked: CheckedUrl) -> Fetched:
-        for _ in range(self._limits.redirects + 1):
+        for _ in range(self.limits.redirects + 1):
             found = await self._ask(checked)
             if isinstance(found, Fetched):
                 return found
-            checked = check_redirect(checked, found, ports=self._limits.ports)
-        raise UnsafeUrl(f"the URL leads on more than {self._limits.redirects} times")
+            ports, private = self.limits.ports, self.limits.private
+            checked = check_redirect(checked, found, ports=ports, private=private)
+        raise UnsafeUrl(f"the URL leads on more than {self.limits.redirects} times")
 
     async def _ask(self, checked: CheckedUrl) -> Fetched | str:
         """Return the file, or where the answer points to."""
@@ -135,7 +139,7 @@ class Fetcher:
             location = _header(head, b"location")
             if head.status in _REDIRECTS and location:
                 return location
-            _check_head(head, self._limits.max_bytes)
+            _check_head(head, self.limits.max_bytes)
             return _as_file(await self._read(connection))
         finally:
             connection.close()
@@ -143,7 +147,7 @@ class Fetcher:
     async def _open(self, checked: CheckedUrl) -> trio.abc.Stream:
         """Connect to the first of the host's addresses that lets us; all of them must be allowed."""
         origin, addresses = checked.origin, await self._addresses(checked)
-        if not addresses or not all(map(self._is_allowed, addresses)):
+        if not addresses or not (checked.is_private or all(map(self._is_allowed, addresses))):
             raise UnsafeUrl("the host of the URL is not at a public address")
         *others, last = addresses[:_MAX_ADDRESSES]
         for address in others:
@@ -160,8 +164,8 @@ class Fetcher:
         data = bytearray()
         while piece := await connection.receive_body():
             data += piece
-            if len(data) > self._limits.max_bytes:
-                raise _too_long(self._limits.max_bytes)
+            if len(data) > self.limits.max_bytes:
+                raise _too_long(self.limits.max_bytes)
         return bytes(data)
 
 

@@ -1,6 +1,9 @@
 """The official SDKs at a real gateway over every dialect; Vertex AI is asked by a service account."""
 
+import base64
+import http.server
 import json
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any, NamedTuple
@@ -34,13 +37,50 @@ class Spoken(NamedTuple):
     openai: openai.OpenAI
 
 
+class Images(NamedTuple):
+    """A server of images at a port of the loopback interface, and the paths that it was asked for."""
+
+    port: int
+    asked: list[str]
+
+
+@pytest.fixture(scope="module")
+def images() -> Iterator[Images]:
+    asked: list[str] = []
+
+    class Answering(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            data = base64.b64decode(PNG)
+            self.send_response(200)
+            self.send_header("Content-Type", "image/png")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it so
+            """Nobody reads it."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answering) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield Images(server.server_address[1], asked)
+        finally:
+            server.shutdown()
+            thread.join()
+
+
 @pytest.fixture(scope="module")
 def spoken(
-    provider: Simulator, provider_port: int, tmp_path_factory: pytest.TempPathFactory
+    provider: Simulator,
+    provider_port: int,
+    images: Images,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Spoken]:
     folder = tmp_path_factory.mktemp("dialects")
     config = folder / "syze.toml"
-    config.write_text(_toml(provider_port))
+    config.write_text(_toml(provider_port, images.port))
     token_uri = f"http://127.0.0.1:{provider_port}/token"
     (folder / "account.json").write_text(key_file(token_uri=token_uri))
     with ExitStack() as stack:
@@ -65,7 +105,7 @@ def nothing_left(spoken: Spoken) -> Iterator[None]:
     spoken.gateway.leak_check()
 
 
-def _toml(port: int) -> str:
+def _toml(port: int, images: int) -> str:
     providers = "".join(
         f"""
 [providers.{name}]
@@ -77,6 +117,13 @@ models = {json.dumps([model, *([EMBEDDINGS[name]] if name in EMBEDDINGS else [])
         for name, model in MODELS.items()
     )
     return f"""
+[fetch]
+private_hosts = ["127.0.0.1:{images}"]
+[providers.old]
+dialect = "gemini"
+base_url = "http://127.0.0.1:{port}/gemini{PREFIX["gemini"]}"
+key = "env:UPSTREAM_KEY"
+models = ["gemini-2.0-flash"]
 [server]
 bind = ["127.0.0.1:0"]
 [store]
@@ -212,3 +259,44 @@ def test_a_response_that_is_asked_for_again_is_not_there(spoken: Spoken) -> None
     made = _response(spoken, streamed=False, model="openai/gpt-4o-mini", input="Hello")
     with pytest.raises(openai.NotFoundError):
         spoken.openai.responses.retrieve(made.id)
+
+
+def _shown(url: str) -> Any:
+    asked = [
+        {"type": "text", "text": "What is this?"},
+        {"type": "image_url", "image_url": {"url": url}},
+    ]
+    return [{"role": "user", "content": asked}]
+
+
+@STREAMED
+def test_openais_sdk_shows_an_image_by_url_to_a_provider_that_takes_bytes(
+    spoken: Spoken, images: Images, streamed: bool
+) -> None:
+    images.asked.clear()
+    url = f"http://127.0.0.1:{images.port}/cat.png"
+    model = "old/gemini-2.0-flash"
+    if streamed:
+        chunks = spoken.openai.chat.completions.create(
+            model=model, messages=_shown(url), stream=True
+        )
+        assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+    else:
+        answer = spoken.openai.chat.completions.create(model=model, messages=_shown(url))
+        assert answer.choices[0].message.content
+    assert images.asked == ["/cat.png"]
+    assert PNG.encode() in spoken.gateway.provider.requests[-1].body
+
+
+def test_openais_sdk_raises_what_is_not_fetched(spoken: Spoken, images: Images) -> None:
+    images.asked.clear()
+    hosts = ("localhost", "[::1]", "127.1", "2130706433", "0x7f.1", "[::ffff:127.0.0.1]", "0")
+    for host in hosts:
+        url = f"http://{host}:{images.port}/cat.png"
+        with pytest.raises(openai.BadRequestError) as caught:
+            spoken.openai.chat.completions.create(
+                model="old/gemini-2.0-flash", messages=_shown(url)
+            )
+        assert caught.value.code == "file_not_fetched"
+        assert caught.value.param == "messages[0].content[1].image_url.url"
+    assert images.asked == []

@@ -224,13 +224,13 @@ def test_embeddings_come_in_the_form_that_was_asked_for(name: str, form: str | N
 
 def test_more_texts_than_a_provider_takes_at_once_are_asked_for_in_pieces() -> None:
     async def scenario() -> None:
-        async with open_world(config=dialect_config("gemini"), hosts=("gemini",)) as world:
+        async with open_dialects("gemini") as world:
             texts = [f"text number {number}" for number in range(230)]
             fields: dict[str, Any] = {"model": "gemini/gemini-embedding-001", "input": texts}
             answer = await world.post("/v1/embeddings", fields)
             assert answer.status == 200, answer.body
             body = answer.json()
-            sizes = [len(one.json()["requests"]) for one in world.simulators["gemini"].requests]
+            sizes = [len(one.json()["requests"]) for one in simulator(world, "gemini").requests]
             assert sizes == [100, 100, 30]
             assert [one["index"] for one in body["data"]] == list(range(230))
             for place in (0, 99, 100, 229):
@@ -249,8 +249,8 @@ def test_more_texts_than_a_provider_takes_at_once_are_asked_for_in_pieces() -> N
 
 def test_a_piece_that_fails_is_the_failure_of_all() -> None:
     async def scenario() -> None:
-        async with open_world(config=dialect_config("gemini"), hosts=("gemini",)) as world:
-            world.simulators["gemini"].plan(Behaviour(), Behaviour(status=400))
+        async with open_dialects("gemini") as world:
+            simulator(world, "gemini").plan(Behaviour(), Behaviour(status=400))
             fields = {"model": "gemini/gemini-embedding-001", "input": ["x"] * 101}
             answer = await world.post("/v1/embeddings", fields)
             assert answer.status == 400

@@ -41,6 +41,7 @@ from router.observe.log import make_log
 from router.observe.record import RequestRecord
 from router.observe.trace import Tracer
 from router.simulator import Profile, Simulator
+from router.upstream.fetching import Fetcher
 from router.upstream.origin import Origin
 
 INSTANT = Profile()
@@ -296,11 +297,13 @@ async def open_world(
     shared: LocalLimiter | None = None,
     provider: Callable[..., Simulator] = Simulator,
     wall_clock: Callable[[], float] | None = None,
+    fetcher: Fetcher | None = None,
 ) -> AsyncIterator[World]:
     """Run a gateway and a simulator for each host, for the length of the block.
 
     `shared`: the limiter that it shares with others; it has one of its own else. `provider` makes the
-    simulators. `wall_clock`: one for both sides; else that of the simulators stands still.
+    simulators. `wall_clock`: one for both sides; else that of the simulators stands still. `fetcher`: what
+    it gets files with; nothing is fetched else.
     """
     simulators = {
         host: provider(profile, seed=seed, wall_clock=wall_clock or (lambda: 1_800_000_000.0))
@@ -336,6 +339,7 @@ async def open_world(
                 engine=LocalEngine(limiter, clock=trio.current_time),
                 billing=billing_of(config or world_config(), notebook),
                 tracer=Tracer(),
+                fetcher=fetcher,
                 rng=rng or random.Random(1),
                 wall_clock=wall_clock or time.time,
             )

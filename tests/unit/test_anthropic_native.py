@@ -200,3 +200,28 @@ def test_an_error_event_is_a_failure_and_what_cannot_be_read_is_malformed() -> N
 def test_an_event_beyond_all_bounds_ends_the_stream() -> None:
     (found,) = read(b"data: " + b"x" * (17 * 1024 * 1024))
     assert found.kind is EventKind.ERROR
+
+
+@pytest.mark.parametrize(
+    ("betas", "flags"),
+    [
+        (None, b"own-1,a-1, b-2,c-3"),
+        (frozenset({b"b-2", b"c-3", b"z"}), b"own-1,b-2,c-3"),
+        (frozenset(), b"own-1"),
+    ],
+)
+def test_of_a_clients_flags_those_go_on_that_the_provider_knows(
+    betas: frozenset[bytes] | None, flags: bytes
+) -> None:
+    passed = ((b"anthropic-beta", b"a-1, b-2"), (b"anthropic-beta", b"c-3"))
+    call = msgspec.structs.replace(messages(), passed_headers=passed)
+    own = (b"anthropic-beta", b"own-1")
+    told = msgspec.structs.replace(TARGET, headers=[*TARGET.headers, own], betas=betas)
+    sent = NATIVE.encode_request(call, told).headers
+    assert [value for name, value in sent if name == b"anthropic-beta"] == [flags]
+
+
+def test_without_a_flag_that_it_knows_a_provider_gets_no_header_for_them() -> None:
+    call = msgspec.structs.replace(messages(), passed_headers=((b"anthropic-beta", b"a-1"),))
+    told = msgspec.structs.replace(TARGET, betas=frozenset())
+    assert b"anthropic-beta" not in dict(NATIVE.encode_request(call, told).headers)

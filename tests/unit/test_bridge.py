@@ -77,10 +77,12 @@ def test_an_endpoint_that_the_face_has_not_is_refused(endpoint: str) -> None:
     assert caught.value.code == "unsupported_endpoint"
 
 
-def test_an_answer_that_began_elsewhere_is_never_begun_again() -> None:
+def test_who_cannot_go_on_with_an_answer_does_not_begin_it_again() -> None:
     beginning = Beginning(text=msgspec.Raw(b'"a"'), output_tokens=1, usage=None, members={})
-    with pytest.raises(BadCall, match="begun elsewhere"):
-        CHAT.encode_request(msgspec.structs.replace(chat(), beginning=beginning), TARGET)
+    call = msgspec.structs.replace(chat(), beginning=beginning)
+    for upstream in DIALECTS - CONTINUING:
+        with pytest.raises(BadCall, match="begun elsewhere"):
+            dialect_for("chat", upstream).encode_request(call, TARGET)
 
 
 def test_a_streams_events_mean_to_the_gateway_what_they_are() -> None:

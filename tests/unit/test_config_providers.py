@@ -6,6 +6,8 @@ import pytest
 
 from adapters.dialect_preset import DIALECT_PRESETS
 from adapters.providers import KNOWN_PROVIDERS, maker_of
+from router.catalog.catalog import Catalog
+from router.catalog.models import load_seed
 from router.config import ConfigError, PathConfig, ProviderConfig, Secret, find_config, load_config
 from tests.unit.written_config import ENVIRON, load, refuse, write
 
@@ -358,3 +360,38 @@ def test_what_a_dialect_needs_is_asked_for(tmp_path: Path, text: str, at: str) -
     with pytest.raises(ConfigError) as caught:
         loaded(tmp_path, f"[providers.mine]\n{text}")
     assert [problem.path for problem in caught.value.problems] == [at]
+
+
+def test_responses_have_a_path_only_where_one_is_written(tmp_path: Path) -> None:
+    text = '[providers.a]\nbase_url = "http://a.test/v1"\nmodels = ["m"]\n'
+    assert load(tmp_path, text).providers["a"].paths.responses is None
+    written = load(tmp_path, text + '[providers.a.paths]\nresponses = "/responses"\n')
+    assert written.providers["a"].paths.responses == "/responses"
+    known = "[providers.openai.paths]\nresponses = '/responses'\n"
+    assert load(tmp_path, known).providers["openai"].paths.responses == "/responses"
+
+
+def test_no_other_dialect_has_responses(tmp_path: Path) -> None:
+    text = '[providers.a]\ndialect = "anthropic"\nmodels = ["m"]\npaths.responses = "/r"\n'
+    [problem] = refuse(tmp_path, text).problems
+    assert problem.path == "providers.a.paths.responses"
+
+
+@pytest.mark.parametrize("said", [None, True, False])
+@pytest.mark.parametrize("dialect", ["anthropic", "cohere"])
+def test_who_takes_a_prefill_is_for_the_operator_to_say(
+    tmp_path: Path, dialect: str, *, said: bool | None
+) -> None:
+    prefill = "" if said is None else f", prefill = {str(said).lower()}"
+    text = f'[providers.mine]\ndialect = "{dialect}"\nmodels = [{{ upstream = "m"{prefill} }}]\n'
+    [route] = Catalog(load(tmp_path, text), load_seed()).listing()
+    assert route.candidates[0].prefill is (said is True and dialect == "anthropic")
+
+
+def test_the_flags_that_go_on_are_all_unless_some_are_named(tmp_path: Path) -> None:
+    text = '[providers.a]\ndialect = "anthropic"\nmodels = ["m"]\n'
+    assert Catalog(load(tmp_path, text), ()).listing()[0].candidates[0].betas is None
+    named = load(tmp_path, text + 'betas = ["a-1", "b.2"]\n')
+    assert Catalog(named, ()).listing()[0].candidates[0].betas == ("a-1", "b.2")
+    [problem] = refuse(tmp_path, text + 'betas = ["a, b"]\n').problems
+    assert problem.path == "providers.a.betas[0]"

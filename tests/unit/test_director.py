@@ -54,6 +54,7 @@ FAILURES: dict[str, Callable[[float | None], errors.GatewayError]] = {
     "invalid": lambda after: errors.UpstreamInvalid("x", retry_after=after),
     "long": lambda _: errors.ContextLengthExceeded(refusal(FailureKind.CONTEXT_LENGTH, 400)),
     "policy": lambda _: errors.ContentRefused(refusal(FailureKind.CONTENT_POLICY, 400)),
+    "unfetched": lambda _: errors.FileNotFetched("it is not there", param=None),
     "404": lambda _: errors.UpstreamRefusal(refusal(FailureKind.REFUSED, 404)),
 }
 
@@ -91,6 +92,10 @@ class Play:
             case [name, "parked", until]:
                 self.candidates[name].standing = Standing.PARKED
                 self.candidates[name].until = float(until)
+            case [name, "waits"]:
+                self.director.timed_from(self.running[name], None)
+            case [name, "asks"]:
+                self.director.timed_from(self.running[name], now)
             case [name, failure]:
                 self.fail(name, failure, None, now)
             case [name, failure, retry_after]:
@@ -237,6 +242,36 @@ CASES: dict[str, Case] = {
     ),
     "any other 4xx ends the race": Case(
         tiers="ab", script=[(0, "", "start a"), (0, "a 404", "lost 404")]
+    ),
+    "a file that could not be fetched ends the race": Case(
+        tiers="ab|c", script=[(0, "", "start a"), (0, "a unfetched", "lost file_not_fetched")]
+    ),
+    "a file that could not be fetched is told when nobody runs any more": Case(
+        tiers="abc",
+        hedge_after=1,
+        script=[
+            (0, "", "start a"),
+            (1, "", "hedge b"),
+            (2, "b unfetched", "hedge c"),
+            (3, "c unfetched", "wait 10"),
+            (4, "a 503", "lost file_not_fetched"),
+        ],
+    ),
+    "who waits for a file is not hedged, and is timed from when it asks": Case(
+        tiers="ab|c",
+        hedge_after=1,
+        script=[
+            (0, "", "start a"),
+            (0, "a waits", "wait 10"),
+            (7, "a asks", "wait 8"),
+            (8, "", "hedge b"),
+            (8, "", "wait 17"),
+        ],
+    ),
+    "the next tier is asked beside one that waits for a file for too long": Case(
+        tiers="a|b",
+        hedge_after=1,
+        script=[(0, "", "start a"), (0, "a waits", "wait 10"), (10, "", "hedge b")],
     ),
     "a hedge starts when the first has outlasted its delay": Case(
         tiers="ab|c",

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from adapters.dialect import Beginning
-from adapters.openai.beginning import MAX_TEXT_BYTES
+from adapters.middle.beginning import MAX_TEXT_BYTES
 from tests.openai_wire import (
     ROLE,
     SERVED,

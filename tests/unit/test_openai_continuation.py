@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters.continuing import can_be_continued, continue_call
 from adapters.dialect import Beginning, Call, EventKind, Target, Usage
-from adapters.openai.continuation import can_be_continued, continue_call
-from adapters.openai.echo import LEAST_SURPRISE, Echo
+from adapters.middle.echo import LEAST_SURPRISE, Echo
 from adapters.openai.request import decode_call, encode_request
 from tests.openai_wire import (
     DONE,
