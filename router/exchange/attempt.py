@@ -98,12 +98,10 @@ class Attempt:
 
     def __init__(self, call: Call, run: Run, means: Means) -> None:
         self._call = call
-        self._means.files = files
         self._run = run
         self._endpoint: Endpoint = run.live.endpoint
         self._dialect = self._endpoint.dialect_of(call)
-        self._means.client = client
-        self._means.bearers = bearers
+        self._means = means
         self._token: str | None = None  # where the endpoint wants one
         self._answer_by = math.inf  # the limit for the first byte, once the request goes out
 
