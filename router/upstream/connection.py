@@ -19,7 +19,7 @@ import trio
 
 from router.upstream.closing import close_now, has_unread_input
 from router.upstream.errors import UpstreamCut, UpstreamTransportError
-from router.upstream.http1 import Http1Client
+from router.upstream.fast_http1 import FastHttp1Client
 from router.upstream.message import OutgoingRequest, ResponseHead
 from router.upstream.origin import Origin
 
@@ -40,7 +40,7 @@ class HttpConnection:
         self.origin = origin
         self._stream = stream
         self._socket = stream.socket if isinstance(stream, trio.SocketStream) else None
-        self._http = Http1Client(origin)
+        self._http = FastHttp1Client(origin)
         self._response_started = False
         self._is_writing = False
         self._write_was_cut = False
