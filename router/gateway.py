@@ -170,7 +170,7 @@ class Gateway:
             catalog=self.catalog,
             admission=self.admission,
             attempts_of=lambda call, record: Attempts(
-                call, self.client, self.observer.child_traceparent(record), wall_clock
+                call, self.client, self.observer.trace_headers(record), wall_clock
             ),
             racing=Racing(
                 live=self.live,

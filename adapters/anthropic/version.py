@@ -13,11 +13,13 @@ def with_version(headers: Headers) -> Headers:
     """Return the headers with the version, unless the configuration names one."""
     if any(name == _HEADER for name, _ in headers):
         return headers
-    return [*headers, (_HEADER, _VERSION)]
+    return (*headers, (_HEADER, _VERSION))
 
 
 def with_passed(headers: Headers, passed: Headers) -> Headers:
     """Return the headers with a client's own: its flags join those configured, its version yields to them."""
+    if not passed:
+        return headers
     configured = {name for name, _ in headers}
     flags = [value for name, value in (*headers, *passed) if name == _BETA]
     kept = [(name, value) for name, value in headers if name != _BETA]

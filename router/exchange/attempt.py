@@ -24,6 +24,7 @@ from adapters.dialect import (
     EventKind,
     Failure,
     FailureKind,
+    Headers,
     StreamDecoder,
     StreamEvent,
 )
@@ -71,7 +72,11 @@ class CommittedStream(msgspec.Struct):
 
 
 class Attempt:
-    """One call to the endpoint of one run. `wall_clock` gives unix time, for a Retry-After that is a date."""
+    """One call to the endpoint of one run, made once.
+
+    `own_headers` are those of this request alone. `wall_clock` gives unix time, for a Retry-After that is a
+    date.
+    """
 
     def __init__(
         self,
@@ -79,7 +84,7 @@ class Attempt:
         run: Run,
         client: UpstreamClient,
         *,
-        traceparent: str | None,
+        own_headers: Headers,
         wall_clock: Callable[[], float],
     ) -> None:
         self._call = call
@@ -87,33 +92,36 @@ class Attempt:
         self._endpoint: Endpoint = run.live.endpoint
         self._dialect = self._endpoint.dialect_of(call)
         self._client = client
-        self._traceparent = traceparent
+        self._own_headers = own_headers
         self._wall_clock = wall_clock
-        self._answer_by = math.inf  # the limit for the first byte, once the request goes out
+        limits = self._endpoint.timeouts
+        # The limit for connecting, which becomes the one for the first byte once connected.
+        self._scope = trio.CancelScope(deadline=trio.current_time() + limits.connect)
+        self._late = ("could not be connected", limits.connect)
 
     async def answer(self) -> Answer:
         """Return the whole answer. Raises `GatewayError`."""
-        response = await self._send()
-        try:
-            body = await self._read_whole(response)
-            return self._dialect.decode_answer(self._call, self._endpoint.target, body)
-        except BadAnswer as error:
-            raise self._endpoint.fault(error.failure) from error
-        finally:
-            response.discard()
+        with self._scope:
+            response = await self._send()
+            try:
+                body = await self._read_whole(response)
+                return self._dialect.decode_answer(self._call, self._endpoint.target, body)
+            except BadAnswer as error:
+                raise self._endpoint.fault(error.failure) from error
+            finally:
+                response.discard()
+        raise self._timeout()
 
     async def open_stream(self) -> CommittedStream:
         """Return the stream once it is committed. Raises `GatewayError`."""
-        response = await self._send()
-        try:
-            with trio.fail_at(self._answer_by):
+        with self._scope:
+            response = await self._send()
+            try:
                 return await self._commit(response)
-        except trio.TooSlowError:
-            response.discard()
-            raise self._timeout("sent no token", self._endpoint.timeouts.first_byte) from None
-        except BaseException:
-            response.discard()
-            raise
+            except BaseException:
+                response.discard()
+                raise
+        raise self._timeout()
 
     async def _send(self) -> UpstreamResponse:
         """Send the request; return the response if it is a 200, else raise what its error means."""
@@ -122,11 +130,15 @@ class Attempt:
             encoded = self._dialect.encode_request(self._call, endpoint.target)
         except BadCall as error:
             raise self._endpoint.fault(_refusal(error)) from error
-        headers = list(encoded.headers)
-        if self._traceparent is not None:
-            headers.append((b"traceparent", self._traceparent.encode()))
-        request = OutgoingRequest(b"POST", encoded.target, headers, encoded.body)
-        response = await self._send_in_time(request)
+        request = OutgoingRequest(
+            b"POST", encoded.target, encoded.headers, encoded.body, self._own_headers
+        )
+        try:
+            response = await self._client.send(
+                endpoint.origin, request, on_connected=self._connected
+            )
+        except UpstreamTransportError as error:
+            raise self._translate(error) from error
         if 200 <= response.status < 300:
             return response
         try:
@@ -134,29 +146,14 @@ class Attempt:
         finally:
             response.discard()
 
-    async def _send_in_time(self, request: OutgoingRequest) -> UpstreamResponse:
-        """Send under the limit for connecting, which becomes the one for the first byte once connected."""
-        limits = self._endpoint.timeouts
-        connected = False
-        with trio.CancelScope(deadline=trio.current_time() + limits.connect) as scope:
-
-            def on_connected() -> None:
-                nonlocal connected
-                connected = True
-                self._run.asked()
-                scope.deadline = self._answer_by = trio.current_time() + limits.first_byte
-
-            try:
-                return await self._client.send(
-                    self._endpoint.origin, request, on_connected=on_connected
-                )
-            except UpstreamTransportError as error:
-                raise self._translate(error) from error
-        if connected:
-            raise self._timeout("did not begin to answer", limits.first_byte)
-        raise self._timeout("could not be connected", limits.connect)
+    def _connected(self) -> None:
+        self._run.asked()
+        seconds = self._endpoint.timeouts.first_byte
+        self._scope.deadline = trio.current_time() + seconds
+        self._late = ("did not begin to answer", seconds)
 
     async def _error_of(self, response: UpstreamResponse) -> Exception:
+        self._scope.deadline = math.inf  # it has answered
         try:
             with trio.fail_after(self._endpoint.timeouts.idle):
                 body = await response.read(MAX_ERROR_BYTES)
@@ -168,19 +165,17 @@ class Attempt:
         return self._endpoint.fault(failure)
 
     async def _read_whole(self, response: UpstreamResponse) -> bytes:
+        self._late = ("did not finish its answer", self._endpoint.timeouts.first_byte)
         try:
-            with trio.fail_at(self._answer_by):
-                return await response.read(MAX_ANSWER_BYTES)
+            return await response.read(MAX_ANSWER_BYTES)
         except UpstreamTransportError as error:
             raise self._translate(error) from error
-        except trio.TooSlowError:
-            limit = self._endpoint.timeouts.first_byte
-            raise self._timeout("did not finish its answer", limit) from None
 
     async def _commit(self, response: UpstreamResponse) -> CommittedStream:
         """Read up to the first meaningful event."""
         if not _is_event_stream(response):
             raise await self._not_a_stream(response)
+        self._late = ("sent no token", self._endpoint.timeouts.first_byte)
         decoder = self._dialect.stream_decoder(self._call, self._endpoint.target)
         stream = CommittedStream(response, decoder, [], done=False, malformed=0)
         committed = False
@@ -237,7 +232,8 @@ class Attempt:
             f"{self._name} closed the connection before its answer was whole."
         )
 
-    def _timeout(self, what: str, seconds: float) -> UpstreamTimeout:
+    def _timeout(self) -> UpstreamTimeout:
+        what, seconds = self._late
         return UpstreamTimeout(f"{self._name} {what} within {seconds:g} seconds.")
 
     @property
@@ -246,23 +242,23 @@ class Attempt:
 
 
 class Attempts:
-    """Makes the attempts of one call, whoever they go to."""
+    """Makes the attempts of one call, whoever they go to. `own_headers` go with each of them."""
 
     def __init__(
         self,
         call: Call,
         client: UpstreamClient,
-        traceparent: str | None,
+        own_headers: Headers,
         wall_clock: Callable[[], float],
     ) -> None:
         self._call = call
         self._client = client
-        self._traceparent = traceparent
+        self._own_headers = own_headers
         self._wall_clock = wall_clock
 
     def for_call(self, call: Call) -> "Attempts":
         """Return the same for another call."""
-        return Attempts(call, self._client, self._traceparent, self._wall_clock)
+        return Attempts(call, self._client, self._own_headers, self._wall_clock)
 
     async def open_stream(self, run: Run) -> CommittedStream:
         """Ask a run's endpoint for a stream (see `Attempt.open_stream`)."""
@@ -277,7 +273,7 @@ class Attempts:
             self._call,
             run,
             self._client,
-            traceparent=self._traceparent,
+            own_headers=self._own_headers,
             wall_clock=self._wall_clock,
         )
 

@@ -32,6 +32,8 @@ def contenders(
 ) -> list[list[Contender]]:
     """Return the tiers of a race. `now` is monotonic seconds."""
     form: Form = "stream" if call.stream else "whole"
+    if len(route.tiers) == 1 and len(route.candidates) == 1:
+        return [[Contender(live.of(route.candidates[0]), form)]]  # there is nothing to choose
     views = [
         live.of(candidate).view(form, tier=level, now=now)
         for level, tier in enumerate(route.tiers)

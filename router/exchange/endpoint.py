@@ -71,7 +71,7 @@ def make_endpoint(candidate: Candidate, user_agent: str) -> Endpoint:
             kind: target_of(candidate, prefix, getattr(candidate.paths, kind))
             for kind in _CALL_KINDS
         },
-        headers=[(b"content-type", b"application/json"), *headers_of(candidate, user_agent)],
+        headers=((b"content-type", b"application/json"), *headers_of(candidate, user_agent)),
         stream_usage=candidate.stream_usage,
         marks_prefill=known is not None and known.marks_prefill,
         echoes_prefill=known is not None and known.echoes_prefill,

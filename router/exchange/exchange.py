@@ -92,8 +92,9 @@ class Exchange:
         relay = StreamRelay(reply, request_id=record.request_id, comment_every=self._comment_every)
         ending: Ending = "failed"
         try:
-            if not call.stream:  # a stream is watched, and may come by more credit on its way
-                call = msgspec.structs.replace(call, output_limit=admitted.output_limit)
+            limit = admitted.output_limit
+            if limit is not None and not call.stream:  # a stream may come by more credit on its way
+                call = msgspec.structs.replace(call, output_limit=limit)
             request = Request(
                 call=call, route=route, wish=wish, hedge=self._hedging(asked, route), books=books
             )
@@ -165,11 +166,10 @@ class Exchange:
         record: RequestRecord,
     ) -> None:
         total = request.route.candidates[0].timeouts.total
-        try:
-            with trio.fail_after(total):
-                await self._serve(request, options, closing, relay, record)
-        except trio.TooSlowError:
-            raise UpstreamTimeout(f"The call took longer than {total:g} seconds.") from None
+        with trio.CancelScope(deadline=trio.current_time() + total) as scope:
+            await self._serve(request, options, closing, relay, record)
+        if scope.cancelled_caught:
+            raise UpstreamTimeout(f"The call took longer than {total:g} seconds.")
 
     async def _serve(
         self,

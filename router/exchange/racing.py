@@ -111,9 +111,9 @@ class Racing:
         attempt: Callable[[Run], Awaitable[T]],
         discard: Callable[[T], None],
     ) -> "Contest[T]":
-        hedge = request.hedge
-        after = hedge if not isinstance(hedge, bool) else None
-        limits = msgspec.structs.replace(limits, hedge=bool(hedge), hedge_after=after)
+        if request.hedge is not limits.hedge:
+            after = None if isinstance(request.hedge, bool) else request.hedge
+            limits = msgspec.structs.replace(limits, hedge=bool(request.hedge), hedge_after=after)
         director_of = partial(self._director, call=request.call, wish=request.wish, limits=limits)
         race_of = partial(
             Race[T],

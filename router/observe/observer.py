@@ -89,6 +89,7 @@ class Observer:
             self._tracer.end(record)
         log_request(self._logger, record)
 
-    def child_traceparent(self, record: RequestRecord) -> str | None:
+    def trace_headers(self, record: RequestRecord) -> tuple[tuple[bytes, bytes], ...]:
         """The `traceparent` header for the upstream request, if there is one to send."""
-        return self._tracer.child_traceparent(record)
+        told = self._tracer.child_traceparent(record)
+        return () if told is None else ((b"traceparent", told.encode()),)
