@@ -102,7 +102,7 @@ class Gateway:
         )
         self.page = MetricsPage(self.metrics.render, self.seat)
         self.observer = Observer(
-            logger=log.logger,
+            requests=log.requests,
             metrics=self.metrics,
             tracer=tracer,
             now=trio.current_time,

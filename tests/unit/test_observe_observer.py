@@ -35,7 +35,7 @@ class World:
         provider = TracerProvider(shutdown_on_exit=False)
         provider.add_span_processor(SimpleSpanProcessor(self.exporter))
         self.observer = Observer(
-            logger=log.logger,
+            requests=log.requests,
             metrics=self.metrics,
             tracer=Tracer(provider if traced else None),
             now=lambda: self.now,
