@@ -7,7 +7,7 @@ unfinished so that the front breaks the connection (a cut stream is never presen
 """
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 import trio
@@ -37,6 +37,8 @@ from router.exchange.streaming import StreamedAnswer
 from router.observe.record import RequestRecord
 
 T = TypeVar("T")
+
+_NO_WISH: Final = Wish()
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,8 +144,8 @@ class Exchange:
         if route is None:
             raise ModelNotFound(call.model, self._catalog.nearest(call.model))
         self._admission.check_tier(asked.caller, route.id)
-        if not any(name in call.fields for name in WISH_FIELDS):
-            return call, self._admission.sellable(asked.caller, route), Wish()
+        if call.fields.keys().isdisjoint(WISH_FIELDS):
+            return call, self._admission.sellable(asked.caller, route), _NO_WISH
         try:
             wish = read_wish(call.fields)
             whole = wish.apply(self._catalog, route)

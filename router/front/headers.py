@@ -4,7 +4,7 @@ CORS follows the Fetch standard. Credentials in the cookie sense play no part: t
 header that the page sets itself, so a wildcard origin is sound.
 """
 
-import secrets
+import os
 from collections.abc import Sequence
 from typing import Final
 
@@ -21,7 +21,7 @@ _PREFLIGHT_SECONDS: Final = b"86400"
 
 def new_request_id() -> str:
     """Return a fresh id: `req_` and 32 hexadecimal digits."""
-    return f"req_{secrets.token_hex(16)}"
+    return f"req_{os.urandom(16).hex()}"
 
 
 class CommonHeaders:
