@@ -7,7 +7,7 @@ unfinished so that the front breaks the connection (a cut stream is never presen
 """
 
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import msgspec
 import trio
@@ -17,7 +17,7 @@ from router.accounts.caller import Caller
 from router.admission.admission import Admission
 from router.catalog.catalog import Catalog
 from router.catalog.routes import Route
-from router.catalog.wishes import WISH_FIELDS, Wish, read_wish
+from router.catalog.wishes import NO_WISH, WISH_FIELDS, Wish, read_wish
 from router.errors import (
     GatewayError,
     InvalidRequest,
@@ -37,8 +37,6 @@ from router.exchange.streaming import StreamedAnswer
 from router.observe.record import RequestRecord
 
 T = TypeVar("T")
-
-_NO_WISH: Final = Wish()
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,7 +143,7 @@ class Exchange:
             raise ModelNotFound(call.model, self._catalog.nearest(call.model))
         self._admission.check_tier(asked.caller, route.id)
         if call.fields.keys().isdisjoint(WISH_FIELDS):
-            return call, self._admission.sellable(asked.caller, route), _NO_WISH
+            return call, self._admission.sellable(asked.caller, route), NO_WISH
         try:
             wish = read_wish(call.fields)
             whole = wish.apply(self._catalog, route)

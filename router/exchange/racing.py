@@ -23,7 +23,7 @@ from router.errors import (
     UpstreamFault,
 )
 from router.exchange.books import Books
-from router.exchange.choice import contenders, rescuers
+from router.exchange.choice import Choice, rescuers
 from router.exchange.drains import Drains
 from router.exchange.hedge import Contender, Race, Won
 from router.exchange.live import LiveEndpoints, Run
@@ -58,6 +58,7 @@ class Racing:
     ) -> None:
         self.drains = drains
         self._live = live
+        self._choice = Choice(live, attempts=limits.max_attempts, rng=rng)
         self._budget = budget
         self._limits = limits
         self._rng = rng
@@ -129,7 +130,7 @@ class Racing:
     ) -> Director[Contender]:
         now = trio.current_time()
         return Director(
-            contenders(route, call, wish, live=self._live, rng=self._rng, now=now),
+            self._choice.contenders(route, call, wish, now),
             limits=limits,
             may_spend=self._budget.try_spend,
             may_hedge=self._budget.try_spend_saved,
