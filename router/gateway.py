@@ -109,7 +109,7 @@ class Gateway:
         )
         self.page = MetricsPage(self.metrics.render, self.seat)
         self.observer = Observer(
-            logger=log.logger,
+            requests=log.requests,
             metrics=self.metrics,
             tracer=tracer,
             now=trio.current_time,
@@ -182,7 +182,7 @@ class Gateway:
                     client=self.client,
                     bearers=self.bearers,
                     files=RequestFiles(self._fetch_all, call.fields),
-                    traceparent=self.observer.child_traceparent(record),
+                    own_headers=self.observer.trace_headers(record),
                     wall_clock=wall_clock,
                 ),
             ),

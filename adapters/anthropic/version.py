@@ -18,7 +18,7 @@ def with_version(headers: Headers) -> Headers:
     """Return the headers with the version, unless the configuration names one."""
     if any(name == _HEADER for name, _ in headers):
         return headers
-    return [*headers, (_HEADER, _VERSION)]
+    return (*headers, (_HEADER, _VERSION))
 
 
 def with_passed(
@@ -28,6 +28,8 @@ def with_passed(
 
     `betas`: of a client's flags only these go on, `None` for all.
     """
+    if not passed:
+        return headers
     configured = {name for name, _ in headers}
     flags = [value for name, value in headers if name == _BETA]
     flags += [

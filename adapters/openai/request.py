@@ -121,11 +121,13 @@ def _limit_output(fields: dict[str, msgspec.Raw], call: Call, target: Target) ->
 
 
 def _read_values(endpoint: Endpoint, fields: dict[str, msgspec.Raw]) -> dict[str, Any]:
-    return {
-        name: read_field(name, words, fields[name], reader)
-        for name, (words, reader) in _READERS[endpoint].items()
-        if not is_absent(fields, name)
-    }
+    values: dict[str, Any] = {}
+    readers = _READERS[endpoint]
+    for name, raw in fields.items():
+        if name in readers and raw != NULL:
+            words, reader = readers[name]
+            values[name] = read_field(name, words, raw, reader)
+    return values
 
 
 def _output_cap(endpoint: Endpoint, values: dict[str, Any]) -> int | None:

@@ -37,9 +37,10 @@ class ModelName:
 
     def _learn(self, reported: str) -> None:
         self._reported = reported
-        value = _encode(reported)
-        self._needles = tuple(
-            (key + value, key + self._name) for key in (b'"model":', b'"model": ')
+        value, name = _encode(reported), self._name
+        self._needles = (
+            (b'"model":' + value, b'"model":' + name),
+            (b'"model": ' + value, b'"model": ' + name),
         )
 
 

@@ -26,6 +26,7 @@ from adapters.dialect import (
     Failure,
     FailureKind,
     FilesWanted,
+    Headers,
     StreamDecoder,
     StreamEvent,
 )
@@ -82,19 +83,19 @@ class CommittedStream(msgspec.Struct):
 class Means(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     """What all attempts of one request are made with.
 
-    `bearers` have the tokens of service accounts, `files` what its URLs lead to. `wall_clock` gives unix
-    time, for a Retry-After that is a date.
+    `bearers` have the tokens of service accounts, `files` what its URLs lead to. `own_headers` are those of
+    this request alone. `wall_clock` gives unix time, for a Retry-After that is a date.
     """
 
     client: UpstreamClient
     bearers: Bearers
     files: RequestFiles
-    traceparent: str | None
+    own_headers: Headers
     wall_clock: Callable[[], float]
 
 
 class Attempt:
-    """One call to the endpoint of one run."""
+    """One call to the endpoint of one run, made once."""
 
     def __init__(self, call: Call, run: Run, means: Means) -> None:
         self._call = call
@@ -103,7 +104,9 @@ class Attempt:
         self._dialect = self._endpoint.dialect_of(call)
         self._means = means
         self._token: str | None = None  # where the endpoint wants one
-        self._answer_by = math.inf  # the limit for the first byte, once the request goes out
+        # The limit for connecting, which becomes the one for the first byte once connected.
+        self._late = ("could not be connected", self._endpoint.timeouts.connect)
+        self._scope = trio.CancelScope(deadline=trio.current_time() + self._late[1])
 
     async def answer(self) -> Answer:
         """Return the whole answer, in pieces one after the other where it must be. Raises `GatewayError`."""
@@ -111,7 +114,14 @@ class Attempt:
             pieces = self._endpoint.pieces_of(self._call)
         except BadCall as error:
             raise self._fault(_refusal(error)) from error
-        return joined([await self._answer(call) for call in pieces])
+        with self._scope:
+            answers: list[Answer] = []
+            for call in pieces:
+                if answers:
+                    self._limit_connecting()
+                answers.append(await self._answer(call))
+            return joined(answers)
+        raise self._timeout()
 
     async def _answer(self, call: Call) -> Answer:
         response = await self._send(call)
@@ -125,29 +135,33 @@ class Attempt:
 
     async def open_stream(self) -> CommittedStream:
         """Return the stream once it is committed. Raises `GatewayError`."""
-        response = await self._send(self._call)
-        try:
-            with trio.fail_at(self._answer_by):
+        with self._scope:
+            response = await self._send(self._call)
+            try:
                 return await self._commit(response)
-        except trio.TooSlowError:
-            response.discard()
-            raise self._timeout("sent no token", self._endpoint.timeouts.first_byte) from None
-        except BaseException:
-            response.discard()
-            raise
+            except BaseException:
+                response.discard()
+                raise
+        raise self._timeout()
 
     async def _send(self, call: Call) -> UpstreamResponse:
         """Send the request; return the response if it is a 200, else raise what its error means."""
         encoded = await self._encode(call)
-        headers = list(encoded.headers)
+        own_headers = self._means.own_headers
         account = self._endpoint.account
         if account is not None:
             self._token = await self._token_of(account)
-            headers.append((b"authorization", f"Bearer {self._token}".encode("latin-1")))
-        if self._means.traceparent is not None:
-            headers.append((b"traceparent", self._means.traceparent.encode()))
-        request = OutgoingRequest(b"POST", encoded.target, headers, encoded.body)
-        response = await self._send_in_time(request)
+            bearer = (b"authorization", f"Bearer {self._token}".encode("latin-1"))
+            own_headers = (bearer, *own_headers)
+        request = OutgoingRequest(
+            b"POST", encoded.target, encoded.headers, encoded.body, own_headers
+        )
+        try:
+            response = await self._means.client.send(
+                self._endpoint.origin, request, on_connected=self._connected
+            )
+        except UpstreamTransportError as error:
+            raise self._translate(error) from error
         if 200 <= response.status < 300:
             return response
         try:
@@ -157,14 +171,13 @@ class Attempt:
 
     async def _token_of(self, account: ServiceAccount) -> str:
         """Return the account's token, under the limit for connecting."""
-        limit = self._endpoint.timeouts.connect
+        self._late = ("got no token", self._endpoint.timeouts.connect)
         try:
-            with trio.fail_after(limit):
-                return await self._means.bearers.token_of(account)
+            token = await self._means.bearers.token_of(account)
         except BadAnswer as error:
             raise self._fault(error.failure) from error
-        except trio.TooSlowError:
-            raise self._timeout("got no token", limit) from None
+        self._limit_connecting()
+        return token
 
     async def _encode(self, call: Call) -> EncodedRequest:
         """Write the request; where the provider wants bytes for a URL, have them first."""
@@ -172,9 +185,11 @@ class Attempt:
             return self._write(call)
         except FilesWanted as wanted:
             urls = wanted.urls
+        self._scope.deadline = math.inf  # files have limits of their own
         self._run.held_up()
         files = await self._means.files.of(urls)
         self._run.goes_on(trio.current_time())
+        self._limit_connecting()
         return self._write(msgspec.structs.replace(call, files=files))
 
     def _write(self, call: Call) -> EncodedRequest:
@@ -183,29 +198,20 @@ class Attempt:
         except BadCall as error:
             raise self._fault(_refusal(error)) from error
 
-    async def _send_in_time(self, request: OutgoingRequest) -> UpstreamResponse:
-        """Send under the limit for connecting, which becomes the one for the first byte once connected."""
-        limits = self._endpoint.timeouts
-        connected = False
-        with trio.CancelScope(deadline=trio.current_time() + limits.connect) as scope:
+    def _limit_connecting(self) -> None:
+        self._limit("could not be connected", self._endpoint.timeouts.connect)
 
-            def on_connected() -> None:
-                nonlocal connected
-                connected = True
-                self._run.asked()
-                scope.deadline = self._answer_by = trio.current_time() + limits.first_byte
+    def _connected(self) -> None:
+        self._run.asked()
+        self._limit("did not begin to answer", self._endpoint.timeouts.first_byte)
 
-            try:
-                return await self._means.client.send(
-                    self._endpoint.origin, request, on_connected=on_connected
-                )
-            except UpstreamTransportError as error:
-                raise self._translate(error) from error
-        if connected:
-            raise self._timeout("did not begin to answer", limits.first_byte)
-        raise self._timeout("could not be connected", limits.connect)
+    def _limit(self, late: str, seconds: float) -> None:
+        """Allow so many seconds from now on; say what was `late` where they do not suffice."""
+        self._late = (late, seconds)
+        self._scope.deadline = trio.current_time() + seconds
 
     async def _error_of(self, response: UpstreamResponse) -> Exception:
+        self._scope.deadline = math.inf  # it has answered
         try:
             with trio.fail_after(self._endpoint.timeouts.idle):
                 body = await response.read(MAX_ERROR_BYTES)
@@ -220,19 +226,17 @@ class Attempt:
         return self._fault(failure)
 
     async def _read_whole(self, response: UpstreamResponse) -> bytes:
+        self._late = ("did not finish its answer", self._endpoint.timeouts.first_byte)
         try:
-            with trio.fail_at(self._answer_by):
-                return await response.read(MAX_ANSWER_BYTES)
+            return await response.read(MAX_ANSWER_BYTES)
         except UpstreamTransportError as error:
             raise self._translate(error) from error
-        except trio.TooSlowError:
-            limit = self._endpoint.timeouts.first_byte
-            raise self._timeout("did not finish its answer", limit) from None
 
     async def _commit(self, response: UpstreamResponse) -> CommittedStream:
         """Read up to the first meaningful event."""
         if not _is_event_stream(response):
             raise await self._not_a_stream(response)
+        self._late = ("sent no token", self._endpoint.timeouts.first_byte)
         decoder = self._dialect.stream_decoder(self._call, self._endpoint.target)
         stream = CommittedStream(response, decoder, [], done=False, malformed=0, token=self._token)
         committed = False
@@ -292,7 +296,8 @@ class Attempt:
             f"{self._name} closed the connection before its answer was whole."
         )
 
-    def _timeout(self, what: str, seconds: float) -> UpstreamTimeout:
+    def _timeout(self) -> UpstreamTimeout:
+        what, seconds = self._late
         return UpstreamTimeout(f"{self._name} {what} within {seconds:g} seconds.")
 
     @property

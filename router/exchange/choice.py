@@ -5,7 +5,7 @@ whose prompts begin alike go to the same place where that is cheaper, because a 
 beginning before charges less for it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Final
 
@@ -15,8 +15,10 @@ from adapters.dialect import BadCall, Call, FilesWanted
 from router.catalog.candidate import Candidate
 from router.catalog.routes import Route, distinct_tiers
 from router.catalog.wishes import Wish
+from router.exchange.crowd import LEAST_MEMBERS, Crowd
 from router.exchange.hedge import Contender
 from router.exchange.live import Form, LiveEndpoint, LiveEndpoints
+from router.routing.availability import Standing
 from router.routing.plan import Preference, Sort, Tier
 from router.routing.policy import order
 from router.routing.sticky import fingerprint
@@ -24,29 +26,56 @@ from router.routing.sticky import fingerprint
 # Providers cache from about 1,024 tokens on; a shorter beginning says too little about the rest.
 PREFIX_BYTES: Final = 4096
 
+_MOST_CROWDS: Final = 1000
+
 _SORTS: Final = {"price": Sort.PRICE, "latency": Sort.LATENCY, "throughput": Sort.THROUGHPUT}
 
 
-def contenders(
-    route: Route, call: Call, wish: Wish, *, live: LiveEndpoints, rng: Random, now: float
-) -> list[list[Contender]]:
-    """Return the tiers of a race. `now` is monotonic seconds."""
-    form: Form = "stream" if call.stream else "whole"
-    views = [
-        live.of(candidate).view(form, tier=level, now=now)
-        for level, tier in enumerate(route.tiers)
-        for candidate in tier
-    ]
-    preference = Preference(
-        sort=_SORTS[wish.sort] if wish.sort is not None else Sort.LOAD,
-        prefix=_prefix(route, call),
-        may_probe=len(views) > 1,
-    )
-    plan = order(views, rng=rng, preference=preference)
-    return [
-        [Contender(one, form) for one in _line(tier, first_only=wish.first_provider_only)]
-        for tier in plan.tiers
-    ]
+class Choice:
+    """Chooses for all requests of a process. `attempts` is how many one race makes at most."""
+
+    def __init__(self, live: LiveEndpoints, *, attempts: int, rng: Random) -> None:
+        self._live = live
+        self._attempts = attempts
+        self._rng = rng
+        self._crowds: dict[int, Crowd] = {}
+
+    def contenders(self, route: Route, call: Call, wish: Wish, now: float) -> list[list[Contender]]:
+        """Return the tiers of a race. `now` is monotonic seconds."""
+        form: Form = "stream" if call.stream else "whole"
+        if len(route.tiers) == 1 and len(route.candidates) == 1:
+            return [[Contender(self._live.of(route.candidates[0]), form)]]  # nothing to choose
+        sort = _SORTS[wish.sort] if wish.sort is not None else Sort.LOAD
+        prefix = _prefix(route, call)
+        indifferent = sort is Sort.LOAD and prefix is None and not wish.first_provider_only
+        draws = indifferent and any(len(tier) >= LEAST_MEMBERS for tier in route.tiers)
+        views = [
+            one.view(form, tier=level, now=now)
+            for level, tier in enumerate(route.tiers)
+            for one in (self._drawn_from(tier, now) if draws else map(self._live.of, tier))
+        ]
+        preference = Preference(sort=sort, prefix=prefix, may_probe=len(views) > 1, is_drawn=draws)
+        plan = order(views, rng=self._rng, preference=preference)
+        return [
+            [Contender(one, form) for one in _line(tier, first_only=wish.first_provider_only)]
+            for tier in plan.tiers
+        ]
+
+    def _drawn_from(self, tier: tuple[Candidate, ...], now: float) -> Sequence[LiveEndpoint]:
+        """Return a tier in an order drawn by weight: the first few only, if enough of them are well."""
+        crowd = self._crowd_of(tier)
+        few = crowd.draw(2 * self._attempts + 4, self._rng)
+        well = [one for one in few if one.availability(now).standing is Standing.USABLE]
+        return few if len(well) > self._attempts else crowd.draw_all(self._rng)
+
+    def _crowd_of(self, tier: tuple[Candidate, ...]) -> Crowd:
+        """Return the tier made ready; the catalog keeps a tier as the same object until it is replaced."""
+        crowd = self._crowds.get(id(tier))
+        if crowd is None or crowd.tier is not tier:
+            if len(self._crowds) >= _MOST_CROWDS:
+                self._crowds.clear()
+            crowd = self._crowds[id(tier)] = Crowd(tier, [self._live.of(one) for one in tier])
+        return crowd
 
 
 def has_rescuer(route: Route) -> bool:
@@ -105,8 +134,9 @@ def _delayed(tier: Tier[LiveEndpoint]) -> Iterator[LiveEndpoint]:
 
 def _prefix(route: Route, call: Call) -> int | None:
     """Return the fingerprint of the prompt's beginning, where going to the same place may save money."""
-    if len(route.candidates) < 2 or not any(one.cached_reads for one in route.candidates):
-        return None
     messages = call.fields.get("messages")
-    beginning = bytes(messages)[:PREFIX_BYTES] if messages is not None else b""
-    return fingerprint(beginning) if len(beginning) == PREFIX_BYTES else None
+    if messages is None or len(messages) < PREFIX_BYTES or len(route.candidates) < 2:
+        return None
+    if not any(one.cached_reads for one in route.candidates):
+        return None
+    return fingerprint(bytes(memoryview(messages)[:PREFIX_BYTES]))

@@ -80,7 +80,7 @@ def make_endpoint(candidate: Candidate, user_agent: str) -> Endpoint:
             for name in _PATHS
             if (path := getattr(candidate.paths, name)) is not None
         },
-        headers=[(b"content-type", b"application/json"), *headers_of(candidate, user_agent)],
+        headers=((b"content-type", b"application/json"), *headers_of(candidate, user_agent)),
         stream_usage=candidate.stream_usage,
         marks_prefill=known is not None and known.marks_prefill,
         echoes_prefill=known is not None and known.echoes_prefill,

@@ -17,7 +17,7 @@ from router.accounts.caller import Caller
 from router.admission.admission import Admission
 from router.catalog.catalog import Catalog
 from router.catalog.routes import Route
-from router.catalog.wishes import WISH_FIELDS, Wish, read_wish
+from router.catalog.wishes import NO_WISH, WISH_FIELDS, Wish, read_wish
 from router.errors import (
     GatewayError,
     InvalidRequest,
@@ -92,8 +92,9 @@ class Exchange:
         relay = StreamRelay(reply, request_id=record.request_id, comment_every=self._comment_every)
         ending: Ending = "failed"
         try:
-            if not call.stream:  # a stream is watched, and may come by more credit on its way
-                call = msgspec.structs.replace(call, output_limit=admitted.output_limit)
+            limit = admitted.output_limit
+            if limit is not None and not call.stream:  # a stream may come by more credit on its way
+                call = msgspec.structs.replace(call, output_limit=limit)
             request = Request(
                 call=call, route=route, wish=wish, hedge=self._hedging(asked, route), books=books
             )
@@ -141,8 +142,8 @@ class Exchange:
         if route is None:
             raise ModelNotFound(call.model, self._catalog.nearest(call.model))
         self._admission.check_tier(asked.caller, route.id)
-        if not any(name in call.fields for name in WISH_FIELDS):
-            return call, self._admission.sellable(asked.caller, route), Wish()
+        if call.fields.keys().isdisjoint(WISH_FIELDS):
+            return call, self._admission.sellable(asked.caller, route), NO_WISH
         try:
             wish = read_wish(call.fields)
             whole = wish.apply(self._catalog, route)
@@ -165,11 +166,10 @@ class Exchange:
         record: RequestRecord,
     ) -> None:
         total = request.route.candidates[0].timeouts.total
-        try:
-            with trio.fail_after(total):
-                await self._serve(request, options, closing, relay, record)
-        except trio.TooSlowError:
-            raise UpstreamTimeout(f"The call took longer than {total:g} seconds.") from None
+        with trio.CancelScope(deadline=trio.current_time() + total) as scope:
+            await self._serve(request, options, closing, relay, record)
+        if scope.cancelled_caught:
+            raise UpstreamTimeout(f"The call took longer than {total:g} seconds.")
 
     async def _serve(
         self,

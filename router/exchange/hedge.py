@@ -5,7 +5,8 @@ loop asks the director what to do and carries it out; an attempt that ends wakes
 the next start. The winner leaves the nursery as a value; the losers are cancelled by its exit, each closing
 its own connection synchronously, and a success that comes too late is thrown away.
 
-The nursery is closed before the first byte goes to the client.
+An attempt that nobody could join needs none of that: it runs in the request's own task. A nursery is opened
+for the first that somebody could join, and closed before the first byte goes to the client.
 """
 
 from collections.abc import Awaitable, Callable
@@ -92,10 +93,26 @@ class Race(Generic[T]):
             raise
 
     async def _race(self) -> Won[T] | Lost:
+        """Race in this very task while nobody could join in, and in a nursery from then on."""
+        while self._won is None:
+            action = self._director.next(trio.current_time())
+            if isinstance(action, Lost):
+                return action
+            if isinstance(action, Wait):
+                await trio.sleep_until(action.until)
+            elif action.alone:
+                await self._run(*self._begin(action))
+            else:
+                return await self._race_together(action)
+            if self._bug is not None:
+                raise self._bug
+        return self._won
+
+    async def _race_together(self, first: Start[Contender]) -> Won[T] | Lost:
+        action: Start[Contender] | Wait | Lost = first
         outcome: Won[T] | Lost | None = None
         async with trio.open_nursery() as nursery:
-            while outcome is None and self._bug is None:
-                action = self._director.next(trio.current_time())
+            while True:
                 if isinstance(action, Start):
                     nursery.start_soon(self._run, *self._begin(action))
                 elif isinstance(action, Wait):
@@ -105,6 +122,9 @@ class Race(Generic[T]):
                 else:
                     outcome = action
                 outcome = self._won or outcome
+                if outcome is not None or self._bug is not None:
+                    break
+                action = self._director.next(trio.current_time())
             nursery.cancel_scope.cancel()
         if outcome is None:
             raise self._bug or AssertionError("a race ends with an outcome or a bug")

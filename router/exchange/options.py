@@ -48,8 +48,13 @@ def hedging(
     """
     if key is False:
         return False
-    wishes = (asked, key, route)
-    wish = next((wish for wish in wishes if wish is not None), general)
+    wish: Hedging = general
+    if asked is not None:
+        wish = asked
+    elif key is not None:
+        wish = key
+    elif route is not None:
+        wish = route
     if wish is True and route is not None and not isinstance(route, bool):
         return route
     return wish

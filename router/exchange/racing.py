@@ -25,7 +25,7 @@ from router.errors import (
     UpstreamFault,
 )
 from router.exchange.books import Books
-from router.exchange.choice import contenders, openers, rescuers
+from router.exchange.choice import Choice, openers, rescuers
 from router.exchange.drains import Drains
 from router.exchange.hedge import Contender, Race, Won
 from router.exchange.live import LiveEndpoints, Run
@@ -60,6 +60,7 @@ class Racing:
     ) -> None:
         self.drains = drains
         self._live = live
+        self._choice = Choice(live, attempts=limits.max_attempts, rng=rng)
         self._budget = budget
         self._limits = limits
         self._rng = rng
@@ -113,9 +114,9 @@ class Racing:
         attempt: Callable[[Run], Awaitable[T]],
         discard: Callable[[T], None],
     ) -> "Contest[T]":
-        hedge = request.hedge
-        after = hedge if not isinstance(hedge, bool) else None
-        limits = msgspec.structs.replace(limits, hedge=bool(hedge), hedge_after=after)
+        if request.hedge is not limits.hedge:
+            after = None if isinstance(request.hedge, bool) else request.hedge
+            limits = msgspec.structs.replace(limits, hedge=bool(request.hedge), hedge_after=after)
         director_of = partial(self._director, call=request.call, wish=request.wish, limits=limits)
         race_of = partial(
             Race[T],
@@ -132,7 +133,7 @@ class Racing:
     ) -> Director[Contender]:
         now = trio.current_time()
         return Director(
-            contenders(route, call, wish, live=self._live, rng=self._rng, now=now),
+            self._choice.contenders(route, call, wish, now),
             limits=limits,
             may_spend=self._budget.try_spend,
             may_hedge=self._budget.try_spend_saved,

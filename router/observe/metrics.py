@@ -10,17 +10,16 @@ request are looked up together, once, and kept.
 Nothing is registered globally: two instances in one process know nothing of each other.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cached_property
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
-from prometheus_client.metrics_core import Metric
-from prometheus_client.registry import Collector
 
 from router.observe.readings import PoolCounts, Readings
 from router.observe.record import Endpoint, Outcome, RequestRecord
+from router.observe.tally import Count, Counts, Spread, Spreads
 
 UNKNOWN: Final = "unknown"
 _NONE: Final = "none"
@@ -48,7 +47,6 @@ class Metrics:
     ) -> None:
         self._knows_model = knows_model
         self._series: dict[_SeriesKey, _Series] = {}
-        self._attempts: dict[tuple[Counter, str, str, str], Counter] = {}
         self._registry = CollectorRegistry()
         self._families = _Families(self._registry)
         self._readings = Readings(version=version, pool=pool, lost_log_lines=lost_log_lines)
@@ -68,9 +66,9 @@ class Metrics:
             series = self._series_for(record)
         series.observe(record)
         if record.events:
-            self._families.events.inc(record.events)
+            self._families.events.add(record.events)
         if record.sent_bytes:
-            self._families.sent_bytes.inc(record.sent_bytes)
+            self._families.sent_bytes.add(record.sent_bytes)
 
     def observe_attempt(
         self, provider: str, *, role: str, fate: str | None, payer: str, tokens: int
@@ -81,20 +79,13 @@ class Metrics:
         counted, and it turns out later that it took more tokens. `payer`: customer, operator.
         """
         if fate is not None:
-            self._of_attempts(self._families.attempts, provider, role, fate).inc()
+            self._families.attempts.of(provider, role, fate).add()
         if tokens > 0:
-            self._of_attempts(self._families.attempt_tokens, provider, role, payer).inc(tokens)
-
-    def _of_attempts(self, family: Counter, provider: str, role: str, last: str) -> Counter:
-        series = self._attempts.get((family, provider, role, last))
-        if series is None:
-            series = family.labels(provider, role, last)
-            self._attempts[family, provider, role, last] = series
-        return series
+            self._families.attempt_tokens.of(provider, role, payer).add(tokens)
 
     def render(self) -> tuple[bytes, str]:
         """The metrics in Prometheus' text format, and the content type to send them with."""
-        return generate_latest(_WithoutCreationTimes(self._registry)), CONTENT_TYPE_PLAIN_0_0_4
+        return generate_latest(self._registry), CONTENT_TYPE_PLAIN_0_0_4
 
     def _series_for(self, record: RequestRecord) -> "_Series":
         asked = record.model
@@ -111,50 +102,50 @@ class _Families:
     """The metrics that are counted."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.requests = Counter(
+        self.requests = Counts(
             "syze_requests",
             "Requests ended, by the status the client was told and by what became of them.",
             ("endpoint", "model", "provider", "status", "outcome"),
             registry=registry,
         )
-        self.seconds = Histogram(
+        self.seconds = Spreads(
             "syze_request_seconds",
             "Time from a request's arrival to the end of its answer.",
             ("endpoint", "model", "provider", "outcome"),
-            buckets=_REQUEST_BUCKETS,
+            bounds=_REQUEST_BUCKETS,
             registry=registry,
         )
-        self.first_token = Histogram(
+        self.first_token = Spreads(
             "syze_first_token_seconds",
             "Time from a request's arrival to the first meaningful event of its stream.",
             ("endpoint", "model", "provider"),
-            buckets=_FIRST_TOKEN_BUCKETS,
+            bounds=_FIRST_TOKEN_BUCKETS,
             registry=registry,
         )
-        self.tokens = Counter(
+        self.tokens = Counts(
             "syze_tokens",
             "Tokens used. Cached tokens are among the input, reasoning tokens among the output.",
             ("model", "provider", "kind"),
             registry=registry,
         )
-        self.attempts = Counter(
+        self.attempts = Counts(
             "syze_attempts",
             "Upstream attempts, by why they were made and what became of them.",
             ("provider", "role", "fate"),
             registry=registry,
         )
-        self.attempt_tokens = Counter(
+        self.attempt_tokens = Counts(
             "syze_attempt_tokens",
             "Tokens that attempts cost, input and output together, by who pays for them.",
             ("provider", "role", "payer"),
             registry=registry,
         )
-        self.events = Counter(
+        self.events = Counts(
             "syze_stream_events", "Streamed events relayed to clients.", registry=registry
-        )
-        self.sent_bytes = Counter(
+        ).of()
+        self.sent_bytes = Counts(
             "syze_sent_bytes", "Bytes of answers sent to clients.", registry=registry
-        )
+        ).of()
 
 
 class _Series:
@@ -170,58 +161,44 @@ class _Series:
         self._provider = record.provider or _NONE
         self._endpoint = record.endpoint
         status = _NONE if record.status is None else str(record.status)
-        self._requests = families.requests.labels(
+        self._requests = families.requests.of(
             self._endpoint, model, self._provider, status, record.outcome
         )
-        self._seconds = families.seconds.labels(
-            self._endpoint, model, self._provider, record.outcome
-        )
+        self._seconds = families.seconds.of(self._endpoint, model, self._provider, record.outcome)
 
     def observe(self, record: RequestRecord) -> None:
-        self._requests.inc()
+        self._requests.add()
         self._seconds.observe(record.duration_seconds)
         if record.first_token_seconds is not None:
             self._first_token.observe(record.first_token_seconds)
         if record.input_tokens:
-            self._input_tokens.inc(record.input_tokens)
+            self._input_tokens.add(record.input_tokens)
         if record.output_tokens:
-            self._output_tokens.inc(record.output_tokens)
+            self._output_tokens.add(record.output_tokens)
         if record.cached_tokens:
-            self._cached_tokens.inc(record.cached_tokens)
+            self._cached_tokens.add(record.cached_tokens)
         if record.reasoning_tokens:
-            self._reasoning_tokens.inc(record.reasoning_tokens)
+            self._reasoning_tokens.add(record.reasoning_tokens)
 
     @cached_property
-    def _first_token(self) -> Histogram:
-        return self._families.first_token.labels(self._endpoint, self._model, self._provider)
+    def _first_token(self) -> Spread:
+        return self._families.first_token.of(self._endpoint, self._model, self._provider)
 
     @cached_property
-    def _input_tokens(self) -> Counter:
+    def _input_tokens(self) -> Count:
         return self._tokens("input")
 
     @cached_property
-    def _output_tokens(self) -> Counter:
+    def _output_tokens(self) -> Count:
         return self._tokens("output")
 
     @cached_property
-    def _cached_tokens(self) -> Counter:
+    def _cached_tokens(self) -> Count:
         return self._tokens("cached")
 
     @cached_property
-    def _reasoning_tokens(self) -> Counter:
+    def _reasoning_tokens(self) -> Count:
         return self._tokens("reasoning")
 
-    def _tokens(self, kind: str) -> Counter:
-        return self._families.tokens.labels(self._model, self._provider, kind)
-
-
-class _WithoutCreationTimes(Collector):
-    """A registry without the time of creation that the library adds to every single series."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._registry = registry
-
-    def collect(self) -> Iterator[Metric]:
-        for family in self._registry.collect():
-            family.samples = [one for one in family.samples if not one.name.endswith("_created")]
-            yield family
+    def _tokens(self, kind: str) -> Count:
+        return self._families.tokens.of(self._model, self._provider, kind)

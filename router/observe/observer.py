@@ -9,11 +9,9 @@ every test, and the drain at shutdown, rely on.
 
 from collections.abc import Callable
 
-from structlog.typing import FilteringBoundLogger
-
-from router.observe.log import log_request
 from router.observe.metrics import Metrics
 from router.observe.record import Endpoint, RequestRecord
+from router.observe.request_log import RequestLog
 from router.observe.trace import Tracer
 
 
@@ -31,13 +29,13 @@ class Observer:
     def __init__(
         self,
         *,
-        logger: FilteringBoundLogger,
+        requests: RequestLog,
         metrics: Metrics,
         tracer: Tracer,
         now: Callable[[], float],
         wall_clock: Callable[[], float],
     ) -> None:
-        self._logger = logger
+        self._requests = requests
         self._metrics = metrics
         self._tracer = tracer
         self._now = now
@@ -87,8 +85,9 @@ class Observer:
         self._metrics.observe(record)
         if self._tracer.enabled:
             self._tracer.end(record)
-        log_request(self._logger, record)
+        self._requests.write(record)
 
-    def child_traceparent(self, record: RequestRecord) -> str | None:
+    def trace_headers(self, record: RequestRecord) -> tuple[tuple[bytes, bytes], ...]:
         """The `traceparent` header for the upstream request, if there is one to send."""
-        return self._tracer.child_traceparent(record)
+        told = self._tracer.child_traceparent(record)
+        return () if told is None else ((b"traceparent", told.encode()),)

@@ -9,6 +9,7 @@ and a *dead* key was refused outright: these two are never asked, whatever else 
 """
 
 from enum import IntEnum
+from typing import Final
 
 import msgspec
 
@@ -35,8 +36,14 @@ class Availability(msgspec.Struct, frozen=True):
     until: float = 0.0
 
 
+# What nearly all are at nearly all times; joining it with itself makes nothing new.
+USABLE: Final = Availability(Standing.USABLE)
+
+
 def joined(one: Availability, other: Availability) -> Availability:
     """Return the availability of what needs both."""
+    if one is USABLE and other is USABLE:
+        return USABLE
     return Availability(
         max(one.standing, other.standing),
         min(one.share, other.share),

@@ -60,10 +60,11 @@ class RaceLimits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Start(msgspec.Struct, Generic[C], frozen=True):
-    """Start an attempt. `hedge`: another one is running."""
+    """Start an attempt. `hedge`: another one is running. `alone`: nobody will be asked while it runs."""
 
     candidate: C
     hedge: bool
+    alone: bool = False
 
 
 class Wait(msgspec.Struct, frozen=True):
@@ -205,7 +206,7 @@ class Director(Generic[C]):
 
     def _hedge_at(self, candidate: C, now: float) -> float:
         delay = self._limits.hedge_after
-        if delay is None and self._limits.hedge:
+        if delay is None and self._limits.hedge and self._is_anybody_left:
             delay = candidate.hedge_after(now)
         return now + delay if delay is not None else _NEVER
 
@@ -278,7 +279,12 @@ class Director(Generic[C]):
         if not self._is_granted(now):
             return Lost()
         self._take(candidate)
-        return Start(candidate, hedge=False)
+        return Start(candidate, hedge=False, alone=not self._is_anybody_left)
+
+    @property
+    def _is_anybody_left(self) -> bool:
+        """Whether there are candidates that have not been tried: nobody else joins a running attempt."""
+        return any(self._untried)
 
     def _take(self, candidate: C) -> None:
         for untried in self._untried:

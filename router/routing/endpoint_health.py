@@ -23,7 +23,7 @@ from typing import Final
 
 import msgspec
 
-from router.routing.availability import Availability, Standing
+from router.routing.availability import USABLE, Availability, Standing
 from router.routing.backoff import doubled
 from router.routing.failure_share import FailureShare
 from router.routing.reaction import Mark
@@ -76,7 +76,8 @@ class EndpointHealth:
         if self._ejected_until is None:
             if now < self._floor:
                 return Availability(Standing.PARKED, until=self._floor)
-            return Availability(Standing.USABLE, share=self._share(now))
+            share = self._share(now)
+            return USABLE if share == 1.0 else Availability(Standing.USABLE, share=share)
         again = self._next_probe()
         if now < self._floor:
             return Availability(Standing.PARKED, until=max(self._floor, again))

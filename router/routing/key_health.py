@@ -18,7 +18,7 @@ from typing import Final
 
 import msgspec
 
-from router.routing.availability import Availability, Standing
+from router.routing.availability import USABLE, Availability, Standing
 from router.routing.backoff import doubled
 from router.routing.reaction import Mark
 from router.routing.trial import Trial
@@ -73,7 +73,7 @@ class KeyHealth:
             return Availability(Standing.PROBE if now >= again else Standing.DEAD, until=again)
         if now < self._parked_until:
             return Availability(Standing.PARKED, until=self._parked_until)
-        return Availability(Standing.USABLE)
+        return USABLE
 
     def begin(self, now: float) -> KeyTrial:
         """Start an attempt, with a key that may be used. It is the probe if one is due."""

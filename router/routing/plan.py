@@ -54,12 +54,14 @@ class Preference(msgspec.Struct, frozen=True, kw_only=True):
 
     `prefix`: the fingerprint of the prompt's beginning, where going to the same place as before saves
     money; it counts with `Sort.LOAD` only. `may_probe`: whether a failed probe could be made good by
-    another attempt; if not, what is due for a probe is a last resort.
+    another attempt; if not, what is due for a probe is a last resort. `is_drawn`: the candidates come in an
+    order that was drawn already.
     """
 
     sort: Sort = Sort.LOAD
     prefix: int | None = None
     may_probe: bool = True
+    is_drawn: bool = False
 
 
 class Later(msgspec.Struct, Generic[C], frozen=True):

@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 from router.routing.availability import Standing
 from router.routing.plan import CandidateView, Later, Plan, Preference, Sort, Tier
 from router.routing.sticky import score
-from router.routing.two_choices import drawn
+from router.routing.two_choices import compared, drawn
 
 C = TypeVar("C")
 
@@ -66,7 +66,7 @@ def _tier_plan(
     return Tier(
         level=level,
         usable=tuple(view.candidate for view in _discipline(usable, wish, may_lead=may_lead)),
-        last_resorts=tuple(_later(_preferred(drawn(ejected, rng), wish))),
+        last_resorts=tuple(_later(_preferred(_drawn(ejected, rng, wish), wish))),
         parked=tuple(_later(sorted(by_standing[Standing.PARKED], key=_until))),
         dead=tuple(_later(sorted(by_standing[Standing.DEAD], key=_until))),
     )
@@ -86,9 +86,15 @@ def _usable(
         group = taking_part if share >= 1.0 or rng.random() < share else sitting_out
         group.append(view)
     return [
-        *_preferred(drawn(taking_part, rng), wish),
-        *_preferred(drawn(sitting_out, rng), wish),
+        *_preferred(_drawn(taking_part, rng, wish), wish),
+        *_preferred(_drawn(sitting_out, rng, wish), wish),
     ]
+
+
+def _drawn(
+    views: Sequence[CandidateView[C]], rng: Random, wish: Preference
+) -> list[CandidateView[C]]:
+    return compared(views) if wish.is_drawn else drawn(views, rng)
 
 
 def _preferred(line: list[CandidateView[C]], wish: Preference) -> list[CandidateView[C]]:

@@ -28,7 +28,12 @@ def drawn(views: Sequence[CandidateView[C]], rng: Random) -> list[CandidateView[
     Sorting by exponential variates with the weights as rates is drawing one after the other in
     proportion to weight (Efraimidis and Spirakis, "Weighted random sampling with a reservoir", 2006).
     """
-    line = iter(sorted(views, key=lambda view: rng.expovariate(view.weight)))
+    return compared(sorted(views, key=lambda view: rng.expovariate(view.weight)))
+
+
+def compared(views: Sequence[CandidateView[C]]) -> list[CandidateView[C]]:
+    """Order by repeated choice of two what comes in an order that was drawn."""
+    line = iter(views)
     in_hand = next(line, None)
     if in_hand is None:
         return []

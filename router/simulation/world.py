@@ -20,7 +20,7 @@ from adapters.dialect import Call
 from router.catalog.routes import Route
 from router.catalog.wishes import Wish
 from router.errors import GatewayError
-from router.exchange.choice import contenders
+from router.exchange.choice import Choice
 from router.exchange.hedge import Contender
 from router.exchange.live import HedgeSettings, LiveEndpoints, Run
 from router.routing.budget import AttemptBudget
@@ -73,6 +73,7 @@ class World:
         )
         self._arrivals = _chance(seed, "arrivals")
         self._chance = _chance(seed, "choices")
+        self._choice = Choice(self._live, attempts=race.max_attempts, rng=self._chance)
         self._luck = _chance(seed, "upstreams")
         upstreams = sorted(upstreams_of(scenario), key=_tier)
         self._route = _route(upstreams)
@@ -121,9 +122,7 @@ class World:
         self._expect_arrival(now)
         self._budget.deposit(now)
         director = Director(
-            contenders(
-                self._route, self._call, self._wish, live=self._live, rng=self._chance, now=now
-            ),
+            self._choice.contenders(self._route, self._call, self._wish, now),
             limits=self._limits,
             may_spend=self._budget.try_spend,
             may_hedge=self._budget.try_spend_saved,

@@ -1,10 +1,11 @@
 """One HTTP/1.1 connection: moves bytes between a trio stream and the parser.
 
-A small request goes out in a single write. A large one is written while the connection listens,
-because an origin may refuse it half-way (413, 401) and stop reading. An answer of 400 or above ends
-the upload, once what it says has been read as well: a TLS stream whose write was interrupted cannot
-be read any more. A broken write by itself is no error: what is left to read decides. Only a refusal
-is believed then, since a success would speak of a request the origin never saw whole.
+A small request goes out in a single write, at once where the socket takes it. A large one is written
+while the connection listens, because an origin may refuse it half-way (413, 401) and stop reading.
+An answer of 400 or above ends the upload, once what it says has been read as well: a TLS stream
+whose write was interrupted cannot be read any more. A broken write by itself is no error: what is
+left to read decides. Only a refusal is believed then, since a success would speak of a request the
+origin never saw whole.
 
 Body bytes are read only when asked for, at most 64 KiB at a time, so an origin that sends faster
 than the caller reads is held back by TCP.
@@ -19,7 +20,7 @@ import trio
 
 from router.upstream.closing import close_now, has_unread_input
 from router.upstream.errors import UpstreamCut, UpstreamTransportError
-from router.upstream.http1 import Http1Client
+from router.upstream.fast_http1 import FastHttp1Client
 from router.upstream.message import OutgoingRequest, ResponseHead
 from router.upstream.origin import Origin
 
@@ -40,7 +41,7 @@ class HttpConnection:
         self.origin = origin
         self._stream = stream
         self._socket = stream.socket if isinstance(stream, trio.SocketStream) else None
-        self._http = Http1Client(origin)
+        self._http = FastHttp1Client(origin)
         self._response_started = False
         self._is_writing = False
         self._write_was_cut = False
@@ -57,7 +58,7 @@ class HttpConnection:
         if sum(map(len, pieces)) > _SINGLE_WRITE_BYTES:
             head = await self._send_while_listening(pieces)
         else:
-            await self._write([b"".join(pieces)])
+            await self._write_small(b"".join(pieces))
             head = await self._receive_head()
         if self._write_was_cut and not _is_refusal(head):
             raise UpstreamCut(self.origin, response_started=True)
@@ -125,6 +126,17 @@ class HttpConnection:
             self._read_ahead.extend([*ahead, error])
         else:
             self._read_ahead.extend(ahead)
+
+    async def _write_small(self, data: bytes) -> None:
+        await trio.lowlevel.checkpoint_if_cancelled()
+        sent = 0
+        if self._socket is not None:
+            with contextlib.suppress(
+                OSError
+            ):  # full or broken: which of them, trio's write finds out
+                sent = os.write(self._socket.fileno(), data)
+        if sent < len(data):
+            await self._write([memoryview(data)[sent:]])
 
     async def _write(self, pieces: Iterable[bytes | memoryview]) -> None:
         self._is_writing = True

@@ -85,7 +85,7 @@ def choose_decoder(head: ResponseHead) -> tuple[Inflater | None, list[tuple[byte
 
     An encoding unknown to us, or several at once, is left alone together with its header.
     """
-    coding = b",".join(value for name, value in head.headers if name == b"content-encoding")
+    coding = b",".join([value for name, value in head.headers if name == b"content-encoding"])
     encoding = _KNOWN.get(coding.strip().lower())
     if encoding is None:
         return None, head.headers

@@ -1,7 +1,8 @@
 """The client side of HTTP/1.1 on one connection, as bytes in and bytes out.
 
-This class is the seam: it alone knows h11, and `connection` uses nothing but its public methods. A
-faster parser takes h11's place by offering the same ones.
+Its public methods are the seam to the parser: `connection` uses nothing else. On h11, as here, they are the
+reference. `fast_http1` offers the same on a parser written in C, and is what connections use; the tests hold
+it against this one.
 
 A cut has to be told from nonsense, because the first is the origin's bad luck and the second its
 fault. Everything received is parsed before more is read, so a complaint of the parser right after

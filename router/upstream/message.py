@@ -12,12 +12,17 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 
 class OutgoingRequest(msgspec.Struct, frozen=True):
-    """One request. Header names are lower-case; several body parts are sent one after another."""
+    """One request. Header names are lower-case; several body parts are sent one after another.
+
+    `headers` are best a tuple that is the same for many requests: a connection then writes them once.
+    `own_headers` are those of this request alone.
+    """
 
     method: bytes
     target: bytes
     headers: Headers
     body: bytes | Sequence[bytes] = b""
+    own_headers: Headers = ()
 
     def body_parts(self) -> Sequence[bytes]:
         """The body as a sequence of parts; empty where there is no body."""
@@ -40,16 +45,31 @@ _BODILESS = frozenset((b"GET", b"HEAD", b"OPTIONS", b"DELETE", b"TRACE"))
 
 
 def complete_headers(request: OutgoingRequest, authority: str) -> list[tuple[bytes, bytes]]:
-    """The headers as they go out: host first, the caller's own, then encoding and length.
+    """All headers as they go out: those that many requests share, then those of this one."""
+    return [*shared_headers(request, authority), *own_headers(request)]
+
+
+def shared_headers(request: OutgoingRequest, authority: str) -> list[tuple[bytes, bytes]]:
+    """The headers that follow from `request.headers` alone: host first, the caller's own, the encoding.
 
     Compression is declined unless the caller asked for it: a compressed stream of small events
     costs latency and saves nothing.
     """
-    headers = [(b"host", authority.encode("ascii"))]
-    headers += [header for header in request.headers if header[0] not in _OURS]
+    headers = [(b"host", authority.encode("ascii")), *_kept(request.headers)]
     if not any(name == b"accept-encoding" for name, _ in request.headers):
         headers.append((b"accept-encoding", b"identity"))
-    length = sum(map(len, request.body_parts()))
+    return headers
+
+
+def own_headers(request: OutgoingRequest) -> list[tuple[bytes, bytes]]:
+    """The headers that only this request has: its own, and its length."""
+    headers = _kept(request.own_headers)
+    body = request.body
+    length = len(body) if isinstance(body, bytes) else sum(map(len, body))
     if length or request.method not in _BODILESS:
         headers.append((b"content-length", b"%d" % length))
     return headers
+
+
+def _kept(headers: Headers) -> list[tuple[bytes, bytes]]:
+    return [header for header in headers if header[0] not in _OURS]

@@ -17,7 +17,7 @@ _VISIBLE_ASCII: Final = re.compile(r"[!-~]+")
 _HOST_NAME: Final = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
 
 
-class Origin(msgspec.Struct, frozen=True):
+class Origin(msgspec.Struct, frozen=True, cache_hash=True):
     """Where connections lead. `scheme` is "http" or "https"; IPv6 hosts stand without brackets."""
 
     scheme: str

@@ -2,17 +2,18 @@
 
 import io
 import string
-from typing import Any, get_args
+from typing import get_args
 
 import msgspec
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from router.observe.clean import clean_fields
-from router.observe.log import log_request, make_log
+from router.observe.log import Log, make_log
 from router.observe.metrics import Metrics
 from router.observe.observer import Observer
 from router.observe.record import Endpoint, Outcome, RequestRecord
+from router.observe.request_log import RequestLog
 from router.observe.secret import may_hold_secret, redact
 from router.observe.trace import Tracer
 from router.upstream.pool import PoolSnapshot
@@ -41,8 +42,8 @@ heads = st.sampled_from(
 anything = st.text(max_size=250)
 
 
-def a_log(file: io.BytesIO) -> Any:
-    return make_log(file, level="debug", wall_clock=lambda: 0.0).logger
+def a_log(file: io.BytesIO, **fields: object) -> Log:
+    return make_log(file, level="debug", wall_clock=lambda: 0.0, fields=fields)
 
 
 def assume_only_secret(body: str, *texts: str) -> None:
@@ -71,7 +72,7 @@ def test_observe_a_key_of_ours_reaches_no_line_wherever_it_stands(
         {"exc_info": ValueError(text)},
     ]
     file = io.BytesIO()
-    logger = a_log(file)
+    logger = a_log(file).logger
     logger.info("line", **places[where])
     logger.info(text)
     assert not leaks(body, file.getvalue())
@@ -89,7 +90,7 @@ def test_observe_no_other_secret_reaches_a_line_either(
         after = "@host/"
     assume_only_secret(body, before + " " + head)
     file = io.BytesIO()
-    a_log(file).info("line", text=f"{before}{separator}{head}{body}{after}")
+    a_log(file).logger.info("line", text=f"{before}{separator}{head}{body}{after}")
     assert not leaks(body, file.getvalue())
 
 
@@ -132,10 +133,31 @@ def test_observe_every_record_is_one_line_of_json(
     record.model, record.error_code, record.client_host = model, error_code, client_host
     record.outcome, record.events = outcome, events
     file = io.BytesIO()
-    log_request(a_log(file), record)
+    a_log(file).requests.write(record)
     [line] = file.getvalue().decode().splitlines()
     decoded = msgspec.json.decode(line)
     assert (decoded["event"], decoded["outcome"], decoded["events"]) == ("request", outcome, events)
+
+
+@given(
+    texts=st.lists(st.none() | st.text(max_size=300) | heads | bodies, min_size=5, max_size=5),
+    outcome=st.sampled_from(get_args(Outcome)),
+    first_token=st.none() | st.floats(0, 1000),
+    fails=st.booleans(),
+)
+def test_observe_the_shortcut_writes_the_line_that_the_pipeline_writes(
+    texts: list[str | None], outcome: Outcome, first_token: float | None, fails: bool
+) -> None:
+    record = RequestRecord(request_id="r", endpoint="chat", started=0.0, started_at=0.0)
+    record.model, record.client_host, record.traceparent, record.error_code, record.key_id = texts
+    record.outcome, record.first_token_seconds = outcome, first_token
+    record.exception = ValueError("x") if fails else None
+    short, long = io.BytesIO(), io.BytesIO()
+    quick = a_log(short, worker=3).requests
+    for _ in range(2):
+        quick.write(record)
+        RequestLog(a_log(long, worker=3).logger, shortcut=None).write(record)
+    assert short.getvalue() == long.getvalue()
 
 
 @given(
@@ -167,7 +189,7 @@ def test_observe_series_are_bounded_by_the_catalog(models: list[str], endpoint: 
 @given(data=st.data())
 def test_observe_nothing_is_in_flight_after_any_order_of_ends(data: st.DataObject) -> None:
     observer = Observer(
-        logger=a_log(io.BytesIO()),
+        requests=a_log(io.BytesIO()).requests,
         metrics=Metrics(version="1", knows_model=bool, pool=PoolSnapshot, lost_log_lines=int),
         tracer=Tracer(),
         now=lambda: 0.0,

@@ -305,9 +305,9 @@ async def open_world(
     simulators. `wall_clock`: one for both sides; else that of the simulators stands still. `fetcher`: what
     it gets files with; nothing is fetched else.
     """
+    still = wall_clock or (lambda: 1_800_000_000.0)
     simulators = {
-        host: provider(profile, seed=seed, wall_clock=wall_clock or (lambda: 1_800_000_000.0))
-        for seed, host in enumerate(hosts)
+        host: provider(profile, seed=seed, wall_clock=still) for seed, host in enumerate(hosts)
     }
     log_file = io.BytesIO()
     secret = generate_key()

@@ -53,7 +53,7 @@ def test_a_request_passes_in_its_own_bytes() -> None:
 def test_every_request_names_the_version_once(face: FaceName) -> None:
     dialect, call = dialect_for(face, "anthropic"), chat() if face == "chat" else messages()
     version = (b"anthropic-version", b"2023-06-01")
-    assert dialect.encode_request(call, TARGET).headers == [*TARGET.headers, version]
+    assert list(dialect.encode_request(call, TARGET).headers) == [*TARGET.headers, version]
     configured = target("m", headers=[(b"anthropic-version", b"2099-01-01")])
     assert dialect.encode_request(call, configured).headers == configured.headers
 

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from router.observe.fault import describe
-from router.observe.log import Level, Log, log_request, make_log
+from router.observe.log import Level, Log, make_log
 from router.observe.record import Outcome, RequestRecord
 
 NOON = 1_800_014_400.25  # 2027-01-15T12:00:00.250Z
@@ -32,7 +32,7 @@ def lines(file: io.BytesIO) -> list[dict[str, Any]]:
 
 def logged(record: RequestRecord, level: Level = "info") -> dict[str, Any]:
     file = io.BytesIO()
-    log_request(a_log(file, level).logger, record)
+    a_log(file, level).requests.write(record)
     [line] = lines(file)
     return line
 
@@ -131,9 +131,9 @@ def test_a_record_that_nobody_classified_is_a_bug() -> None:
 def test_the_level_filters() -> None:
     file = io.BytesIO()
     log = a_log(file, "warning")
-    log_request(log.logger, a_record(outcome="ok"))
+    log.requests.write(a_record(outcome="ok"))
     assert file.getvalue() == b""
-    log_request(log.logger, a_record(outcome="cut"))
+    log.requests.write(a_record(outcome="cut"))
     assert [line["outcome"] for line in lines(file)] == ["cut"]
 
 
@@ -142,7 +142,7 @@ def test_the_level_filters() -> None:
 )
 def test_no_model_name_breaks_the_line(name: str) -> None:
     file = io.BytesIO()
-    log_request(a_log(file).logger, a_record(model=name, outcome="client_error"))
+    a_log(file).requests.write(a_record(model=name, outcome="client_error"))
     assert len(file.getvalue().decode().splitlines()) == 1
     assert file.getvalue().endswith(b"}\n")
     assert lines(file)[0]["event"] == "request"
@@ -246,8 +246,8 @@ class BrokenFile(io.BytesIO):
 
 def test_a_broken_log_file_fails_no_request_and_is_counted() -> None:
     log = a_log(BrokenFile())
-    log_request(log.logger, a_record(outcome="ok"))
-    log_request(log.logger, a_record(outcome="cut"))
+    log.requests.write(a_record(outcome="ok"))
+    log.requests.write(a_record(outcome="cut"))
     assert log.writer.lost_lines == 2
 
 
@@ -255,14 +255,14 @@ def test_a_closed_log_file_is_counted_too() -> None:
     file = io.BytesIO()
     log = a_log(file)
     file.close()
-    log_request(log.logger, a_record(outcome="ok"))
+    log.requests.write(a_record(outcome="ok"))
     assert log.writer.lost_lines == 1
 
 
 def test_the_console_shows_one_readable_line() -> None:
     file = io.BytesIO()
     log = make_log(file, rendering="console", wall_clock=lambda: NOON)
-    log_request(log.logger, a_record(model="gpt\n5", outcome="ok", status=200))
+    log.requests.write(a_record(model="gpt\n5", outcome="ok", status=200))
     [line] = file.getvalue().decode().splitlines()
     assert line.startswith("2027-01-15T12:00:00.250Z [info")
     assert r"gpt\n5" in line
@@ -272,7 +272,7 @@ def test_the_console_shows_one_readable_line() -> None:
 def test_the_console_lists_an_exception_below_the_line() -> None:
     file = io.BytesIO()
     log = make_log(file, rendering="console", wall_clock=lambda: NOON)
-    log_request(log.logger, a_record(exception=caught(lambda: fail("x"))))
+    log.requests.write(a_record(exception=caught(lambda: fail("x"))))
     first, *rest = file.getvalue().decode().splitlines()
     assert "request" in first
     assert rest[0] == "  ValueError"

@@ -35,7 +35,7 @@ class World:
         provider = TracerProvider(shutdown_on_exit=False)
         provider.add_span_processor(SimpleSpanProcessor(self.exporter))
         self.observer = Observer(
-            logger=log.logger,
+            requests=log.requests,
             metrics=self.metrics,
             tracer=Tracer(provider if traced else None),
             now=lambda: self.now,
@@ -112,18 +112,19 @@ def test_without_tracing_a_request_has_no_span() -> None:
     record = world.observer.begin("req_1", "chat", traceparent="00-1-2-3")
     world.observer.end(record)
     assert record.span is None
-    assert world.observer.child_traceparent(record) == "00-1-2-3"
+    assert world.observer.trace_headers(record) == ((b"traceparent", b"00-1-2-3"),)
+    assert world.observer.trace_headers(world.observer.begin("req_2", "chat")) == ()
 
 
 def test_with_tracing_the_upstream_is_told_the_span() -> None:
     world = World(traced=True)
     record = world.observer.begin("req_1", "chat")
-    child = world.observer.child_traceparent(record)
+    [(name, child)] = world.observer.trace_headers(record)
     world.observer.end(record)
     [span] = world.exporter.get_finished_spans()
-    assert child is not None
+    assert name == b"traceparent"
     assert span.context is not None
-    assert f"{span.context.span_id:016x}" in child
+    assert f"{span.context.span_id:016x}".encode() in child
 
 
 async def test_a_request_that_is_cancelled_ends_in_its_clean_up(autojump_clock: object) -> None:

@@ -1,0 +1,105 @@
+"""A few drawn from a large tier stand for all of it, and what a request costs does not grow with the tier."""
+
+from collections import Counter
+from random import Random
+
+import pytest
+
+from adapters.dialect import Call
+from router.catalog.candidate import Candidate
+from router.catalog.routes import Route
+from router.catalog.wishes import Wish
+from router.errors import UpstreamUnreachable
+from router.exchange.choice import Choice
+from router.exchange.crowd import LEAST_MEMBERS, Crowd
+from router.exchange.hedge import Contender
+from router.exchange.live import HedgeSettings, LiveEndpoint, LiveEndpoints, Run
+from tests.unit.test_exchange_endpoint import candidate
+
+MANY = 500
+ATTEMPTS = 6
+CALL = Call(endpoint="chat", model="m", fields={})
+
+
+def tier_of(count: int, **heavy: float) -> tuple[Candidate, ...]:
+    """Candidates m0, m1 and so on; `heavy` has the weights that are not 1."""
+    names = [f"m{number}" for number in range(count)]
+    return tuple(candidate(upstream_model=name, weight=heavy.get(name, 1.0)) for name in names)
+
+
+def route_of(*tiers: tuple[Candidate, ...]) -> Route:
+    return Route("m", tiers, None, "p")
+
+
+@pytest.fixture
+def live() -> LiveEndpoints:
+    return LiveEndpoints("syzeai/1", HedgeSettings())
+
+
+@pytest.fixture
+def choice(live: LiveEndpoints) -> Choice:
+    return Choice(live, attempts=ATTEMPTS, rng=Random(3))
+
+
+def names(line: list[Contender]) -> list[str]:
+    return [one.live.endpoint.target.upstream_model for one in line]
+
+
+def eject(endpoint: LiveEndpoint) -> None:
+    for _ in range(5):
+        Run(endpoint, "whole", 0.0).failed(UpstreamUnreachable("gone"), now=0.0, rng=Random(1))
+
+
+def test_a_race_looks_at_a_few_of_many(choice: Choice) -> None:
+    many, small = tier_of(MANY), tier_of(3)
+    [first, second] = choice.contenders(route_of(many, small), CALL, Wish(), 0.0)
+    assert ATTEMPTS < len(set(names(first))) == len(first) < LEAST_MEMBERS
+    assert sorted(names(second)) == ["m0", "m1", "m2"]
+
+
+def test_a_small_tier_is_looked_at_whole(choice: Choice) -> None:
+    [line] = choice.contenders(route_of(tier_of(LEAST_MEMBERS - 1)), CALL, Wish(), 0.0)
+    assert len(line) == LEAST_MEMBERS - 1
+
+
+@pytest.mark.parametrize("wish", [Wish(sort="price"), Wish(allow_fallbacks=False)])
+def test_a_request_that_cares_has_all_to_choose_from(choice: Choice, wish: Wish) -> None:
+    [line] = choice.contenders(route_of(tier_of(MANY)), CALL, wish, 0.0)
+    assert len(line) == MANY
+
+
+def test_where_few_are_well_all_are_looked_at(choice: Choice, live: LiveEndpoints) -> None:
+    tier = tier_of(MANY)
+    for one in tier[: MANY - 3]:
+        eject(live.of(one))
+    [line] = choice.contenders(route_of(tier), CALL, Wish(), 0.0)
+    assert len(line) == MANY
+    assert sorted(names(line[:3])) == ["m497", "m498", "m499"]
+
+
+def test_the_first_of_the_few_comes_as_often_as_the_first_of_all(live: LiveEndpoints) -> None:
+    tier = tier_of(100, m7=50.0)
+    crowd = Crowd(tier, [live.of(one) for one in tier])
+    rng = Random(5)
+    drawn = Counter(crowd.draw(16, rng)[0].endpoint.target.upstream_model for _ in range(3000))
+    every = Counter(crowd.draw_all(rng)[0].endpoint.target.upstream_model for _ in range(3000))
+    assert drawn["m7"] == pytest.approx(1000, abs=100)  # 50 of 149, four standard deviations wide
+    assert every["m7"] == pytest.approx(1000, abs=100)
+    assert len(drawn) > 90
+
+
+def test_one_that_outweighs_all_others_leaves_nobody_out(live: LiveEndpoints) -> None:
+    tier = tier_of(100, m7=1e12)
+    crowd = Crowd(tier, [live.of(one) for one in tier])
+    assert len(crowd.draw(16, Random(5))) == 100
+
+
+def test_a_tier_that_was_replaced_is_not_remembered(choice: Choice) -> None:
+    for count in (
+        MANY,
+        MANY + 50,
+    ):  # made and dropped, so that the second may get the first's place
+        route = route_of(tuple(one for one in tier_of(count) if one.upstream_model >= "m4"))
+        [line] = choice.contenders(route, CALL, Wish(), 0.0)
+        assert min(names(line)) >= "m4"
+        assert set(names(line)) <= {one.upstream_model for one in route.candidates}
