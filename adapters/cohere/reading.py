@@ -65,8 +65,6 @@ class Story:
         piece = event.delta.message
         events: list[MiddleEvent] = []
         match event.type:
-            case "message-start":
-                return [Begun(id=event.id)]
             case "message-end":
                 delta = event.delta
                 return self.end(delta.finish_reason, delta.usage, message=delta.error)

@@ -8,7 +8,7 @@ from collections import deque
 from adapters.cohere.reading import Story
 from adapters.cohere.wire import KINDS, decode_event, decode_kind
 from adapters.dialect import Failure, FailureKind
-from adapters.middle.event import Alive, Failed, Malformed, MiddleEvent
+from adapters.middle.event import Alive, Begun, Failed, Malformed, MiddleEvent
 from adapters.openai.foreign import UNREADABLE, check_utf8
 from adapters.sse import END, EventDecoder, EventTooLarge, Signal
 
@@ -51,11 +51,13 @@ class CohereEvents:
             return [Alive()]
         try:
             check_utf8(data)
-            kind = decode_kind(data).type
-            if kind not in KINDS:
+            kind = decode_kind(data)
+            if kind.type == "message-start":
+                return [Begun(id=kind.id)]
+            if kind.type not in KINDS:
                 return [Alive()]
             events = self._story.take(decode_event(data))
         except UNREADABLE:
             return [Malformed()]
-        self._told = kind == "message-end"
+        self._told = kind.type == "message-end"
         return events

@@ -68,23 +68,22 @@ class Delta(msgspec.Struct, frozen=True):
 
 
 class Kind(msgspec.Struct, frozen=True):
-    """What an event is."""
+    """What an event is. The first has the answer's `id`, and an empty message in the form of a whole one."""
 
     type: str
+    id: str | None = None
 
 
 class Event(msgspec.Struct, frozen=True):
     """One event of a stream whose kind is read."""
 
     type: str
-    id: str | None = None
     index: int | None = None
     delta: Delta = Delta()
 
 
 KINDS: Final = frozenset(
     {
-        "message-start",
         "content-start",
         "content-delta",
         "content-end",
