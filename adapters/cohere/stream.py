@@ -6,7 +6,7 @@ The first is `message-start`, the last `message-end`; what follows that (a `[DON
 from collections import deque
 
 from adapters.cohere.reading import Story
-from adapters.cohere.wire import KINDS, START, decode_event, decode_kind
+from adapters.cohere.wire import KINDS, decode_event, decode_kind
 from adapters.dialect import Failure, FailureKind
 from adapters.middle.event import Alive, Begun, Failed, Malformed, MiddleEvent
 from adapters.openai.foreign import UNREADABLE, check_utf8
@@ -52,7 +52,7 @@ class CohereEvents:
         try:
             check_utf8(data)
             kind = decode_kind(data)
-            if kind.type == START:
+            if kind.type == "message-start":
                 return [Begun(id=kind.id)]
             if kind.type not in KINDS:
                 return [Alive()]

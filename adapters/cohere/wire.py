@@ -68,10 +68,7 @@ class Delta(msgspec.Struct, frozen=True):
 
 
 class Kind(msgspec.Struct, frozen=True):
-    """What an event is; `id` is told at the start.
-
-    That one alone has lists where the others have one block or one call, and they are empty.
-    """
+    """What an event is. The first has the answer's `id`, and an empty message in the form of a whole one."""
 
     type: str
     id: str | None = None
@@ -85,7 +82,6 @@ class Event(msgspec.Struct, frozen=True):
     delta: Delta = Delta()
 
 
-START: Final = "message-start"
 KINDS: Final = frozenset(
     {
         "content-start",

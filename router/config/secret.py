@@ -140,7 +140,7 @@ class SecretReader:
 
 def _on_one_line(value: str) -> str:
     """Return a JSON object, such as a service account's key file, without its line breaks."""
-    if not value.startswith("{"):
+    if "\n" not in value or not value.startswith("{"):
         return value
     try:
         return msgspec.json.format(value, indent=-1)

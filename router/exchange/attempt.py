@@ -62,8 +62,9 @@ _COMMITTING: Final = frozenset({EventKind.OUTPUT, EventKind.FINISH, EventKind.DO
 class CommittedStream(msgspec.Struct):
     """An upstream stream that has begun to answer.
 
-    `held` are the frames to send first; `done` says that they hold the whole stream already. The owner
-    must call `response.discard()` in the end.
+    `held` are the frames to send first; `done` says that they hold the whole stream already. `token`: what
+    it was asked for with, where that is fetched, so that nobody is told it. The owner must call
+    `response.discard()` in the end.
     """
 
     response: UpstreamResponse
@@ -71,6 +72,7 @@ class CommittedStream(msgspec.Struct):
     held: list[bytes]
     done: bool
     malformed: int
+    token: str | None = None
 
 
 class Attempt:
@@ -205,7 +207,7 @@ class Attempt:
         if not _is_event_stream(response):
             raise await self._not_a_stream(response)
         decoder = self._dialect.stream_decoder(self._call, self._endpoint.target)
-        stream = CommittedStream(response, decoder, [], done=False, malformed=0)
+        stream = CommittedStream(response, decoder, [], done=False, malformed=0, token=self._token)
         committed = False
         while not committed:
             try:

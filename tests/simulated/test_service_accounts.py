@@ -12,7 +12,7 @@ import trio.testing
 from router.config import Config
 from router.routing.key_health import KeyLimits
 from router.routing.token_life import REFRESH_SECONDS, SPARE_SECONDS
-from router.simulator import Behaviour, Simulator
+from router.simulator import Simulator
 from tests.simulated.dialect_world import (
     ACCESS_KEY,
     CHAT,
@@ -207,19 +207,20 @@ def test_a_token_that_ends_before_it_said_is_refused_once_and_then_forgotten() -
     in_virtual_time(scenario)
 
 
-def test_no_secret_of_an_account_is_told_or_logged() -> None:
+@pytest.mark.parametrize("after", [None, 0, 30], ids=["instead", "at once", "in the middle"])
+def test_no_secret_of_an_account_is_told_or_logged(after: int | None) -> None:
     async def scenario() -> None:
         async with open_accounts() as world:
             await ask(world)
             [bearer] = bearers_of(world)
             token = (bearer or b"").removeprefix(b"Bearer ").decode()
             error = {"code": 500, "message": f"bad token {token}", "status": "INTERNAL"}
-            world.simulators["vertex"].plan(*[Behaviour(status=500, error=error)] * 9)
-            served = await ask(world)
-            assert served.status == 503
+            ordered = {"status": 500} if after is None else {"error_event_after": after}
+            plan(world, "vertex", 9, error=error, tokens=40, **ordered)
+            served = await ask(world, stream=True)
             told = served.answer.body + world.log.getvalue()
+            assert b"bad token ***" in served.answer.body
             assert token.encode() not in told
             assert b"PRIVATE KEY" not in told
-            assert b"***" in served.answer.body
 
     in_virtual_time(scenario)

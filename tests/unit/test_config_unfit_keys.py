@@ -92,4 +92,4 @@ def test_other_providers_may_have_keys_that_look_like_one(tmp_path: Path) -> Non
     text = '[providers.mine]\nbase_url = "https://host.example"\nmodels = ["m"]\nkey = "env:ODD"'
     key = load(tmp_path, text, ODD='{"a": 1}').providers["mine"].key
     assert key is not None
-    assert key.reveal() == '{"a":1}'
+    assert key.reveal() == '{"a": 1}'
