@@ -65,7 +65,7 @@ class Story:
         self._called = False
 
     def take(self, event: Event) -> list[MiddleEvent]:
-        """Return what an event of a stream tells, its start aside."""
+        """Return what an event of a stream tells."""
         piece = event.delta.message
         events: list[MiddleEvent] = []
         match event.type:
