@@ -52,6 +52,8 @@ output = 3
 key = "env:TOKEN"
 [admin.payments.bank]
 secrets = ["env:TOKEN"]
+[fetch]
+max_bytes = 1000
 [log]
 level = "info"
 [metrics]
@@ -79,6 +81,7 @@ TABLES: tuple[Place, ...] = (
     ("money", "prices", "mine/a"),
     ("admin",),
     ("admin", "payments", "bank"),
+    ("fetch",),
     ("log",),
     ("metrics",),
 )

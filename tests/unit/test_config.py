@@ -10,6 +10,7 @@ import pytest
 from router.config import (
     Config,
     ConfigError,
+    FetchConfig,
     HeaderValue,
     LimitsConfig,
     LimitTable,
@@ -61,9 +62,10 @@ keys = ["env:SPARE"]
 key_header = "api-key"
 headers = { x-team = "blue", x-token = "env:TOKEN" }
 query = { api-version = "2026-01-01" }
-models = ["plain", { id = "corner/short", upstream = "vendor/long-name" }]
+models = ["plain", { id = "corner/short", upstream = "vendor/long-name", prefill = true }]
 discover = true
 stream_usage = false
+betas = ["a-1"]
 max_connections = 11
 weight = 2.5
 
@@ -72,6 +74,7 @@ chat = "/c"
 completions = "/t"
 embeddings = "/e"
 rerank = "/r"
+responses = "/rs"
 models = "/m"
 
 [providers.corner.timeouts]
@@ -120,6 +123,15 @@ requests_per_minute = 33
 tokens_per_minute = 34
 concurrency = 35
 
+[fetch]
+enabled = false
+max_bytes = 36
+max_total_bytes = 37
+max_urls = 38
+seconds = 39
+at_a_time = 40
+private_hosts = ["store.internal:9000"]
+
 [log]
 level = "debug"
 format = "json"
@@ -150,10 +162,21 @@ EVERY_VALUE: dict[type[msgspec.Struct], dict[str, Any]] = {
         "key_header": "api-key",
         "headers": {"x-team": HeaderValue("blue"), "x-token": HeaderValue("hush-hush")},
         "query": {"api-version": "2026-01-01"},
-        "paths": PathConfig(chat="/c", completions="/t", embeddings="/e", rerank="/r", models="/m"),
-        "models": ["plain", ModelEntry(id="corner/short", upstream="vendor/long-name")],
+        "paths": PathConfig(
+            chat="/c",
+            completions="/t",
+            embeddings="/e",
+            rerank="/r",
+            responses="/rs",
+            models="/m",
+        ),
+        "models": [
+            "plain",
+            ModelEntry(id="corner/short", upstream="vendor/long-name", prefill=True),
+        ],
         "discover": True,
         "stream_usage": False,
+        "betas": ["a-1"],
         "timeouts": TimeoutConfig(connect=12.0, first_byte=8.0, idle=9.0, total=10.0),
         "max_connections": 11,
         "weight": 2.5,
@@ -163,9 +186,10 @@ EVERY_VALUE: dict[type[msgspec.Struct], dict[str, Any]] = {
         "completions": "/t",
         "embeddings": "/e",
         "rerank": "/r",
+        "responses": "/rs",
         "models": "/m",
     },
-    ModelEntry: {"id": "corner/short", "upstream": "vendor/long-name"},
+    ModelEntry: {"id": "corner/short", "upstream": "vendor/long-name", "prefill": True},
     ModelConfig: {
         "target": "corner/plain",
         "targets": ["corner/short"],
@@ -203,6 +227,15 @@ EVERY_VALUE: dict[type[msgspec.Struct], dict[str, Any]] = {
         "patience": 0.32,
     },
     LimitTable: {"requests_per_minute": 33, "tokens_per_minute": 34, "concurrency": 35},
+    FetchConfig: {
+        "enabled": False,
+        "max_bytes": 36,
+        "max_total_bytes": 37,
+        "max_urls": 38,
+        "seconds": 39.0,
+        "at_a_time": 40,
+        "private_hosts": ["store.internal:9000"],
+    },
     LogConfig: {"level": "debug", "format": "json"},
     MetricsConfig: {"enabled": False},
 }
@@ -224,6 +257,7 @@ def sections(config: Config) -> Iterator[msgspec.Struct]:
     model = config.models["quick"]
     assert model.timeouts is not None
     yield from (model, model.timeouts, config.race, config.log, config.metrics)
+    yield config.fetch
     yield from (config.limits, config.limits.models["corner/plain"])
 
 

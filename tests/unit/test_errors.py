@@ -67,6 +67,7 @@ TABLE: list[tuple[GatewayError, int, str, str | None, str | None]] = [
         "rate_limit_exceeded",
         None,
     ),
+    (errors.FileNotFetched("gone", param="p"), 400, INVALID, "file_not_fetched", "p"),
     (errors.GatewayBug("req-1"), 500, SERVER, "internal_error", None),
     (errors.LimitsUnavailable(), 503, SERVER, "limits_unavailable", None),
     (errors.BooksUnavailable(), 503, SERVER, "books_unavailable", None),
