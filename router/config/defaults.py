@@ -8,7 +8,7 @@ for the decoder to report.
 import difflib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from adapters.credential import check_address
@@ -19,9 +19,13 @@ from router.config.environment import expand_home, home, key_reference
 
 Tree = dict[str, Any]
 
+# So that one and the same file can be tried both ways.
+_VARIABLES: Final = (("SYZE_HTTP1", "server", "http1"),)
+
 
 def with_defaults(tree: Tree, environ: Mapping[str, str], folder: Path) -> Tree:
     """Return the tree with presets, keys and paths filled in; relative paths start at `folder`."""
+    tree = _with_variables(tree, environ)
     filled = dict(tree)
     filled["store"] = _with_store_path(tree.get("store", {}), environ, folder)
     server = tree.get("server")
@@ -76,6 +80,15 @@ def find_contradictions(tree: Tree) -> Iterator[Problem]:
             if isinstance(table, dict) and all(value in ([], {}) for value in table.values()):
                 at = show(("models", name, "target"))
                 yield Problem(at, "missing: an entry that says nothing changes nothing")
+
+
+def _with_variables(tree: Tree, environ: Mapping[str, str]) -> Tree:
+    """Return the tree with what a variable of the environment says in the file's place."""
+    for variable, section, name in _VARIABLES:
+        table = tree.get(section, {})
+        if environ.get(variable) and isinstance(table, dict):
+            tree = tree | {section: table | {name: environ[variable]}}
+    return tree
 
 
 def _with_store_path(store: object, environ: Mapping[str, str], folder: Path) -> object:

@@ -4,6 +4,7 @@ The clock jumps to the next deadline when no socket has had anything to do for a
 a minute are tested exactly and at once.
 """
 
+import os
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -86,7 +87,10 @@ async def serving(
     """Serve `app` on the loopback for the length of the block; at the end no connection is left."""
     listeners = await open_listeners(["127.0.0.1:0"])
     server = Server(
-        cast("ASGIFramework", app), ServerConfig(**config), listeners, ssl_context=ssl_context
+        cast("ASGIFramework", app),
+        ServerConfig(**{"http1": os.environ.get("SYZE_HTTP1", "lean")} | config),
+        listeners,
+        ssl_context=ssl_context,
     )
     served = Served(server, listeners[0].socket.getsockname()[1])
     try:
