@@ -101,7 +101,7 @@ class DataPlane:
         self,
         receive: ASGIReceiveCallable,
         *,
-        on_whole: Callable[[], None],
+        on_whole: Callable[[], object],
         most_bytes: int | None = None,
     ) -> BodyReader:
         """Return the body of a request, within the configured limits, and `most_bytes` where that is less."""
