@@ -13,6 +13,9 @@ from router.errors import MalformedRequest
 MAX_HEAD_BYTES: Final = 64 * 1024
 MAX_LINES: Final = 256
 
+METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+HTTP2_PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\n"  # the part of it that looks like a head
+
 _END: Final = b"\r\n\r\n"
 _PLAIN: Final = bytes(byte for byte in range(256) if byte == 9 or (byte >= 32 and byte != 127))
 _REQUEST_LINE: Final = re.compile(
@@ -48,7 +51,7 @@ def find_head(data: bytes) -> int:
 
 
 def read_request_line(head: bytes) -> RequestLine:
-    """Return the first line of a whole head. Raises `MalformedRequest` for any byte out of place."""
+    """Return the first line of a whole head. Raises `MalformedRequest`, also for what stands below it."""
     line_ends = head.count(b"\r\n")
     if len(head.translate(None, _PLAIN)) != 2 * line_ends:
         raise _bad_bytes()
@@ -59,8 +62,12 @@ def read_request_line(head: bytes) -> RequestLine:
     matched = _REQUEST_LINE.match(head)
     if matched is None:
         raise MalformedRequest("The request's first line is not 'METHOD /path HTTP/1.1'.")
-    method, target, version = matched.groups()
-    return RequestLine(method.decode(), target, version.decode())
+    line = RequestLine(matched[1].decode(), matched[2], matched[3].decode())
+    if line.http_version not in {"1.0", "1.1"}:
+        raise MalformedRequest("Only HTTP/1.1 and HTTP/1.0 are served this way.", status=505)
+    if line.method not in METHODS:
+        raise MalformedRequest("The request's method is not known here.", status=501)
+    return line
 
 
 def _bad_bytes() -> MalformedRequest:

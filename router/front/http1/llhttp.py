@@ -10,7 +10,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from router.errors import MalformedRequest
 from router.front.http1.answer import Answer
 from router.front.http1.framing import Body, body_of
-from router.front.http1.head import find_head, read_request_line
+from router.front.http1.head import HTTP2_PREFACE, find_head, read_request_line
 from router.front.http1.message import Headers, RequestHead
 from router.front.http1.rules import judge
 
@@ -34,9 +34,9 @@ class LlhttpParser:
         if not end:
             return None
         self._head, self._data = self._data[:end], self._data[end:]
+        if self._head == HTTP2_PREFACE:
+            return RequestHead("PRI", b"*", "2.0", [], switch_to="h2")
         line = read_request_line(self._head)
-        if line.method == "PRI" and line.http_version == "2.0":
-            return RequestHead("PRI", line.target, "2.0", [], switch_to="h2")
         head = judge(line, _headers(self._head))
         self._body = body_of(head.body_bytes)
         self._answer = Answer(head)

@@ -8,7 +8,7 @@ of the connection can be run on it.
 import h11
 
 from router.errors import MalformedRequest
-from router.front.http1.head import MAX_HEAD_BYTES, find_head, read_request_line
+from router.front.http1.head import HTTP2_PREFACE, MAX_HEAD_BYTES, find_head, read_request_line
 from router.front.http1.message import Headers, RequestHead
 from router.front.http1.rules import judge
 
@@ -36,13 +36,11 @@ class H11Parser:
         end = find_head(self._data)
         if not end:
             return None
-        self._head, rest, self._data = self._data[:end], self._data[end:], b""
-        self._has_head = True
+        self._head, self._data = self._data[:end], self._data[end:]
+        if self._head == HTTP2_PREFACE:
+            return RequestHead("PRI", b"*", "2.0", [], switch_to="h2")
         line = read_request_line(self._head)
         self._h11.receive_data(self._head)
-        if line.method == "PRI" and line.http_version == "2.0":
-            self._h11.receive_data(rest)
-            return RequestHead("PRI", line.target, "2.0", [], switch_to="h2")
         event = self._next_event()
         if not isinstance(event, h11.Request):
             raise MalformedRequest("The request's headers are not valid HTTP/1.1.")
@@ -50,8 +48,10 @@ class H11Parser:
         self._request = head
         if head.body_bytes == 0:
             self._next_event()
-        if rest:
-            self._h11.receive_data(rest)
+        self._has_head = True
+        if self._data:
+            self._h11.receive_data(self._data)
+            self._data = b""
         return head
 
     def next_body(self) -> bytes | None:

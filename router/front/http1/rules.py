@@ -12,8 +12,6 @@ from router.errors import MalformedRequest
 from router.front.http1.head import RequestLine
 from router.front.http1.message import RequestHead
 
-METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-
 _HEARD: Final = frozenset(
     {
         b"connection",
@@ -27,7 +25,7 @@ _HEARD: Final = frozenset(
 )
 _LENGTH: Final = re.compile(rb"[0-9]{1,18}")
 _HOST: Final = re.compile(rb"[A-Za-z0-9._~!$&'()*+;=%:\[\]-]*")
-_ABSOLUTE: Final = re.compile(rb"https?://[^/?#@]+", re.IGNORECASE)
+_ABSOLUTE: Final = re.compile(rb"https?://[^/?#@]+(?![^/?])", re.IGNORECASE)
 
 Heard = dict[bytes, list[bytes]]
 
@@ -35,10 +33,6 @@ Heard = dict[bytes, list[bytes]]
 def judge(line: RequestLine, headers: list[tuple[bytes, bytes]]) -> RequestHead:
     """Return the head that a request line and its headers make. Raises `MalformedRequest`."""
     method, target, version = line
-    if version not in {"1.0", "1.1"}:
-        raise MalformedRequest("Only HTTP/1.1 and HTTP/1.0 are served this way.", status=505)
-    if method not in METHODS:
-        raise MalformedRequest("The request's method is not known here.", status=501)
     heard: Heard = {}
     for name, value in headers:
         if name in _HEARD:
