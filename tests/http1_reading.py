@@ -36,14 +36,16 @@ def read(parser: Http1Parser, pieces: Iterable[bytes]) -> Reading:
     requests: list[Read] = []
     head: RequestHead | None = None
     body = b""
+    to_come = iter(pieces)
     try:
-        for piece in pieces:
+        for piece in to_come:
             parser.receive_data(piece)
             while True:
                 if head is None and (head := parser.next_head()) is None:
                     break
                 if head.switch_to is not None:
-                    return Reading([*requests, Read(head, b"")], unread=parser.taken_back())
+                    rest = parser.taken_back() + b"".join(to_come)
+                    return Reading([*requests, Read(head, b"")], unread=rest)
                 while found := parser.next_body():
                     body += found
                 if not parser.request_ended:
@@ -53,11 +55,11 @@ def read(parser: Http1Parser, pieces: Iterable[bytes]) -> Reading:
                 parser.encode_head(204, [], close=False)
                 parser.encode_end()
                 if not parser.is_reusable:
-                    return Reading(requests, unread=parser.unread)
+                    return Reading(requests, unread=parser.unread + b"".join(to_come))
                 parser.start_next_cycle()
     except MalformedRequest as error:
         return Reading(requests, refused=error.render()[0])
-    return Reading(requests, open_request=head, unread=parser.unread)
+    return Reading(requests, open_request=head, unread=b"" if head else parser.unread)
 
 
 def bytewise(data: bytes) -> list[bytes]:

@@ -136,6 +136,7 @@ REFUSED: dict[str, tuple[int, bytes]] = {
     "CR in an extension": (400, CHUNKED + b"3;a\rb\r\nabc\r\n" + ZERO),
     "NUL in an extension": (400, CHUNKED + b"3;a\0\r\nabc\r\n" + ZERO),
     "an extension without end": (400, CHUNKED + b"3;" + b"a" * 5000),
+    "a space before an extension": (400, CHUNKED + b"3 ;a\r\nabc\r\n" + ZERO),
     "a comma for an extension": (400, CHUNKED + b"3,a\r\nabc\r\n" + ZERO),
     "a chunk that is longer": (400, CHUNKED + b"3\r\nabcd\r\n" + ZERO),
     "a chunk that is shorter": (400, CHUNKED + b"5\r\nabc\r\n" + ZERO),

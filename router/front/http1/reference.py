@@ -21,6 +21,7 @@ class H11Parser:
         self._head = b""
         self._has_head = False
         self._request: RequestHead | None = None
+        self._has_body = True
         self._ends_by_closing = False
         self._h11 = _new_connection()
 
@@ -81,7 +82,8 @@ class H11Parser:
     def encode_head(self, status: int, headers: Headers, *, close: bool) -> bytes:
         """The head of the answer. Raises `ValueError` for what is not valid HTTP."""
         more = [(b"connection", b"close")] if close else []
-        self._ends_by_closing = self._lacks_an_end(status, headers)
+        self._has_body = status not in {204, 304} and not self._is_for_head
+        self._ends_by_closing = self._has_body and self._lacks_an_end(headers)
         try:
             return self._h11.send(h11.Response(status_code=status, headers=[*headers, *more]))
         except h11.LocalProtocolError as error:
@@ -89,6 +91,8 @@ class H11Parser:
 
     def encode_body(self, data: bytes) -> bytes:
         """A piece of the answer's body. Raises `ValueError` beyond its content-length."""
+        if not self._has_body:
+            return b""
         try:
             return self._h11.send(h11.Data(data=data))
         except h11.LocalProtocolError as error:
@@ -123,11 +127,13 @@ class H11Parser:
         except h11.RemoteProtocolError as error:
             raise MalformedRequest("The request is not valid HTTP/1.1.") from error
 
-    def _lacks_an_end(self, status: int, headers: Headers) -> bool:
-        request = self._request
-        if request is None or request.http_version == "1.1" or request.method == "HEAD":
-            return False
-        return status not in {204, 304} and all(name != b"content-length" for name, _ in headers)
+    @property
+    def _is_for_head(self) -> bool:
+        return self._request is not None and self._request.method == "HEAD"
+
+    def _lacks_an_end(self, headers: Headers) -> bool:
+        old = self._request is not None and self._request.http_version == "1.0"
+        return old and all(name != b"content-length" for name, _ in headers)
 
 
 def _new_connection() -> h11.Connection:
