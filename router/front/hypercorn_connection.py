@@ -12,6 +12,7 @@ import trio
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config as HypercornConfig
 from hypercorn.events import Event, RawData, Updated
+from hypercorn.protocol.h2 import H2Protocol
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ASGIFramework, ConnectionState
@@ -43,49 +44,39 @@ class HypercornServer:
     ) -> None:
         """Serve a connection to its end; `read` is what was read from it already."""
         served: Any = stream if tls is None else tls
-        if read:
-            served = Replayed(served, read)
         state = ConnectionState({"abort_connection": stream.abort})
         connection = _Connection(self._app, self._config, self._context, state, served)
         connection.plain = stream if tls is None else None
+        connection.read_before = read
         await connection.run()
 
 
-class Replayed:
-    """A stream that was read from: it gives those bytes first, and is the stream in all else."""
-
-    def __init__(self, stream: Any, read: bytes) -> None:  # noqa: ANN401 - plain and TLS streams differ
-        self._stream = stream
-        self._read = read
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        """Return the next bytes, empty at the end."""
-        if not self._read:
-            data: bytes | bytearray = await self._stream.receive_some(max_bytes)
-            return data
-        await trio.lowlevel.checkpoint()
-        piece, self._read = self._read[:max_bytes], self._read[max_bytes or len(self._read) :]
-        return piece
-
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the stream has
-        return getattr(self._stream, name)
-
-
 class _Connection(TCPServer):
-    """hypercorn's connection, with two changes.
+    """hypercorn's connection, with three changes.
 
-    It ends as soon as its client has gone and its request is over; by itself it would wait out the idle
-    time first, holding the socket of a client that left long ago. And what the socket takes at once is
-    written at once: a lock, a shield and a deadline are for those who wait.
+    It begins with what was read before. It ends as soon as its client has gone and its request is over;
+    by itself it would wait out the idle time first, holding the socket of a client that left long ago.
+    And what the socket takes at once is written at once: a lock, a shield and a deadline are for those
+    who wait.
     """
 
     plain: WriteDeadlineStream | None = None  # the stream, where no TLS lies between
+    read_before = b""
     _client_gone = False
 
     async def _read_data(self) -> None:
+        if self.read_before:
+            await self._take_over()
         await super()._read_data()
         self._client_gone = True
         await self.idle_task.stop()
+
+    async def _take_over(self) -> None:
+        await self.protocol.handle(RawData(self.read_before))
+        taken = self.protocol.protocol
+        # The preface of HTTP/2 looked like a request, and the connection would count as busy for ever.
+        if isinstance(taken, H2Protocol) and taken.idle:
+            await self.protocol_send(Updated(idle=True))
 
     async def protocol_send(self, event: Event) -> None:
         """Carry out what the protocol wants, but for waiting on a client that has gone."""
