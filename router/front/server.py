@@ -112,13 +112,11 @@ class Server:
             if tls is not None
             else PlainWire(stream.socket, write_seconds=self._config.write_seconds)
         )
+        scheme = "http" if tls is None else "https"
         try:
-            connection = Http1Connection(
-                lean, wire, stream.socket, scheme="http" if tls is None else "https"
-            )
-        except OSError:  # it is gone already, and has no address any more
+            read = await Http1Connection(lean, wire, stream.socket, scheme=scheme).run()
+        except OSError:  # it was gone before it was served, and has no address any more
             return
-        read = await connection.run()
         if read is not None:
             await self._hypercorn.serve(stream, tls, read)
 

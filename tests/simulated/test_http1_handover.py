@@ -187,3 +187,27 @@ def test_over_tls_nothing_is_sent_without_waiting() -> None:
         assert states == [{"abort_connection", "cancel_on_leave"}]
 
     on_real_sockets(scenario)
+
+
+def test_i10_a_handshake_that_does_not_come_holds_up_no_end() -> None:
+    async def scenario() -> None:
+        async with serving(hello, http1="lean", ssl_context=server_tls()) as served:
+            await served.connect()
+            await trio.sleep(10)
+            await served.server.stop(drain_seconds=60)
+            assert await served.end() == pytest.approx(10, abs=0.2)
+
+    on_real_sockets(scenario)
+
+
+def test_a_handshake_has_no_longer_than_a_head() -> None:
+    async def scenario() -> None:
+        context = server_tls()
+        async with serving(
+            hello, http1="lean", ssl_context=context, keep_alive_seconds=40
+        ) as served:
+            stream = await served.connect()
+            assert await stream.receive_some() == b""
+            assert trio.current_time() == pytest.approx(40)
+
+    on_real_sockets(scenario)

@@ -246,3 +246,35 @@ def test_many_who_leave_at_once_are_all_noticed(lean: Callable[..., Any]) -> Non
             assert len(app.gone_at) == len(streams)
 
     on_real_sockets(scenario)
+
+
+# Writing
+
+
+def test_what_a_cancelled_application_had_sent_still_arrives(lean: Callable[..., Any]) -> None:
+    size = 8 * 1024 * 1024
+    cancelled: list[bool] = []
+
+    async def impatient(_scope: dict[str, Any], _receive: Messages, send: Send) -> None:
+        await send(head())
+        with trio.move_on_after(5) as scope:
+            await send(body(bytes(size)))
+        cancelled.append(scope.cancelled_caught)
+
+    async def scenario() -> None:
+        async with lean(impatient, write_seconds=30.0) as served:
+            stream = await deaf_client(served)
+            await trio.sleep(10)
+            received = 0
+            ended = b""
+            while not ended.endswith(b"\r\n0\r\n\r\n"):
+                data = bytes(await stream.receive_some(1024 * 1024))
+                assert data
+                received += len(data)
+                ended = ended[-7:] + data
+            assert received > size
+            assert cancelled == [True]
+            await stream.send_all(GET)
+            assert await stream.receive_some()
+
+    on_real_sockets(scenario)

@@ -126,6 +126,8 @@ class Http1Connection:
             _log(errors)
         finally:
             self._turn = None
+        if turn.answered:
+            await turn.flush()  # what a cancelled application left
         if turn.answered and not turn.gone and self._http.is_reusable:
             return True
         await self._end(request, turn)

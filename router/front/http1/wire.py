@@ -140,6 +140,8 @@ class TlsWire:
 
     async def flush(self) -> None:
         """Write out what was kept. Raises `trio.BrokenResourceError`, also at the write limit."""
+        if not self._kept:
+            return
         data, self._kept = self._kept, bytearray()
         try:
             await self._tls.send_all(data)
