@@ -131,6 +131,7 @@ REFUSED: dict[str, tuple[int, bytes]] = {
     "a size that overflows": (400, CHUNKED + b"10000000000000003\r\nabc\r\n" + ZERO),
     "a size without end": (400, CHUNKED + b"0" * 5000),
     "a size that ends in LF": (400, CHUNKED + b"3\nabc\r\n" + ZERO),
+    "a size that ends in LF alone": (400, CHUNKED + b"3\nabc"),
     "a size that ends in CR": (400, CHUNKED + b"3\rabc\r\n" + ZERO),
     "LF in an extension": (400, CHUNKED + b"3;a\nb\r\nabc\r\n" + ZERO),
     "CR in an extension": (400, CHUNKED + b"3;a\rb\r\nabc\r\n" + ZERO),
@@ -140,6 +141,7 @@ REFUSED: dict[str, tuple[int, bytes]] = {
     "a comma for an extension": (400, CHUNKED + b"3,a\r\nabc\r\n" + ZERO),
     "a chunk that is longer": (400, CHUNKED + b"3\r\nabcd\r\n" + ZERO),
     "a chunk that is shorter": (400, CHUNKED + b"5\r\nabc\r\n" + ZERO),
+    "a chunk that ends in other bytes": (400, CHUNKED + b"3\r\nabcXX0\r\n\r\n"),
     "a chunk that ends in LF": (400, CHUNKED + b"3\r\nabc\n" + ZERO),
     "a chunk that ends in CR": (400, CHUNKED + b"3\r\nabc\r" + ZERO),
     "a last chunk that ends in LF": (400, CHUNKED + b"3\r\nabc\r\n0\n\n"),
@@ -194,7 +196,19 @@ def test_where_the_reference_is_milder_it_refuses_nothing(name: str) -> None:
     assert targets(PARSERS["h11"], [data + HIDDEN])[1] is None
 
 
-@pytest.mark.parametrize("name", ["bare LF", "a TLS greeting", "a size that ends in LF", "no size"])
+AT_ONCE = [
+    "bare LF",
+    "a TLS greeting",
+    "no size",
+    "a size that ends in LF alone",
+    "a size without end",
+    "an extension without end",
+    "trailers without end",
+    "a head without end",
+]
+
+
+@pytest.mark.parametrize("name", AT_ONCE)
 def test_it_is_refused_before_a_head_or_a_chunk_is_whole(name: str) -> None:
     """Otherwise the connection would wait out its time for an end that cannot come."""
     status, data = REFUSED[name]
