@@ -260,6 +260,23 @@ def test_who_waits_to_be_told_to_continue_is_told_when_the_body_is_wanted(
     on_real_sockets(scenario)
 
 
+async def answer_first(_scope: dict[str, Any], receive: Messages, send: Send) -> None:
+    await send(head())
+    await send(body(b"early ", more=True))
+    await send(body((await receive())["body"]))
+
+
+def test_who_is_answered_already_is_not_told_to_continue(lean: Callable[..., Any]) -> None:
+    async def scenario() -> None:
+        async with lean(answer_first) as served:
+            received = await exchange(served, EXPECTING, b"body")
+            assert b"HTTP/1.1 100 " not in received
+            ((_, headers, content),) = answers(received, "POST")
+            assert (headers[b"connection"], content) == (b"close", b"early body")
+
+    on_real_sockets(scenario)
+
+
 @pytest.mark.parametrize(("app", "sent"), [(refuse, EXPECTING), (echo, EXPECTING + b"body")])
 def test_who_waits_to_be_told_to_continue_is_not_told_for_nothing(
     lean: Callable[..., Any], app: App, sent: bytes
