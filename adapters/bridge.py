@@ -37,6 +37,7 @@ from adapters.middle.event import (
     UsageTold,
 )
 from adapters.middle.halves import EventSource, EventWriter, Face, Upstream
+from adapters.middle.tool_name import ToolNames
 from adapters.sse import Signal
 
 
@@ -51,11 +52,13 @@ class Bridge:
         """Write the call as this provider wants it. Raises `BadCall` for what cannot be said to it."""
         if call.beginning is not None:
             raise BadCall("The provider cannot go on with an answer that has begun elsewhere.")
-        return self._upstream.encode(self._read(call), target, stream=call.stream)
+        conversation, names = self._read(call)
+        return self._upstream.encode(names.written(conversation), target, stream=call.stream)
 
     def decode_answer(self, call: Call, target: Target, body: bytes) -> Answer:
         """Read a whole answer. Raises `BadAnswer`."""
-        answer = self._upstream.decode(self._read(call), body)
+        conversation, names = self._read(call)
+        answer = names.read_answer(self._upstream.decode(names.written(conversation), body))
         told = answer.usage is not None and answer.usage.output_tokens > 0
         return Answer(
             self._face.write_answer(call, target, answer),
@@ -65,9 +68,11 @@ class Bridge:
 
     def stream_decoder(self, call: Call, target: Target) -> StreamDecoder:
         """Return a fresh decoder for one stream."""
+        conversation, names = self._read(call)
         return BridgedStream(
-            self._upstream.event_source(self._read(call)),
+            self._upstream.event_source(names.written(conversation)),
             self._face.event_writer(call, target),
+            names,
             awaited=call.choices,
         )
 
@@ -77,7 +82,7 @@ class Bridge:
         """Say what an error answer means."""
         return self._upstream.classify_error(status, headers, body, now_at=now_at)
 
-    def _read(self, call: Call) -> Conversation:
+    def _read(self, call: Call) -> tuple[Conversation, ToolNames]:
         if call.endpoint != self._face.endpoint:
             raise BadCall(
                 f"This model does not serve '{call.endpoint}'.",
@@ -85,9 +90,9 @@ class Bridge:
                 code="unsupported_endpoint",
             )
         conversation = self._face.conversation(call)
-        if call.output_limit is None:
-            return conversation
-        return msgspec.structs.replace(conversation, most_tokens=call.output_limit)
+        if call.output_limit is not None:
+            conversation = msgspec.structs.replace(conversation, most_tokens=call.output_limit)
+        return conversation, ToolNames(conversation, self._upstream.tool_names)
 
 
 class BridgedStream:
@@ -96,9 +101,12 @@ class BridgedStream:
     `awaited`: how many choices the call asked for.
     """
 
-    def __init__(self, source: EventSource, writer: EventWriter, *, awaited: int) -> None:
+    def __init__(
+        self, source: EventSource, writer: EventWriter, names: ToolNames, *, awaited: int
+    ) -> None:
         self._source = source
         self._writer = writer
+        self._names = names
         self._awaited = awaited
         self._usage: Usage | None = None
         self._output_bytes = 0
@@ -132,7 +140,9 @@ class BridgedStream:
     def next_event(self) -> StreamEvent | Signal:
         """Return the next event, `NEED_DATA`, or `END` after the body's end."""
         event = self._source.next_event()
-        return event if isinstance(event, Signal) else self._translate(event)
+        return (
+            event if isinstance(event, Signal) else self._translate(self._names.read_event(event))
+        )
 
     def closing_frames(self) -> bytes:
         """Return the bytes that end a complete stream."""

@@ -14,7 +14,7 @@ import msgspec
 from adapters.sse import Signal
 
 Headers = Sequence[tuple[bytes, bytes]]
-Endpoint = Literal["chat", "completions", "embeddings"]
+Endpoint = Literal["chat", "completions", "embeddings", "rerank"]
 FaceName = Literal["chat", "responses", "messages"]
 
 
@@ -231,6 +231,13 @@ class StreamDecoder(Protocol):
 
     def error_frames(self, error: ToldError) -> bytes:
         """Return the bytes that tell the client of a stream that has begun what became of it."""
+
+
+class Classify(Protocol):
+    """The verb that says what an error answer means, by itself."""
+
+    def __call__(self, status: int, headers: Headers, body: bytes, *, now_at: float) -> Failure:
+        """Return the failure. `now_at` is unix time, for a Retry-After given as a date."""
 
 
 class Dialect(Protocol):

@@ -5,8 +5,9 @@ environment variable its users have already set. What is peculiar to its wire st
 data, so that no other file ever compares a provider's name. An operator can override every value;
 a provider that is not listed works as well, it only has to be described in full.
 
-The addresses are those of each provider's own documentation for its OpenAI-compatible interface
-(November 2026). Where a provider runs separate regions, the international one is taken.
+The addresses are those of each provider's own documentation, for the dialect that is named here: OpenAI's,
+unless a provider has more to say in its own (November 2026). Where a provider runs separate regions, the
+international one is taken.
 """
 
 from collections.abc import Mapping
@@ -19,18 +20,19 @@ import msgspec
 class KnownProvider(msgspec.Struct, frozen=True, kw_only=True):
     """What we know about one provider before its operator says anything.
 
-    `base_url` is `None` where every customer has an address of his own. `key_variables` are tried
-    in order; none at all means that no key is needed. `address_variable` may carry another base
-    URL, or, with `bare_address`, a host and port in the form Ollama reads. `discover` asks for its
-    model list at run time; with `inventory` that list is the whole truth and replaces the built-in
-    one. `listed_prefix` is cut from the ids it lists. `makes` are the beginnings (lower case) of
-    the names of the models that this provider itself has made; with `known_bare` clients look for
-    its models under their bare names, and are shown those too. `marks_prefill`, `echoes_prefill` and
-    `cap_field` are explained in `adapters.dialect.Target`.
+    `base_url` is `None` where every customer has an address of his own; `openai_url` is that of its
+    OpenAI-compatible interface, where this is another one. `key_variables` are tried in order; none at all
+    means that no key is needed. `address_variable` may carry another base URL, or, with `bare_address`, a
+    host and port in the form Ollama reads. `discover` asks for its model list at run time; with `inventory`
+    that list is the whole truth and replaces the built-in one. `listed_prefix` is cut from the ids it lists.
+    `makes` are the beginnings (lower case) of the names of the models that this provider itself has made;
+    with `known_bare` clients look for its models under their bare names, and are shown those too.
+    `marks_prefill`, `echoes_prefill` and `cap_field` are explained in `adapters.dialect.Target`.
     """
 
     name: str
     base_url: str | None
+    openai_url: str | None = None
     key_variables: tuple[str, ...] = ()
     address_variable: str | None = None
     bare_address: bool = False
@@ -62,12 +64,17 @@ _TABLE: Final = (
         name="anthropic",
         base_url="https://api.anthropic.com/v1",
         key_variables=("ANTHROPIC_API_KEY",),
+        dialect="anthropic",
+        key_header="x-api-key",
         makes=("claude-",),
     ),
     KnownProvider(
         name="google",
-        base_url="https://generativelanguage.googleapis.com/v1beta/openai",
+        base_url="https://generativelanguage.googleapis.com/v1beta",
+        openai_url="https://generativelanguage.googleapis.com/v1beta/openai",
         key_variables=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
+        dialect="gemini",
+        key_header="x-goog-api-key",
         listed_prefix="models/",
         makes=("gemini-", "gemma-", "learnlm-"),
     ),
@@ -87,6 +94,7 @@ _TABLE: Final = (
         name="mistral",
         base_url="https://api.mistral.ai/v1",
         key_variables=("MISTRAL_API_KEY",),
+        dialect="mistral",
         # It refuses the option with a 422 and sends the usage in its last chunk anyway.
         stream_usage=False,
         marks_prefill=True,
@@ -97,6 +105,7 @@ _TABLE: Final = (
         name="deepseek",
         base_url="https://api.deepseek.com/v1",
         key_variables=("DEEPSEEK_API_KEY",),
+        dialect="deepseek",
         marks_prefill=True,  # and takes one only below its address for beta features
         makes=("deepseek-",),
     ),
@@ -178,6 +187,27 @@ _TABLE: Final = (
         base_url="https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
         key_variables=("DASHSCOPE_API_KEY",),
         makes=("qwen", "qwq-", "qvq-"),
+    ),
+    KnownProvider(
+        name="cohere",
+        base_url="https://api.cohere.com",
+        key_variables=("COHERE_API_KEY", "CO_API_KEY"),
+        dialect="cohere",
+        makes=("command-", "c4ai-", "embed-english-", "embed-multilingual-", "embed-v", "rerank-v"),
+    ),
+    KnownProvider(
+        name="voyage",
+        base_url="https://api.voyageai.com/v1",
+        key_variables=("VOYAGE_API_KEY",),
+        dialect="voyage",
+        makes=("voyage-",),
+    ),
+    KnownProvider(
+        name="jina",
+        base_url="https://api.jina.ai/v1",
+        key_variables=("JINA_API_KEY",),
+        dialect="jina",
+        makes=("jina-",),
     ),
     KnownProvider(
         name="azure",

@@ -129,7 +129,7 @@ class Ours:
         digests = [digest_of(_demands(number)[0].subject) for number in chosen]
         found = [
             (region.words, array("q", [region.row_of(*digest) for digest in digests]))
-            for region in self._tables[0].regions()
+            for region in filter(None, self._tables[0].places)
         ]
         words, rows = found[0]
         cells = array("q", [row + CELLS + 2 * (words[row + LAST] % RING) for row in rows])

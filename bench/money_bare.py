@@ -20,7 +20,7 @@ from router.catalog.routes import Route
 from router.config import load_config
 from router.observe.bridge import configure_logging
 from router.opening import Worker, open_worker
-from router.process import stop_on_signal
+from router.process import prepare_interpreter, stop_on_signal
 from router.upstream.dial import TcpDialer
 
 
@@ -81,7 +81,13 @@ async def main(path: Path) -> None:
     stop = trio.Event()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(stop_on_signal, stop)
-        await router.app.serve_gateway(config, log=log, dial=TcpDialer(), stop=stop)
+        await router.app.serve_gateway(
+            config,
+            log=log,
+            dial=TcpDialer(),
+            stop=stop,
+            on_listening=lambda _: prepare_interpreter(),
+        )
         nursery.cancel_scope.cancel()
 
 

@@ -72,6 +72,12 @@ class Reservation(Protocol):
     def ended(self) -> bool:
         """Whether it was settled or released."""
 
+    def standing(self, place: int, *, now: float) -> Standing | None:
+        """Return how the subject of the demand at `place` stood as this was taken, itself included.
+
+        `None` where that took no looking closely, so that the engine has to be asked.
+        """
+
     def settle(self, *, tokens: int, now: float, owed: int = 0) -> None:
         """End it with the tokens that were really used; the request stays counted. Raises `EndedTwice`.
 

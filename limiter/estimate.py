@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from limiter.history import LengthHistory
+from limiter.history import LengthHistory, step_of
 from limiter.mean import LearnedMean
 from limiter.prompt import PromptSize
 from limiter.recent import Recent
@@ -114,9 +114,9 @@ class Estimator:
         if input_tokens > 0:
             _learn_input(model, asked.prompt, input_tokens)
         if output_tokens > 0:
-            each = ceil(output_tokens / max(asked.choices, 1))
-            model.output.observe(each)
-            self._histories.obtain((asked.key, asked.model)).observe(each)
+            step = step_of(ceil(output_tokens / max(asked.choices, 1)))
+            model.output.take(step)
+            self._histories.obtain((asked.key, asked.model)).take(step)
 
     def _usual_output(self, asked: Asked) -> int:
         own = self._histories.find((asked.key, asked.model))

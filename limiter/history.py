@@ -19,6 +19,11 @@ _REFRESH_EVERY: Final = 16
 _QUANTILE: Final = 0.95
 
 
+def step_of(tokens: int) -> int:
+    """Return a length in the form in which it is kept; below 1 counts as 1."""
+    return min(ceil(_STEPS_PER_OCTAVE * log2(max(tokens, 1))), _LARGEST_STEP)
+
+
 class LengthHistory:
     """The lengths of one kind of answer, in tokens."""
 
@@ -35,7 +40,10 @@ class LengthHistory:
 
     def observe(self, tokens: int) -> None:
         """Take in the length of an answer; below 1 counts as 1."""
-        step = min(ceil(_STEPS_PER_OCTAVE * log2(max(tokens, 1))), _LARGEST_STEP)
+        self.take(step_of(tokens))
+
+    def take(self, step: int) -> None:
+        """Take in a length that was brought into form by `step_of`, for several histories at once."""
         if len(self._steps) < _WINDOW:
             self._steps.append(step)
         else:

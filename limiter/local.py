@@ -12,7 +12,7 @@ are added up, and the answer is exact.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -23,18 +23,20 @@ from limiter.fence import Fence
 from limiter.judge import Obstacle, obstacles
 from limiter.known_subject import OTHERS, OWN, KnownSubjects
 from limiter.local_reservation import MOST_TOKENS, LocalReservation, Part
-from limiter.region import ARRIVALS
+from limiter.region import ARRIVALS, Region
 from limiter.row import (
     CELLS,
     COUNT,
     HELD,
     IN_FLIGHT,
     LAST,
+    NEVER,
     REQUESTS,
     TOKENS,
     advance,
     counting_cells,
     in_use,
+    in_window,
 )
 from limiter.table import Table
 from limiter.turns import Coming
@@ -92,14 +94,27 @@ class LocalLimiter:
     def standing(self, subject: str, *, now: float) -> Standing:
         """What all workers together have in use of a subject. Raises `TableClosed`, `StaleTime`."""
         self._table.look()
-        usage = self._usage(subject, int(now // self._bucket_seconds))
+        bucket = int(now // self._bucket_seconds)
+        requests = tokens = in_flight = held = 0
+        newest_requests = newest_tokens = NEVER
+        for region, row, high in self._rows(subject):
+            window = in_window(region.words, row, bucket)
+            calls_there, held_there = in_use(region.words, row, region.tenure)
+            if region.words[row] != high:
+                continue  # it passed to another subject meanwhile, so ours had nothing in it
+            requests += window.requests
+            tokens += window.tokens
+            newest_requests = max(newest_requests, window.newest_requests)
+            newest_tokens = max(newest_tokens, window.newest_tokens)
+            in_flight += calls_there
+            held += held_there
         return Standing(
-            used_requests=sum(cell.requests for cell in usage.cells),
-            used_tokens=sum(cell.tokens for cell in usage.cells),
-            in_flight=usage.in_flight,
-            held_credit=usage.held,
-            requests_reset=self._reset([cell.bucket for cell in usage.cells if cell.requests], now),
-            tokens_reset=self._reset([cell.bucket for cell in usage.cells if cell.tokens], now),
+            used_requests=requests,
+            used_tokens=tokens,
+            in_flight=in_flight,
+            held_credit=held,
+            requests_reset=self._wait(newest_requests, now) if requests else 0.0,
+            tokens_reset=self._wait(newest_tokens, now) if tokens else 0.0,
         )
 
     def schedule(self, subject: str, *, now: float) -> tuple[Coming, Coming]:
@@ -159,7 +174,7 @@ class LocalLimiter:
         bucket = int(now // self._bucket_seconds)
         if table.version == self._known.version:
             for demand, part in zip(demands, taken.parts, strict=True):
-                if not self._surely_fits(demand, part, taken.own.words, bucket):
+                if not self._surely_fits(demand, part, taken, bucket):
                     break
             else:
                 return None
@@ -169,18 +184,23 @@ class LocalLimiter:
             demands, tokens=taken.tokens, credit=credit, now=now, announced=taken.parts
         )
 
-    def _surely_fits(self, demand: Demand, part: Part, words: memoryview, bucket: int) -> bool:
+    def _surely_fits(
+        self, demand: Demand, part: Part, taken: LocalReservation, bucket: int
+    ) -> bool:
         """Whether even the running totals, which may be too high and never too low, fit the limits.
 
         A row that is ahead of our time has forgotten what still counts for us: then nothing is sure. `LAST`
-        is read after the totals, so that it cannot be older than they are.
+        is read after the totals, so that it cannot be older than they are. A row whose last bucket is this
+        one has forgotten what is too old, so that its totals are exact.
         """
         limits = demand.limits
         if limits == NO_LIMITS and demand.credit is None:
+            taken.seen.append(None)
             return True
         row, newest, _, known = part
         if newest > bucket:
             return False
+        exact, words = True, taken.own.words
         requests, tokens = words[row + REQUESTS], words[row + TOKENS]
         in_flight, held = words[row + IN_FLIGHT] & COUNT, words[row + HELD]
         for place, region in enumerate(self._table.others, OTHERS):
@@ -199,10 +219,12 @@ class LocalLimiter:
             if last >= bucket - BUCKETS:
                 requests += requests_there
                 tokens += tokens_there
+                exact = exact and last == bucket
             calls = words[row + IN_FLIGHT]
             if calls >> 32 == region.tenure:
                 in_flight += calls & COUNT
                 held += words[row + HELD]
+        taken.seen.append((requests, tokens, in_flight, held) if exact else None)
         return (
             (limits.requests is None or requests <= limits.requests)
             and (limits.tokens is None or tokens <= limits.tokens)
@@ -243,13 +265,9 @@ class LocalLimiter:
 
     def _usage(self, subject: str, bucket: int) -> Usage:
         """Add up all rows of a subject, exactly. Raises `StaleTime`, `TableClosed`."""
-        high, low = self._known.get(subject)[:OWN]
         cells: list[Cell] = []
         in_flight = held = 0
-        for region in self._table.regions():
-            row = region.row_of(high, low)
-            if row < 0:
-                continue
+        for region, row, high in self._rows(subject):
             words = region.words
             counting = counting_cells(words, row, bucket)
             calls_there, held_there = in_use(words, row, region.tenure)
@@ -260,8 +278,25 @@ class LocalLimiter:
             held += held_there
         return Usage(cells, in_flight, held)
 
-    def _reset(self, buckets: list[int], now: float) -> float:
-        return self._wait(max(buckets), now) if buckets else 0.0
+    def _rows(self, subject: str) -> Iterator[tuple[Region, int, int]]:
+        """Each region that has a row of the subject, with the row and the word that says whose it is."""
+        table, known_subjects = self._table, self._known
+        if table.version != known_subjects.version:
+            known_subjects.expect(len(table.others), version=table.version)
+        known = known_subjects.get(subject)
+        high, low = known[0], known[1]
+        for place, region in enumerate(table.places, OWN):
+            if region is None:
+                continue
+            row, words = known[place], region.words
+            # Our own place is 0 where nothing is known of it, and is for `_announce` to keep: it mends
+            # a row that an earlier tenure left.
+            if not row or (words[ARRIVALS] != ~row if row < 0 else words[row] != high):
+                row = region.row_of(high, low)
+                if place != OWN:
+                    known_subjects.keep(subject, place, row)
+            if row > 0:
+                yield region, row, high
 
     def _coming(self, amounts: Iterable[tuple[int, int]], now: float) -> Coming:
         totals: Counter[int] = Counter()

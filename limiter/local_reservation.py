@@ -7,12 +7,12 @@ too old to count there is nothing to give back. The rows stay ours that long: a 
 
 from typing import Final
 
-from limiter.demand import EndedTwice
+from limiter.demand import EndedTwice, Standing
 from limiter.errors import TableClosed
 from limiter.known_subject import Known
 from limiter.own_region import OwnRegion
 from limiter.row import CELLS, HELD, IN_FLIGHT, LAST, REQUESTS, TOKENS, advance
-from limiter.window import BUCKETS, RING
+from limiter.window import BUCKETS, RING, seconds_until_forgotten
 
 MOST_TOKENS: Final = 1 << 40  # per call: no provider's count, however wrong, can overflow a sum
 
@@ -21,21 +21,46 @@ MOST_TOKENS: Final = 1 << 40  # per call: no provider's count, however wrong, ca
 # credit is not counted), and what was known of it. A named tuple would take several times as long to make.
 Part = tuple[int, int, int | None, Known]
 
+# How a subject stood as its part was taken: requests, tokens, calls in flight, nano-dollars held.
+Seen = tuple[int, int, int, int]
+
 
 class LocalReservation:
-    """A `Reservation` from the shared table. It must end before its table is closed (`TableClosed` else)."""
+    """A `Reservation` from the shared table. It must end before its table is closed (`TableClosed` else).
 
-    __slots__ = ("_bucket_seconds", "_owed", "ended", "own", "parts", "tokens")
+    `seen` has for each of its parts how the subject stood, `None` where that is not known exactly.
+    """
+
+    __slots__ = ("_bucket_seconds", "_owed", "ended", "own", "parts", "seen", "tokens")
 
     def __init__(
         self, own: OwnRegion, parts: list[Part], *, tokens: int, bucket_seconds: float
     ) -> None:
         self.parts = parts
+        self.seen: list[Seen | None] = []
         self.tokens = tokens
         self.ended = False
         self.own = own
         self._owed = 0
         self._bucket_seconds = bucket_seconds
+
+    def standing(self, place: int, *, now: float) -> Standing | None:
+        """How a subject stood, of its windows only what it took itself is the newest. See `Reservation`."""
+        seen = self.seen[place] if place < len(self.seen) else None
+        if seen is None or (seen[1] and not self.tokens):
+            return None  # nobody looked, or not for when those tokens came
+        requests, tokens, in_flight, held = seen
+        reset = seconds_until_forgotten(
+            self.parts[place][1], now=now, bucket_seconds=self._bucket_seconds
+        )
+        return Standing(
+            used_requests=requests,
+            used_tokens=tokens,
+            in_flight=in_flight,
+            held_credit=held,
+            requests_reset=reset,
+            tokens_reset=reset if tokens else 0.0,
+        )
 
     def settle(self, *, tokens: int, now: float, owed: int = 0) -> None:
         """End it with the tokens that were used. See `Reservation`; counts above 2^40 are taken for that."""

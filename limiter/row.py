@@ -21,7 +21,7 @@ a million subjects, that is what a reservation waits for.
 """
 
 from array import array
-from typing import Final
+from typing import Final, NamedTuple
 
 from limiter.errors import StaleTime
 from limiter.window import BUCKETS, RING, SLACK, Cell
@@ -38,6 +38,7 @@ CELLS: Final = 8  # two words each: bucket << 32 | requests, and tokens
 ROW_WORDS: Final = CELLS + 2 * RING
 
 COUNT: Final = (1 << 32) - 1
+NEVER: Final = -1  # before every bucket
 EMPTY: Final = memoryview(array("q", bytes(8 * ROW_WORDS))).toreadonly()
 
 
@@ -123,6 +124,40 @@ def counting_cells(words: memoryview, row: int, bucket: int) -> list[Cell]:
     if words[row + LAST] > bucket + SLACK:
         raise StaleTime("the time given lies more than three buckets behind the table")
     return cells
+
+
+class Window(NamedTuple):
+    """What counts in a row, and the newest buckets that hold some of it, `NEVER` where none does."""
+
+    requests: int
+    tokens: int
+    newest_requests: int
+    newest_tokens: int
+
+
+NOTHING: Final = Window(0, 0, NEVER, NEVER)
+
+
+def in_window(words: memoryview, row: int, bucket: int) -> Window:
+    """What counts in `bucket`. Raises `StaleTime` as `counting_cells` does.
+
+    Of a row that is used just now the running totals are enough: whoever brought it up to this bucket has
+    taken out of them what is forgotten.
+    """
+    if words[row + LAST] == bucket:
+        requests, tokens = words[row + REQUESTS], words[row + TOKENS]
+        cell = row + CELLS + 2 * (bucket % RING)
+        if words[cell] & COUNT and words[cell + 1] and words[row + LAST] == bucket:
+            return Window(requests, tokens, bucket, bucket)
+    cells = counting_cells(words, row, bucket)
+    if not cells:
+        return NOTHING
+    return Window(
+        sum(cell.requests for cell in cells),
+        sum(cell.tokens for cell in cells),
+        max((cell.bucket for cell in cells if cell.requests), default=NEVER),
+        max((cell.bucket for cell in cells if cell.tokens), default=NEVER),
+    )
 
 
 def in_use(words: memoryview, row: int, tenure: int) -> tuple[int, int]:

@@ -154,9 +154,10 @@ class Table:
             capacity=self._first_capacity,
         )
 
-    def regions(self) -> list[Region]:
-        """All regions that are read: ours first, if we hold one."""
-        return [self.own, *self.others] if self.own else self.others
+    @property
+    def places(self) -> list[Region | None]:
+        """All regions that are read: in the first place ours, `None` if we hold none."""
+        return [self.own, *self.others]
 
     def look(self) -> None:
         """See who is there. Cheap while nobody has come. Raises `TableClosed`, `OSError`, `DamagedRegion`."""

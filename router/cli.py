@@ -41,7 +41,7 @@ from router.config import Config, ConfigError, find_config, rules
 from router.demo import run_demo
 from router.ledger.price import usd_per_mtok
 from router.observe.bridge import configure_logging
-from router.process import allow_many_open_files, stop_on_signal
+from router.process import allow_many_open_files, prepare_interpreter, stop_on_signal
 from router.quickstart import quickstart_model, quickstart_text
 from router.simulator import REALISTIC, Latency, Profile
 from router.simulator.option import LatencyParameter
@@ -231,6 +231,8 @@ async def _serve(
     def announce(urls: list[str]) -> None:
         workers = config.server.workers
         log.logger.info("listening", urls=urls, version=VERSION, workers=workers)
+        if workers == 1:
+            prepare_interpreter()
         if secret is not None:
             model = quickstart_model(Catalog(config, load_seed()))
             click.echo(quickstart_text(urls[0], secret, model))

@@ -29,9 +29,10 @@ from router.config import Config, RaceConfig
 from router.console.console import Console
 from router.console.stores import Stores
 from router.exchange.attempt import Attempts
+from router.exchange.bearers import Bearers
 from router.exchange.books import Bill, Whose
 from router.exchange.drains import Drains
-from router.exchange.endpoint import headers_of, target_of
+from router.exchange.endpoint import list_request
 from router.exchange.exchange import Exchange
 from router.exchange.live import HedgeSettings, LiveEndpoints
 from router.exchange.racing import Racing
@@ -88,6 +89,7 @@ class Gateway:
         self.ring = KeyRing(wall_clock=wall_clock)
         self.catalog = Catalog(config, load_seed())
         self.client = UpstreamClient(dial=dial, limits=_pool_limits(config))
+        self.bearers = Bearers(self.client, wall_clock)
         race = config.race
         self.live = LiveEndpoints(
             USER_AGENT,
@@ -170,7 +172,11 @@ class Gateway:
             catalog=self.catalog,
             admission=self.admission,
             attempts_of=lambda call, record: Attempts(
-                call, self.client, self.observer.child_traceparent(record), wall_clock
+                call,
+                self.client,
+                self.bearers,
+                self.observer.child_traceparent(record),
+                wall_clock,
             ),
             racing=Racing(
                 live=self.live,
@@ -198,11 +204,8 @@ class Gateway:
             self.client.close_idle(trio.current_time())
 
     async def _fetch_list(self, wire: ProviderWire) -> bytes:
-        origin, prefix = parse_base_url(wire.base_url)
-        target = target_of(wire, prefix, wire.paths.models)
-        response = await self.client.send(
-            origin, OutgoingRequest(b"GET", target, headers_of(wire, USER_AGENT), b"")
-        )
+        origin, target, headers = list_request(wire, USER_AGENT)
+        response = await self.client.send(origin, OutgoingRequest(b"GET", target, headers, b""))
         try:
             if response.status != 200:
                 raise ListingFailed(f"status {response.status}")

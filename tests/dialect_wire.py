@@ -199,7 +199,7 @@ def message(data: bytes) -> dict[str, Any]:
                 found |= said["delta"]
                 found["usage"] |= said["usage"]
     for index, text in inputs.items():
-        found["content"][index]["input"] = json.loads(text)
+        found["content"][index]["input"] = json.loads(text or "{}")
     assert event.name == b"message_stop"
     return found
 

@@ -75,6 +75,7 @@ EXCEPTIONS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "limiter.valkey.waiting": (("trio",), _WAITS),
     "adapters.bedrock.signer": (("botocore",), "nobody should write AWS's signatures again"),
     "adapters.bedrock.frame_decoder": (("botocore",), "nor its binary frames with their checksums"),
+    "adapters.gemini.account_signer": (("jwt", "cryptography"), "nor signatures of RSA keys"),
 }
 
 RULES: tuple[Rule, ...] = (

@@ -16,6 +16,7 @@ import pytest
 from adapters.providers import KNOWN_PROVIDERS
 from router import config, errors
 from router.cli import main
+from tests.simulated.service_account import key_file
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 README = DOCS.parent / "README.md"
@@ -72,6 +73,8 @@ def test_a_configuration_example_is_accepted(text: str, tmp_path: Path) -> None:
     file = tmp_path / "syze.toml"
     file.write_text(text)
     secret = "postgresql://secret"  # good for what wants an address, and for what wants any text
+    for name in re.findall(r'"file:([\w.-]+\.json)"', text):
+        (tmp_path / name).write_text(key_file())
     environ = {"HOME": str(tmp_path)} | dict.fromkeys(re.findall(r"env:(\w+)", text), secret)
     config.load_config(file, environ)
 

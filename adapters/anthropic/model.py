@@ -30,7 +30,8 @@ class Traits(msgspec.Struct, frozen=True, kw_only=True):
     `thinking`: by a budget in tokens, adaptively, either way, or not at all. `not_thinking` is how it is told
     not to think: by saying nothing, by a type of its own, or (`None`) not at all. `forced_tools`: a tool may
     be demanded; `thinks_unasked`: and then thinking must be turned off first. `one_sampler`: temperature
-    excludes `top_p`. `cap`: the most tokens of an answer that we ask for when the client sets no limit.
+    excludes `top_p`. `prefill`: it writes on from an assistant's message that stands last. `cap`: the most
+    tokens of an answer that we ask for when the client sets no limit.
     """
 
     thinking: Literal["no", "budget", "either", "adaptive"]
@@ -41,6 +42,7 @@ class Traits(msgspec.Struct, frozen=True, kw_only=True):
     samples: bool = True
     one_sampler: bool = False
     native_format: bool = False
+    prefill: bool = True
     cap: int = 32_000
 
 
@@ -84,6 +86,7 @@ def _newer(family: str | None, version: Version) -> Traits:
         samples=version < (4, 7),
         one_sampler=True,
         native_format=True,
+        prefill=False,
     )
 
 

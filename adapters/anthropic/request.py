@@ -1,6 +1,7 @@
 """Requests in Anthropic's dialect: read from a client, and passed on where the upstream speaks it too.
 
-Every field keeps its own bytes but the model's name, and the cap where the caller's means are less.
+Every field keeps its own bytes but the model's name, the cap where the caller's means are less, and messages
+that hold what another model thought.
 Source of the fields: Anthropic's API reference, "Create a Message".
 """
 
@@ -8,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
+from adapters.anthropic.foreign_thoughts import without_foreign_thoughts
 from adapters.anthropic.version import with_passed, with_version
 from adapters.dialect import BadCall, Call, EncodedRequest, Target
 from adapters.openai.client_body import is_absent, read_field, read_model, read_object
@@ -60,6 +62,7 @@ def encode_request(call: Call, target: Target) -> EncodedRequest:
     """Write the call for an upstream of the same dialect: its own model name, all else as it came."""
     fields = dict(call.fields)
     fields["model"] = msgspec.Raw(_encode(target.upstream_model))
+    fields["messages"] = without_foreign_thoughts(fields["messages"])
     if call.output_limit is not None:
         fields["max_tokens"] = msgspec.Raw(_encode(call.output_limit))
     headers = with_version(with_passed(target.headers, call.passed_headers))

@@ -6,10 +6,13 @@ from adapters.dialect import EncodedRequest, Failure, Headers, Target
 from adapters.middle.answer import WholeAnswer
 from adapters.middle.conversation import Conversation
 from adapters.middle.halves import EventSource
+from adapters.middle.tool_name import NameRule
 
 
 class AnthropicUpstream:
     """Anthropic's Messages behind any face (see `adapters.middle.halves.Upstream`)."""
+
+    tool_names = NameRule(signs="A-Za-z0-9_-", longest=128)
 
     def encode(self, conversation: Conversation, target: Target, *, stream: bool) -> EncodedRequest:
         """Write the request. Raises `BadCall` for what cannot be said to this provider."""

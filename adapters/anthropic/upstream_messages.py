@@ -1,8 +1,9 @@
 """A conversation, written as Anthropic's messages.
 
-Turns take turns: neighbours of one role become one message, and the first is the user's. Results of tools go
-before what else a user says. Blocks without text are refused by the provider and left out. Thoughts go back
-only with Anthropic's own signature, unchanged; those of another model would be taken for a forgery.
+Turns take turns: neighbours of one role become one message, and the first is the user's. To a model that
+writes on from nobody's beginning the last is the user's too. Results of tools go before what else a user
+says. Blocks without text are refused by the provider and left out. Thoughts go back only with Anthropic's own
+signature, unchanged; those of another model would be taken for a forgery.
 """
 
 import base64
@@ -34,10 +35,14 @@ Json = dict[str, object]
 _IMAGE_TYPES: Final = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 _FOREIGN_IN_ID: Final = re.compile(r"[^A-Za-z0-9_-]")
 _OPENING: Final[Json] = {"type": "text", "text": "…"}
+GO_ON: Final = "Go on from where your last message ends. Do not repeat anything of it."
 
 
-def messages_of(conversation: Conversation) -> list[Json]:
-    """Return the messages. Raises `BadCall` for what Anthropic has no words for."""
+def messages_of(conversation: Conversation, *, prefill: bool = True) -> list[Json]:
+    """Return the messages; with `prefill` the last may be the assistant's.
+
+    Raises `BadCall` for what Anthropic has no words for.
+    """
     merged: list[tuple[Role, list[Part]]] = []
     for turn in conversation.turns:
         if merged and merged[-1][0] == turn.role:
@@ -51,6 +56,8 @@ def messages_of(conversation: Conversation) -> list[Json]:
             messages.append({"role": role, "content": blocks})
     if not messages or messages[0]["role"] == "assistant":
         messages.insert(0, {"role": "user", "content": [_OPENING]})
+    if messages[-1]["role"] == "assistant" and not prefill:
+        return [*messages, {"role": "user", "content": [{"type": "text", "text": GO_ON}]}]
     return _without_last_space(messages)
 
 

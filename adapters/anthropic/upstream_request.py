@@ -2,7 +2,9 @@
 
 What only guides the answer and has no word here is dropped: `seed`, penalties, `logit_bias`, `top_k` and the
 like where a model refuses them. What would make it another answer is refused: several choices, log
-probabilities, stop texts of white space. A temperature above Anthropic's highest becomes the highest.
+probabilities, stop texts of white space. A temperature above Anthropic's highest becomes the highest. Newer
+models take no beginning of their answer: a conversation that ends with the assistant's words is followed by
+the user's, which ask to go on.
 """
 
 from typing import Final
@@ -43,7 +45,7 @@ def encode_request(conversation: Conversation, target: Target, *, stream: bool) 
     body: Json = {
         "model": target.upstream_model,
         "max_tokens": cap,
-        "messages": messages_of(conversation),
+        "messages": messages_of(conversation, prefill=traits.prefill),
         **_system(conversation, words),
         **_tools(conversation, form, choice, traits),
         **_output_config(form, thinking),

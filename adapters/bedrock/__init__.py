@@ -12,10 +12,13 @@ from adapters.dialect import EncodedRequest, Failure, Headers, Target
 from adapters.middle.answer import WholeAnswer
 from adapters.middle.conversation import Conversation
 from adapters.middle.halves import EventSource
+from adapters.middle.tool_name import NameRule
 
 
 class BedrockUpstream:
     """What is said to Bedrock (see `adapters.middle.halves.Upstream`)."""
+
+    tool_names = NameRule(signs="A-Za-z0-9_-", longest=64)
 
     def encode(self, conversation: Conversation, target: Target, *, stream: bool) -> EncodedRequest:
         """Write the request, and sign it if the target does. Raises `BadCall` for what cannot be said."""

@@ -1,8 +1,9 @@
 """A conversation, written as Converse's messages.
 
-Turns take turns: neighbours of one role become one message, and the first is the user's. Results of tools go
-before what else a user says. Blank text is refused and left out; a message with a document must hold text
-too. A mark for the cache is a block of its own, behind what it marks.
+Turns take turns: neighbours of one role become one message, and the first is the user's; so is the last to
+a Claude that writes on from nobody's beginning. Results of tools go before what else a user says. Blank text
+is refused and left out; a message with a document must hold text too. A mark for the cache is a block of its
+own, behind what it marks.
 """
 
 import re
@@ -11,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from adapters.anthropic.upstream_messages import GO_ON
 from adapters.bedrock.media import Json, MediaWriter
 from adapters.bedrock.model import Traits
 from adapters.dialect import BadCall
@@ -50,6 +52,9 @@ def messages_of(conversation: Conversation, traits: Traits) -> list[Json]:
     ]
     if not messages or messages[0]["role"] == "assistant":
         messages.insert(0, {"role": "user", "content": [_OPENING]})
+    claude = traits.claude
+    if messages[-1]["role"] == "assistant" and claude is not None and not claude.prefill:
+        return [*messages, {"role": "user", "content": [{"text": GO_ON}]}]
     return _without_last_space(messages)
 
 

@@ -1,7 +1,7 @@
 """Embeddings of Cohere's models.
 
-Cohere wants to know what the vectors are for. OpenAI's clients do not say, and `search_document` is what most
-texts are embedded for; a client that knows better can send `input_type`. Source: "Embed API (v2)" in Cohere's
+Cohere must know what the vectors are for. OpenAI's clients do not say, and `search_document` is what most
+texts are embedded for; a client that knows better sends `input_type`. Source: "Embed API (v2)" in Cohere's
 API reference.
 """
 
@@ -12,10 +12,19 @@ import msgspec
 
 from adapters.cohere.usage import read_usage
 from adapters.dialect import BadAnswer, EncodedRequest, Failure, FailureKind, Target
-from adapters.middle.embeddings import Embeddings
+from adapters.middle.embeddings import ANY, Embeddings, EmbeddingWish
+from adapters.middle.purpose import Purpose, in_words
 from adapters.openai.foreign import NULL, UNREADABLE, check_utf8
 
+_MOST_TEXTS: Final = 96
 _USUAL_INPUT_TYPE: Final = "search_document"
+_INPUT_TYPES: Final[dict[Purpose, str]] = {
+    "query": "search_query",
+    "document": "search_document",
+    "classification": "classification",
+    "similarity": "clustering",
+    "clustering": "clustering",
+}
 
 
 class _ByType(msgspec.Struct):
@@ -31,22 +40,24 @@ _decode: Final = msgspec.json.Decoder(_Answer).decode
 _encode: Final = msgspec.json.encode
 
 
+def most_texts(target: Target) -> int:  # noqa: ARG001 - the protocol's
+    """Return how many texts one request may have."""
+    return _MOST_TEXTS
+
+
 def encode_embedding(
-    texts: Sequence[str],
-    target: Target,
-    *,
-    dimensions: int | None = None,
-    input_type: str = _USUAL_INPUT_TYPE,
+    texts: Sequence[str], target: Target, wish: EmbeddingWish = ANY
 ) -> EncodedRequest:
-    """Write the request for the vectors of these texts, of `dimensions` numbers if told."""
+    """Write the request for the vectors of these texts."""
     body: dict[str, object] = {
         "model": target.upstream_model,
         "texts": texts,
-        "input_type": input_type,
+        "input_type": in_words(wish.input_type, _INPUT_TYPES) or _USUAL_INPUT_TYPE,
         "embedding_types": ["float"],
+        **wish.own("truncate", "max_tokens"),
     }
-    if dimensions is not None:
-        body["output_dimension"] = dimensions
+    if wish.dimensions is not None:
+        body["output_dimension"] = wish.dimensions
     return EncodedRequest(target.paths["embeddings"], target.headers, _encode(body))
 
 

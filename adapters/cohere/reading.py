@@ -12,6 +12,7 @@ from adapters.cohere.error import broken_off
 from adapters.cohere.usage import read_usage
 from adapters.cohere.wire import Call, Content, Event, Response
 from adapters.middle.answer import StopReason
+from adapters.middle.conversation import Conversation
 from adapters.middle.event import (
     Alive,
     Begun,
@@ -25,6 +26,7 @@ from adapters.middle.event import (
     Stopped,
     UsageTold,
 )
+from adapters.middle.format_tool import format_tool_name
 
 _BROKEN: Final = frozenset({"ERROR", "TIMEOUT"})
 _STOPS: Final[dict[str, StopReason]] = {
@@ -35,9 +37,9 @@ _STOPS: Final[dict[str, StopReason]] = {
 }
 
 
-def told(response: Response) -> list[MiddleEvent]:
+def told(conversation: Conversation, response: Response) -> list[MiddleEvent]:
     """Return what a whole answer tells."""
-    story = Story()
+    story = Story(conversation)
     events: list[MiddleEvent] = [Begun(id=response.id)]
     message = response.message
     if message is not None:
@@ -54,19 +56,19 @@ def told(response: Response) -> list[MiddleEvent]:
 class Story:
     """The telling of one answer: its parts are numbered as they begin."""
 
-    def __init__(self) -> None:
+    def __init__(self, conversation: Conversation) -> None:
+        self._format_tool = format_tool_name(conversation)
         self._begun = 0
         self._open: PartKind | None = None
         self._empty = True
+        self._owes_object = False
         self._called = False
 
     def take(self, event: Event) -> list[MiddleEvent]:
-        """Return what an event of a stream tells."""
+        """Return what an event of a stream tells, its start aside."""
         piece = event.delta.message
         events: list[MiddleEvent] = []
         match event.type:
-            case "message-start":
-                return [Begun(id=event.id)]
             case "message-end":
                 delta = event.delta
                 return self.end(delta.finish_reason, delta.usage, message=delta.error)
@@ -94,19 +96,24 @@ class Story:
         return [*events, *self._grow(text)]
 
     def call(self, call: Call) -> list[MiddleEvent]:
-        """Begin a call, with as much of its arguments as is there."""
-        self._called = True
+        """Begin a call, with as much of its arguments as is there; that of the answer's form is text."""
         function = call.function
         name = function.name if function is not None else None
-        events = [*self.close(), self._begin("call", call_id=call.id, name=name)]
+        events = self.close()
+        if name is not None and name == self._format_tool:
+            events.append(self._begin("text"))
+        else:
+            self._called = True
+            events.append(self._begin("call", call_id=call.id, name=name))
+        self._owes_object = True
         return [*events, *self._grow(function.arguments if function is not None else None)]
 
     def close(self) -> list[MiddleEvent]:
         """End the open part; a call for which no arguments came has none."""
         if self._open is None:
             return []
-        events = self._grow("{}") if self._open == "call" and self._empty else []
-        self._open = None
+        events = self._grow("{}") if self._owes_object and self._empty else []
+        self._open, self._owes_object = None, False
         return [*events, PartEnded(part=self._begun - 1)]
 
     def end(
@@ -118,8 +125,8 @@ class Story:
         if message or reason in _BROKEN:
             return [*events, Failed(broken_off(reason or "ERROR", message))]
         stop = _STOPS.get(reason or "COMPLETE", "content_filter")
-        if stop == "stop" and self._called:
-            stop = "tool_calls"
+        if stop in {"stop", "tool_calls"}:
+            stop = "tool_calls" if self._called else "stop"
         return [*self.close(), *events, Stopped(stop=stop), Ended()]
 
     def _begin(

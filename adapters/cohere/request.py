@@ -2,8 +2,8 @@
 
 What Cohere has no word for is dropped by rule: cache marks, `parallel_calls`, `user` and `service_tier`. One
 answer at a time and no log probabilities are what it gives, so other wishes are refused. Penalties go from 0
-to 1 and `top_p` from 0.01 to 0.99; what lies outside becomes the nearest. Source: "Chat API (v2)" in Cohere's
-API reference.
+to 1, and so does the temperature, `top_p` from 0.01 to 0.99; what lies outside becomes the nearest. Source:
+"Chat API (v2)" in Cohere's API reference.
 """
 
 from typing import Final
@@ -12,7 +12,8 @@ import msgspec
 
 from adapters.cohere.message import Wire, messages_of
 from adapters.dialect import BadCall, EncodedRequest, Target
-from adapters.middle.conversation import Conversation, OutputFormat, Thinking, Tool
+from adapters.middle.conversation import Conversation, Thinking, Tool, ToolChoice
+from adapters.middle.format_tool import format_tool
 
 # Cohere's own fields, passed on in the client's JSON.
 _OWN_FIELDS: Final = ("documents", "citation_options", "safety_mode", "priority")
@@ -28,13 +29,14 @@ def encode_request(conversation: Conversation, target: Target, *, stream: bool) 
         raise BadCall("This model gives one answer at a time.", param="n")
     if conversation.logprobs is not None:
         raise BadCall("This model gives no log probabilities.", param="logprobs")
+    tools, choice, form = _plan(conversation)
     said: Wire = {
         "model": target.upstream_model,
         "messages": messages_of(conversation.system, conversation.turns),
         "stream": stream,
-        **_tools(conversation),
+        **_tools(tools, choice),
         **_settings(conversation),
-        "response_format": _format(conversation.format, conversation.tools),
+        "response_format": form,
         "thinking": _thinking(conversation.thinking, target.upstream_model),
         **{name: conversation.extra[name] for name in _OWN_FIELDS if name in conversation.extra},
     }
@@ -45,7 +47,7 @@ def encode_request(conversation: Conversation, target: Target, *, stream: bool) 
 def _settings(conversation: Conversation) -> Wire:
     return {
         "max_tokens": conversation.most_tokens,
-        "temperature": conversation.temperature,
+        "temperature": _within(conversation.temperature, 0.0, 1.0),
         "p": _within(conversation.top_p, 0.01, 0.99),
         "k": conversation.top_k,
         "stop_sequences": conversation.stop or None,
@@ -59,9 +61,29 @@ def _within(value: float | None, least: float, most: float) -> float | None:
     return None if value is None else min(max(value, least), most)
 
 
-def _tools(conversation: Conversation) -> Wire:
+def _plan(
+    conversation: Conversation,
+) -> tuple[tuple[Tool, ...], ToolChoice | None, Wire | None]:
+    """Return the functions, what is to be done with them, and the answer's form if it is asked for natively.
+
+    Cohere takes only one of the two. Beside functions the form is one of them, unless the client demands a
+    certain call, which then is the answer.
+    """
+    tools, choice, wanted = conversation.tools, conversation.tool_choice, conversation.format
+    if wanted is None or (tools and choice is not None and choice.mode == "named"):
+        return tools, choice, None
+    if not tools:
+        schema = {} if wanted.schema is None else {"json_schema": wanted.schema}
+        return tools, choice, {"type": "json_object", **schema}
+    extra = format_tool(conversation)
+    if extra is None:
+        told = "This model cannot combine functions with this 'response_format'."
+        raise BadCall(told, param="response_format")
+    return (*tools, extra), ToolChoice("required"), None
+
+
+def _tools(tools: tuple[Tool, ...], choice: ToolChoice | None) -> Wire:
     """Declare the functions. One that must be called is the only one shown, for Cohere names none."""
-    tools, choice = conversation.tools, conversation.tool_choice
     if not tools:
         return {}
     if choice is not None and choice.mode == "named":
@@ -80,16 +102,6 @@ def _tool(tool: Tool) -> Wire:
     if tool.description:
         function["description"] = tool.description
     return {"type": "function", "function": function}
-
-
-def _format(wanted: OutputFormat | None, tools: tuple[Tool, ...]) -> Wire | None:
-    if wanted is None:
-        return None
-    if tools:
-        told = "This model cannot combine functions with a 'response_format'."
-        raise BadCall(told, param="response_format")
-    schema = {} if wanted.schema is None else {"json_schema": wanted.schema}
-    return {"type": "json_object", **schema}
 
 
 def _thinking(thinking: Thinking | None, model: str) -> Wire | None:

@@ -6,9 +6,10 @@ The first is `message-start`, the last `message-end`; what follows that (a `[DON
 from collections import deque
 
 from adapters.cohere.reading import Story
-from adapters.cohere.wire import KINDS, decode_event, decode_kind
+from adapters.cohere.wire import KINDS, START, decode_event, decode_kind
 from adapters.dialect import Failure, FailureKind
-from adapters.middle.event import Alive, Failed, Malformed, MiddleEvent
+from adapters.middle.conversation import Conversation
+from adapters.middle.event import Alive, Begun, Failed, Malformed, MiddleEvent
 from adapters.openai.foreign import UNREADABLE, check_utf8
 from adapters.sse import END, EventDecoder, EventTooLarge, Signal
 
@@ -19,9 +20,9 @@ class CohereEvents:
     A stream with an event that exceeds every bound gives one `Failed`, and `END` from then on.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, conversation: Conversation) -> None:
         self._decoder = EventDecoder()
-        self._story = Story()
+        self._story = Story(conversation)
         self._waiting: deque[MiddleEvent] = deque()
         self._over = False
         self._told = False
@@ -51,11 +52,13 @@ class CohereEvents:
             return [Alive()]
         try:
             check_utf8(data)
-            kind = decode_kind(data).type
-            if kind not in KINDS:
+            kind = decode_kind(data)
+            if kind.type == START:
+                return [Begun(id=kind.id)]
+            if kind.type not in KINDS:
                 return [Alive()]
             events = self._story.take(decode_event(data))
         except UNREADABLE:
             return [Malformed()]
-        self._told = kind == "message-end"
+        self._told = kind.type == "message-end"
         return events

@@ -68,23 +68,26 @@ class Delta(msgspec.Struct, frozen=True):
 
 
 class Kind(msgspec.Struct, frozen=True):
-    """What an event is."""
+    """What an event is; `id` is told at the start.
+
+    That one alone has lists where the others have one block or one call, and they are empty.
+    """
 
     type: str
+    id: str | None = None
 
 
 class Event(msgspec.Struct, frozen=True):
     """One event of a stream whose kind is read."""
 
     type: str
-    id: str | None = None
     index: int | None = None
     delta: Delta = Delta()
 
 
+START: Final = "message-start"
 KINDS: Final = frozenset(
     {
-        "message-start",
         "content-start",
         "content-delta",
         "content-end",

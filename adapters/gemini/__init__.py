@@ -14,6 +14,7 @@ from adapters.gemini.stream import GeminiEvents
 from adapters.middle.answer import WholeAnswer
 from adapters.middle.conversation import Conversation
 from adapters.middle.halves import EventSource
+from adapters.middle.tool_name import NameRule
 
 
 class GeminiUpstream:
@@ -21,6 +22,8 @@ class GeminiUpstream:
 
     `new_id` gives a text that no other answer has, for answers that come without an id of their own.
     """
+
+    tool_names = NameRule(signs="A-Za-z0-9_.:-", longest=64, first="A-Za-z_")
 
     def __init__(self, new_id: NewId = secrets.token_hex) -> None:
         self._new_id = new_id

@@ -12,7 +12,6 @@ import msgspec
 from adapters.dialect import BadCall
 from adapters.gemini.media import media_part
 from adapters.gemini.model import Traits
-from adapters.gemini.name import sent_name
 from adapters.gemini.signature import UNCHECKED, own
 from adapters.middle.arguments import as_object
 from adapters.middle.conversation import (
@@ -94,7 +93,7 @@ def _thought(reasoning: Reasoning) -> list[Wire]:
 def _call(call: ToolCall, model: Traits, *, substitute: bool) -> Wire:
     signature = own(call.signature) or (UNCHECKED if substitute else None)
     said: Wire = {
-        "name": sent_name(call.name),
+        "name": call.name,
         "args": msgspec.Raw(as_object(call.arguments).encode()),
     }
     if model.has_call_ids:
@@ -130,7 +129,7 @@ def _response(call: ToolCall, result: ToolResult, media: Sequence[Wire], model: 
     """Return a result. It must be an object; a text stays a text, so that no number in it is rounded."""
     text = "".join(part.text for part in result.parts if isinstance(part, Text))
     said: Wire = {
-        "name": sent_name(call.name),
+        "name": call.name,
         "response": {"error" if result.is_error else "output": text},
     }
     if model.has_call_ids:

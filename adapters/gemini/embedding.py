@@ -2,7 +2,9 @@
 
 The Gemini API takes a batch of texts (`batchEmbedContents`) and Vertex AI a list of instances (`predict`);
 which of them is meant, the path says. Vertex AI counts the tokens of each text, the Gemini API those of all,
-if any. Sources: `BatchEmbedContentsRequest` of the Gemini API, "Text embeddings API" of Vertex AI.
+if any. A batch has at most 100 texts, a list of instances at most 250, and where Vertex AI serves a Gemini
+model a single one. Sources: `BatchEmbedContentsRequest` of the Gemini API, "Text embeddings API" of Vertex
+AI.
 """
 
 from collections.abc import Sequence
@@ -13,10 +15,21 @@ import msgspec
 from adapters.dialect import BadAnswer, EncodedRequest, Failure, FailureKind, Target, Usage
 from adapters.gemini.error import classify_object
 from adapters.gemini.path import with_model
-from adapters.middle.embeddings import Embeddings
+from adapters.middle.embeddings import ANY, Embeddings, EmbeddingWish
+from adapters.middle.purpose import Purpose, in_words
 from adapters.openai.foreign import NULL, UNREADABLE, check_utf8
 
 _PREDICT: Final = b":predict"
+_MOST_OF_BATCH: Final = 100
+_MOST_INSTANCES: Final = 250
+_ONE_BY_ONE: Final = "gemini-"
+_TASKS: Final[dict[Purpose, str]] = {
+    "query": "RETRIEVAL_QUERY",
+    "document": "RETRIEVAL_DOCUMENT",
+    "similarity": "SEMANTIC_SIMILARITY",
+    "classification": "CLASSIFICATION",
+    "clustering": "CLUSTERING",
+}
 
 _Count = Annotated[float, msgspec.Meta(ge=0)]
 
@@ -49,15 +62,23 @@ _decode: Final = msgspec.json.Decoder(_Answer).decode
 _encode: Final = msgspec.json.encode
 
 
+def most_texts(target: Target) -> int:
+    """Return how many texts one request may have."""
+    if not target.paths["embeddings"].endswith(_PREDICT):
+        return _MOST_OF_BATCH
+    return 1 if target.upstream_model.startswith(_ONE_BY_ONE) else _MOST_INSTANCES
+
+
 def encode_embedding(
-    texts: Sequence[str], target: Target, *, dimensions: int | None = None
+    texts: Sequence[str], target: Target, wish: EmbeddingWish = ANY
 ) -> EncodedRequest:
-    """Write the request for the vectors of these texts, shortened to `dimensions` if told."""
+    """Write the request for the vectors of these texts."""
     path = with_model(target.paths["embeddings"], target.upstream_model)
+    task = in_words(wish.input_type, _TASKS)
     if path.endswith(_PREDICT):
-        body = _instances(texts, dimensions)
+        body = _instances(texts, wish.dimensions, task)
     else:
-        body = _batch(texts, target.upstream_model, dimensions)
+        body = _batch(texts, target.upstream_model, wish.dimensions, task)
     return EncodedRequest(path, target.headers, _encode(body))
 
 
@@ -78,9 +99,15 @@ def decode_embedding(body: bytes, *, expected: int) -> Embeddings:
     return Embeddings(tuple(item.values for item in found), _usage(answer, found))
 
 
-def _batch(texts: Sequence[str], model: str, dimensions: int | None) -> dict[str, object]:
+def _batch(
+    texts: Sequence[str], model: str, dimensions: int | None, task: str | None
+) -> dict[str, object]:
     name = f"models/{model.removeprefix('models/')}"
-    shape = {} if dimensions is None else {"outputDimensionality": dimensions}
+    shape: dict[str, object] = {}
+    if dimensions is not None:
+        shape["outputDimensionality"] = dimensions
+    if task is not None:
+        shape["taskType"] = task
     return {
         "requests": [
             {"model": name, "content": {"parts": [{"text": text}]}, **shape} for text in texts
@@ -88,9 +115,10 @@ def _batch(texts: Sequence[str], model: str, dimensions: int | None) -> dict[str
     }
 
 
-def _instances(texts: Sequence[str], dimensions: int | None) -> dict[str, object]:
+def _instances(texts: Sequence[str], dimensions: int | None, task: str | None) -> dict[str, object]:
     parameters = {} if dimensions is None else {"outputDimensionality": dimensions}
-    instances = [{"content": text} for text in texts]
+    purpose = {} if task is None else {"task_type": task}
+    instances = [{"content": text, **purpose} for text in texts]
     return {"instances": instances, **({"parameters": parameters} if parameters else {})}
 
 

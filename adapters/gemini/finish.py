@@ -12,7 +12,13 @@ from adapters.middle.answer import StopReason
 
 _UNTOLD: Final = (None, "", "FINISH_REASON_UNSPECIFIED")
 _SPOILED: Final = frozenset(
-    {"MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS", "MALFORMED_RESPONSE"}
+    {
+        "MALFORMED_FUNCTION_CALL",
+        "MALFORMED_RESPONSE",
+        "MISSING_THOUGHT_SIGNATURE",
+        "TOO_MANY_TOOL_CALLS",
+        "UNEXPECTED_TOOL_CALL",
+    }
 )
 
 

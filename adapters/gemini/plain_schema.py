@@ -1,7 +1,9 @@
 """The older form of a schema: Google's own `Schema`, a part of OpenAPI 3.0's.
 
 Every value has one type, and a value that may be null says so with a word of its own. A choice stands alone,
-only texts can be listed, and an array says what is in it. Source: `Schema` in Google's API reference.
+only texts can be listed, and an array says what is in it. An object within another must say something of what
+is in it; one of which nothing is known gets a member that nobody needs. Source: `Schema` in Google's API
+reference.
 """
 
 from typing import Final
@@ -11,6 +13,7 @@ from adapters.gemini.reference import Json
 TYPES: Final = frozenset({"string", "number", "integer", "boolean", "object", "array", "null"})
 
 _NOTES: Final = ("title", "description")
+_NEEDLESS: Final[Json] = {"type": "string", "nullable": True, "description": "Not needed."}
 _FORMATS: Final[dict[str, frozenset[str]]] = {
     "string": frozenset({"date-time"}),
     "number": frozenset({"float", "double"}),
@@ -49,6 +52,14 @@ def plain_schema(words: Json) -> Json:
     else:
         result = {**members[0], **{name: words[name] for name in _NOTES if name in words}}
     return {**result, "nullable": True} if nullable else result
+
+
+def with_members(schema: Json) -> Json:
+    """Return a schema that stands within another, with a member in it if it is an object without any."""
+    if schema.get("type") == "object" and not schema.get("properties"):
+        return {**schema, "properties": {"note": dict(_NEEDLESS)}}
+    members = schema.get("anyOf")
+    return schema if members is None else {**schema, "anyOf": [*map(with_members, members)]}
 
 
 def _of_type(name: str, words: Json) -> Json:

@@ -17,9 +17,7 @@ import msgspec
 
 from adapters.dialect import Failure, FailureKind
 from adapters.gemini.finish import is_told, spoiled, stop_reason
-from adapters.gemini.name import original_names
 from adapters.gemini.signature import owned
-from adapters.gemini.structured import format_tool_name
 from adapters.gemini.usage import UsageReading
 from adapters.gemini.wire import Candidate, FunctionCall, Part, PromptFeedback, Response
 from adapters.middle.conversation import Conversation
@@ -36,6 +34,7 @@ from adapters.middle.event import (
     Stopped,
     UsageTold,
 )
+from adapters.middle.format_tool import format_tool_name
 from adapters.openai.foreign import NULL
 
 NewId = Callable[[], str]
@@ -45,7 +44,6 @@ class AnswerReading:
     """Reads one answer, chunk by chunk. `new_id` gives a text that no other answer has."""
 
     def __init__(self, conversation: Conversation, new_id: NewId) -> None:
-        self._names = original_names(conversation.tools)
         self._format_tool = format_tool_name(conversation)
         self._new_id = new_id
         self._answer_id: str | None = None
@@ -104,8 +102,7 @@ class AnswerReading:
             return choice.say(part.text or "", part.thought or False, part.thought_signature)
         if call.name == self._format_tool:
             return choice.say(_arguments(call), thought=False, signature=None)
-        name = self._names.get(call.name, call.name)
-        return choice.call(name, self._call_id(choice, call), _arguments(call), part)
+        return choice.call(call.name, self._call_id(choice, call), _arguments(call), part)
 
     def _call_id(self, choice: "_Choice", call: FunctionCall) -> str:
         """Return the id that Gemini gave, or one of ours that no other call has in any answer."""

@@ -12,12 +12,11 @@ import msgspec
 from adapters.dialect import BadCall, EncodedRequest, Target
 from adapters.gemini.content import Wire, contents_of
 from adapters.gemini.model import Traits, traits_of
-from adapters.gemini.name import sent_name
 from adapters.gemini.path import chat_path
 from adapters.gemini.schema import clean_schema
-from adapters.gemini.structured import format_tool
 from adapters.gemini.thinking import thinking_config
 from adapters.middle.conversation import Conversation, OutputFormat, Text, Tool, ToolChoice, Turn
+from adapters.middle.format_tool import format_tool
 
 _JSON: Final = "application/json"
 _MODES: Final = {"auto": "AUTO", "none": "NONE", "required": "ANY", "named": "ANY"}
@@ -86,7 +85,7 @@ def _tools(conversation: Conversation, model: Traits) -> Wire:
 
 def _declaration(tool: Tool, model: Traits) -> Wire:
     """Declare a function; one without parameters says nothing of them, for older models refuse `{}`."""
-    said: Wire = {"name": sent_name(tool.name)}
+    said: Wire = {"name": tool.name}
     if tool.description:
         said["description"] = tool.description
     schema = clean_schema(tool.parameters, takes_json_schema=model.takes_json_schema, param="tools")
@@ -98,7 +97,7 @@ def _declaration(tool: Tool, model: Traits) -> Wire:
 def _calling(choice: ToolChoice) -> Wire:
     said: Wire = {"mode": _MODES[choice.mode]}
     if choice.mode == "named" and choice.name is not None:
-        said["allowedFunctionNames"] = [sent_name(choice.name)]
+        said["allowedFunctionNames"] = [choice.name]
     return said
 
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from adapters.dialect import BadCall
-from adapters.gemini.plain_schema import TYPES, plain_schema
+from adapters.gemini.plain_schema import TYPES, plain_schema, with_members
 from adapters.gemini.reference import Followed, Json, References
 from adapters.openai.foreign import UNREADABLE
 
@@ -63,13 +63,13 @@ class _Cleaning:
         if self._schemas > _MOST_SCHEMAS or depth > _DEEPEST:
             raise BadCall("A JSON schema is too large for this model.", param=self._param)
         if not isinstance(schema, dict):  # `true`, or nothing that could be understood
-            return self._finished({})
+            return self._finished({}, depth)
         whole, seen = self._references.followed(schema, seen)
         words = _said(whole, self._newer)
         words |= self._object_words(whole, seen, depth + 1)
         words |= self._array_words(whole, seen, depth + 1)
         words |= self._choice_words(whole, seen, depth + 1)
-        return self._finished(words)
+        return self._finished(words, depth)
 
     def _object_words(self, schema: Json, seen: Followed, depth: int) -> Json:
         words: Json = {}
@@ -119,8 +119,11 @@ class _Cleaning:
         words: Json = {"nullable": True} if may_be_null and not self._newer else {}
         return {**words, "anyOf": choice} if choice else words
 
-    def _finished(self, words: Json) -> Json:
-        return _with_null_apart(words) if self._newer else plain_schema(words)
+    def _finished(self, words: Json, depth: int) -> Json:
+        if self._newer:
+            return _with_null_apart(words)
+        plain = plain_schema(words)
+        return with_members(plain) if depth else plain
 
 
 def _said(schema: Json, newer: bool) -> Json:  # noqa: FBT001 - one of two forms

@@ -1,18 +1,20 @@
 """How a service account gets the bearer token that Vertex AI wants.
 
-The account's key file holds a private key. With it one signs a statement of who asks for what, until when,
-and trades that for a token which lasts about an hour. Here stand the statement and the reading of the answer;
-the RSA signature (PKCS #1 v1.5 over SHA-256) and the request are the caller's.
+The account's key file holds a private key (see `key_file`). With it one signs a statement of who asks for
+what, until when, and trades that for a token which lasts about an hour. Here stand the request, signed, and
+the reading of its answer; to send it, and to keep the token, is the caller's part.
 Source: Google's "Using OAuth 2.0 for server to server applications"; RFC 7523.
 """
 
 import base64
 from typing import Annotated, Final
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import msgspec
 
 from adapters.dialect import BadAnswer, Failure, FailureKind
+from adapters.gemini.extra import signature_of
+from adapters.gemini.key_file import ServiceAccount
 from adapters.openai.foreign import UNREADABLE
 
 SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform"
@@ -24,31 +26,21 @@ _GRANT: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _encode: Final = msgspec.json.encode
 
 
-class BadKeyFile(ValueError):
-    """A key file that is none of a service account; the message never holds a part of the key."""
-
-
-class ServiceAccount(msgspec.Struct, frozen=True, tag_field="type", tag="service_account"):
-    """A key file's contents. `private_key` is PEM and appears in no text made of the account."""
-
-    client_email: str
-    private_key: str
-    private_key_id: str
-    token_uri: str = "https://oauth2.googleapis.com/token"  # noqa: S105 - an address
-    project_id: str | None = None
-
-    def __repr__(self) -> str:
-        return f"ServiceAccount({self.client_email!r})"
-
-
 class Token(msgspec.Struct, frozen=True):
-    """A bearer token, good until `expires_at` (unix seconds)."""
+    """A bearer token, good until `expires_at` by the clock that its reader was given."""
 
     value: str
     expires_at: float
 
     def __repr__(self) -> str:
         return f"Token(expires_at={self.expires_at})"
+
+
+class TokenRequest(msgspec.Struct, frozen=True):
+    """What is posted to the account's `token_uri`."""
+
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
 
 
 class _Granted(msgspec.Struct):
@@ -61,22 +53,15 @@ class _Refused(msgspec.Struct):
     error_description: str = ""
 
 
-_decode_account: Final = msgspec.json.Decoder(ServiceAccount).decode
 _decode_granted: Final = msgspec.json.Decoder(_Granted).decode
 _decode_refused: Final = msgspec.json.Decoder(_Refused).decode
 
 
-def read_key_file(text: bytes) -> ServiceAccount:
-    """Read a key file. Raises `BadKeyFile`."""
-    try:
-        account = _decode_account(text)
-    except msgspec.ValidationError as error:
-        raise BadKeyFile(f"This is no service account's key file: {error}") from None
-    except UNREADABLE:
-        raise BadKeyFile("The key file is no JSON.") from None
-    if urlsplit(account.token_uri).scheme != "https":
-        raise BadKeyFile("The key file's 'token_uri' must begin with https://.")
-    return account
+def token_request(account: ServiceAccount, *, now_at: float) -> TokenRequest:
+    """Return the signed request for a token. Raises `MissingExtra`, `BadKeyFile`. `now_at`: unix seconds."""
+    signed = statement(account, now_at=now_at)
+    form = token_form(signed, signature_of(account, signed))
+    return TokenRequest(((b"content-type", FORM_TYPE), (b"accept", b"application/json")), form)
 
 
 def statement(account: ServiceAccount, *, now_at: float) -> bytes:
@@ -98,8 +83,11 @@ def token_form(signed: bytes, signature: bytes) -> bytes:
     return urlencode({"grant_type": _GRANT, "assertion": assertion.decode()}).encode()
 
 
-def read_token(status: int, body: bytes, *, now_at: float) -> Token:
-    """Read the answer to that request. Raises `BadAnswer`; a refusal is a matter of the credential."""
+def read_token(status: int, body: bytes, *, now: float) -> Token:
+    """Read the answer to that request, sent at `now`, seconds by any clock.
+
+    Raises `BadAnswer`; a refusal is a matter of the credential.
+    """
     if status != 200:
         raise BadAnswer(_refusal(status, body))
     try:
@@ -107,7 +95,7 @@ def read_token(status: int, body: bytes, *, now_at: float) -> Token:
     except UNREADABLE:
         told = "The token service's answer cannot be read."
         raise BadAnswer(Failure(kind=FailureKind.INVALID, status=status, message=told)) from None
-    return Token(granted.access_token, now_at + granted.expires_in)
+    return Token(granted.access_token, now + granted.expires_in)
 
 
 def _refusal(status: int, body: bytes) -> Failure:

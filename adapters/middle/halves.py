@@ -10,6 +10,7 @@ from adapters.dialect import Call, EncodedRequest, Endpoint, Failure, Headers, T
 from adapters.middle.answer import WholeAnswer
 from adapters.middle.conversation import Conversation
 from adapters.middle.event import MiddleEvent
+from adapters.middle.tool_name import NameRule
 from adapters.sse import Signal
 
 
@@ -37,7 +38,12 @@ class EventWriter(Protocol):
 
 
 class Upstream(Protocol):
-    """What an upstream dialect can do. `Target.paths` has the request target of each endpoint."""
+    """What an upstream dialect can do. `Target.paths` has the request target of each endpoint.
+
+    `tool_names`: how functions may be called. Whoever hands over a conversation has made all names so.
+    """
+
+    tool_names: NameRule
 
     def encode(self, conversation: Conversation, target: Target, *, stream: bool) -> EncodedRequest:
         """Write the request. Raises `BadCall` for what cannot be said to this provider."""

@@ -14,6 +14,9 @@ from typing import Final
 ANTHROPIC: Final = "anthropic"
 
 _MARK: Final = "__thought__"
+MARK: Final = _MARK.encode()
+"""What a request in which a signature travels has somewhere among its bytes."""
+
 _OWNER_END: Final = ":"  # no base64 has one
 
 

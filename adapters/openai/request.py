@@ -11,9 +11,11 @@ from typing import Any, Final
 import msgspec
 
 from adapters.dialect import BadCall, Call, EncodedRequest, Endpoint, Target
+from adapters.openai.call_ids import without_thoughts
 from adapters.openai.client_body import is_absent, read_field, read_model, read_object
 from adapters.openai.continuation import with_prefill
 from adapters.openai.foreign import NULL, starts_with
+from adapters.openai.variant import Variant
 
 _TRUE: Final = msgspec.Raw(b"true")
 _INCLUDE_USAGE: Final = msgspec.Raw(b'{"include_usage":true}')
@@ -86,12 +88,14 @@ def decode_call(endpoint: Endpoint, body: bytes) -> Call:
     )
 
 
-def encode_request(call: Call, target: Target) -> EncodedRequest:
+def encode_request(call: Call, target: Target, variant: Variant | None = None) -> EncodedRequest:
     """Write the call for an upstream: its own model name, usage asked for, all else as it came.
 
-    An answer that has begun stands last among the messages.
+    An answer that has begun stands last among the messages. Raises `BadCall` for what a `variant` refuses.
     """
     fields = dict(call.fields)
+    if call.endpoint == "chat":
+        fields["messages"] = without_thoughts(fields["messages"])
     if call.beginning is not None:
         fields["messages"] = with_prefill(
             fields["messages"], call.beginning.text, marked=target.marks_prefill
@@ -103,6 +107,8 @@ def encode_request(call: Call, target: Target) -> EncodedRequest:
         fields["stream_options"] = _with_usage(fields.get("stream_options"))
     elif not target.stream_usage:
         fields.pop("stream_options", None)
+    if variant is not None:
+        fields = variant.adapted(call.endpoint, fields)
     return EncodedRequest(target.paths[call.endpoint], target.headers, _encode(fields))
 
 

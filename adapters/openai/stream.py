@@ -32,6 +32,7 @@ from adapters.openai.foreign import ABSENT, FALSY, NULL, UNREADABLE, check_utf8,
 from adapters.openai.progress import Progress
 from adapters.openai.rewrite import ModelName, replace_member, with_fields, without_field
 from adapters.openai.usage import read_usage
+from adapters.openai.variant import Variant
 from adapters.sse import END, EventDecoder, EventTooLarge, ServerSentEvent, Signal, encode_event
 
 _DONE: Final = b"data: [DONE]\n\n"
@@ -47,8 +48,9 @@ class ChunkDecoder:
     A stream with an event that exceeds every bound gives one `ERROR`, and `END` from then on.
     """
 
-    def __init__(self, call: Call, target: Target) -> None:
+    def __init__(self, call: Call, target: Target, variant: Variant | None = None) -> None:
         self._events = EventDecoder()
+        self._variant = variant
         self._given_up = False
         self._wants_usage = call.include_usage
         self._is_chat = call.endpoint == "chat"
@@ -104,6 +106,8 @@ class ChunkDecoder:
             return event
         if event.data.startswith(b"[DONE]"):
             return StreamEvent(EventKind.DONE, self.closing_frames())
+        if self._variant is not None:
+            event = ServerSentEvent(self._variant.read(event.data), event.name)
         try:
             return self._read(event)
         except RecursionError:  # of a nest so deep that reading it once succeeds and twice does not

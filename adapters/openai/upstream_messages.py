@@ -27,6 +27,7 @@ from adapters.middle.conversation import (
     Turn,
 )
 from adapters.middle.data_url import data_url
+from adapters.openai.call_ids import fitting_id
 
 Json = dict[str, object]
 
@@ -80,12 +81,12 @@ def _user(turn: Turn) -> Iterator[Json]:
 
 def _result(result: ToolResult) -> Json:
     texts = [part for part in result.parts if isinstance(part, Text)]
-    return {"role": "tool", "tool_call_id": result.call_id, "content": _content(texts)}
+    return {"role": "tool", "tool_call_id": fitting_id(result.call_id), "content": _content(texts)}
 
 
 def _call(call: ToolCall) -> Json:
     return {
-        "id": call.id,
+        "id": fitting_id(call.id),
         "type": "function",
         "function": {"name": call.name, "arguments": call.arguments},
     }

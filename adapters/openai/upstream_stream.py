@@ -30,6 +30,7 @@ from adapters.openai.error import classify_event, classify_object
 from adapters.openai.foreign import FALSY, NULL, UNREADABLE, check_utf8
 from adapters.openai.upstream_answer import stop_of
 from adapters.openai.usage import read_usage
+from adapters.openai.variant import Variant
 from adapters.sse import END, EventDecoder, EventTooLarge, ServerSentEvent, Signal
 
 
@@ -72,8 +73,9 @@ _decode_chunk: Final = msgspec.json.Decoder(_Chunk).decode
 class ChunkSource:
     """Reads one stream of chunks (see `adapters.middle.halves.EventSource`)."""
 
-    def __init__(self) -> None:
+    def __init__(self, variant: Variant | None = None) -> None:
         self._events = EventDecoder()
+        self._variant = variant
         self._ready: deque[MiddleEvent] = deque()
         self._choices: dict[int, _ChoiceParts] = {}
         self._begun = False
@@ -107,7 +109,8 @@ class ChunkSource:
             return
         try:
             check_utf8(event.data)
-            chunk = _decode_chunk(event.data)
+            data = event.data if self._variant is None else self._variant.read(event.data)
+            chunk = _decode_chunk(data)
         except UNREADABLE:
             yield Malformed() if event.data.strip() else Alive()
             return

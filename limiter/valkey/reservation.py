@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from limiter.demand import EndedTwice
+from limiter.demand import EndedTwice, Standing
 from limiter.valkey.places import Part, Place
 
 
@@ -74,6 +74,10 @@ class ValkeyReservation:
     def ended(self) -> bool:
         """Whether it was settled or released."""
         return self._ended
+
+    def standing(self, place: int, *, now: float) -> Standing | None:  # noqa: ARG002 - it is not told
+        """Nobody knows: the server tells only whether it fits."""
+        return None
 
     def settle(self, *, tokens: int, now: float, owed: int = 0) -> None:  # noqa: ARG002 - the server's clock counts
         """End it with the tokens that were really used. Raises `EndedTwice`."""

@@ -6,11 +6,10 @@ that is not enough it is refused, and told a moment at which it will fit even if
 come back as they were told.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 
 from adapters.dialect import Call, Usage
-from limiter.demand import Demand, Standing
 from limiter.estimate import Asked, Estimator
 from limiter.local_reservation import MOST_TOKENS
 from limiter.prompt import measure_prompt
@@ -22,8 +21,8 @@ from router.admission.engine import Engine
 from router.admission.headers import Headers, limit_headers
 from router.admission.reserving import Reserving, Taken
 from router.admission.taking import Taking
-from router.admission.terms import Terms, credit_demands, most_tokens
-from router.billing.hold import LONGEST_ANSWER, Hold, Wanted, prompt_with_margin
+from router.admission.terms import Terms
+from router.billing.hold import LONGEST_ANSWER, Wanted, prompt_with_margin
 from router.billing.purse import Purse
 from router.catalog.routes import Route
 from router.config import LimitsConfig
@@ -80,29 +79,28 @@ class Admission:
             choices=call.choices,
         )
         prompt = self.estimator.input_tokens(asked)
-        hold_now = partial(
-            self._purse.hold, caller, route, self._wanted(asked, call, route, prompt)
-        )
-        demands = self._terms.demands(caller, route.id)
-        most = most_tokens(demands)
-        tokens = prompt + self.estimator.output_tokens(asked, most=most)
+        output = self.estimator.output_tokens(asked)
+        draw = self._terms.draw(caller, route.id)
         # More than a limit could never be served, and more than the engine counts is a slip.
-        tokens = min(tokens, MOST_TOKENS if most is None else most)
+        most = MOST_TOKENS if draw.most_tokens is None else draw.most_tokens
+        tokens = min(prompt + output, most)
         taking = Taking(
             self._engine,
+            self._purse,
+            draw=draw,
+            route=route,
             tokens=tokens,
-            hold_now=hold_now,
-            demands_of=lambda hold: (*demands, *credit_demands(caller, hold)) if hold else demands,
+            wanted=_wanted(asked, call, route, prompt=prompt, output=output),
         )
         taken = await self._reserving.take(
-            asked.key, demands, tokens=tokens, attempt=taking.attempt
+            asked.key, draw.demands, tokens=tokens, attempt=taking.attempt
         )
         return Admitted(
             taken,
             asked,
             prompt_tokens=prompt,
             tokens_of=self._tokens_of(asked),
-            credit=self._credit(caller, taking, hold_now),
+            credit=HeldCredit(taking, taking.hold) if taking.hold is not None else None,
             end=self._end,
         )
 
@@ -115,18 +113,6 @@ class Admission:
         """Return what of a route may be sold to the caller. Raises `ModelNotPriced`."""
         return self._purse.route_for(caller, route)
 
-    def _credit(
-        self, caller: Caller, taking: Taking, hold_now: Callable[[], Awaitable[Hold | None]]
-    ) -> HeldCredit | None:
-        if taking.hold is None:
-            return None
-
-        async def demands_now() -> Sequence[Demand]:
-            hold = await hold_now()
-            return credit_demands(caller, hold) if hold is not None else ()
-
-        return HeldCredit(taking.hold, taking.held, demands_now=demands_now, engine=self._engine)
-
     def _tokens_of(self, asked: Asked) -> Callable[[int], int]:
         """Return how many tokens so many bytes of the answer are: a guess, and no more than its cap."""
         guess = partial(self.estimator.output_tokens_of, asked.model)
@@ -135,25 +121,22 @@ class Admission:
         most = asked.cap * asked.choices
         return lambda output_bytes: min(most, guess(output_bytes))
 
-    def _wanted(self, asked: Asked, call: Call, route: Route, prompt: int) -> Wanted:
-        """Return how much of an answer to hold credit for."""
-        capped = asked.cap is not None and asked.cap >= 0
-        if capped or call.stream:
-            output = self.estimator.output_tokens(asked)
-        else:
-            longest = route.model.max_output_tokens if route.model is not None else None
-            output = (longest or LONGEST_ANSWER) * asked.choices
-        return Wanted(prompt_tokens=prompt_with_margin(prompt), output_tokens=output, capped=capped)
-
-    async def headers(self, caller: Caller, model: str | None) -> Headers:
+    async def headers(
+        self, caller: Caller, model: str | None, admitted: Admitted | None = None
+    ) -> Headers:
         """Return the limit headers for an answer to this caller, as the limits stand now.
 
-        Where nobody can tell there are none: an answer, or another error, is not withheld for them.
+        Where the request was `admitted` just before, they are what was seen then. Where nobody can tell there
+        are none: an answer, or another error, is not withheld for them.
         """
-        try:
-            return limit_headers(await self._standings(self._terms.demands(caller, model)))
-        except LimitsUnavailable:
-            return []
+        standings = None if admitted is None else admitted.standings(self._engine.now())
+        if standings is None:
+            demands = self._terms.draw(caller, model).in_windows
+            try:
+                standings = [(d, await self._engine.standing(d.subject)) for d in demands]
+            except LimitsUnavailable:
+                return []
+        return limit_headers(standings)
 
     def _end(self, taken: Taken, asked: Asked, usage: Usage | None, owed: int) -> None:
         """Settle a reservation with what was used, or release it, and let whoever waits for that try."""
@@ -176,9 +159,11 @@ class Admission:
             cached_weight=self._config.cached_weight,
         )
 
-    async def _standings(self, demands: Sequence[Demand]) -> list[tuple[Demand, Standing]]:
-        return [
-            (demand, await self._engine.standing(demand.subject))
-            for demand in demands
-            if demand.limits.requests is not None or demand.limits.tokens is not None
-        ]
+
+def _wanted(asked: Asked, call: Call, route: Route, *, prompt: int, output: int) -> Wanted:
+    """Return how much of an answer to hold credit for; `output` is the estimate of its tokens."""
+    capped = asked.cap is not None and asked.cap >= 0
+    if not (capped or call.stream):
+        longest = route.model.max_output_tokens if route.model is not None else None
+        output = (longest or LONGEST_ANSWER) * asked.choices
+    return Wanted(prompt_tokens=prompt_with_margin(prompt), output_tokens=output, capped=capped)

@@ -1,36 +1,24 @@
 """An admitted request: what it has reserved, until that ends exactly once."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable
 
 from adapters.dialect import Usage
-from limiter.demand import Demand, Refusal, Reservation
+from limiter.demand import Demand, Refusal, Reservation, Standing
 from limiter.estimate import Asked
-from router.admission.engine import Engine
 from router.admission.reserving import Taken
-from router.admission.taking import reserve_within
+from router.admission.taking import Taking, reserve_within
 from router.billing.hold import MOST_HELD, Hold
 from router.billing.meter import Meter
 from router.errors import GatewayError
 
 
 class HeldCredit:
-    """The credit that a request holds; a stream may hold more of it as it goes on.
+    """The credit that a request holds; a stream may hold more of it as it goes on."""
 
-    `demands_now()`: whose credit it needs, as of now; raises `GatewayError` where nobody can say.
-    """
-
-    def __init__(
-        self,
-        hold: Hold,
-        held: int,
-        *,
-        demands_now: Callable[[], Awaitable[Sequence[Demand]]],
-        engine: Engine,
-    ) -> None:
+    def __init__(self, taking: Taking, hold: Hold) -> None:
         self.hold = hold
-        self.held = held
-        self._engine = engine
-        self._demands_now = demands_now
+        self.held = taking.held
+        self._taking = taking
         self._more: list[Reservation] = []
 
     async def hold_more(self, wanted: int, least: int) -> int:
@@ -41,11 +29,11 @@ class HeldCredit:
         if least > MOST_HELD:
             return 0
         try:
-            demands = await self._demands_now()
+            demands = await self._taking.credit_demands()
         except GatewayError:
             return 0  # what nobody can see is not spent
         outcome, more = await reserve_within(
-            self._engine, demands, tokens=0, wanted=min(wanted, MOST_HELD), least=least
+            self._taking.engine, demands, tokens=0, wanted=min(wanted, MOST_HELD), least=least
         )
         if isinstance(outcome, Refusal):
             return 0
@@ -55,9 +43,8 @@ class HeldCredit:
 
     def free(self) -> None:
         """Let go of what was held more; the first part ends with the request's own reservation."""
-        now = self._engine.now()
         while self._more:
-            self._more.pop().release(now=now)
+            self._more.pop().release(now=self._taking.engine.now())
 
 
 class Admitted:
@@ -103,6 +90,18 @@ class Admitted:
         """Return how many tokens so much of a whole answer is: a guess, and no more than its cap."""
         tokens, limit = self.tokens_of(output_bytes), self.output_limit
         return tokens if limit is None else min(tokens, limit * self._asked.choices)
+
+    def standings(self, now: float) -> list[tuple[Demand, Standing]] | None:
+        """Return how its limits in windows stood as it was let in, `None` where that is not known."""
+        reservation = self._taken.reservation
+        standings = []
+        for place, demand in enumerate(self._taken.demands):
+            if demand.limits.requests is not None or demand.limits.tokens is not None:
+                standing = reservation.standing(place, now=now)
+                if standing is None:
+                    return None
+                standings.append((demand, standing))
+        return standings
 
     def meter(self) -> Meter | None:
         """Return what watches the answer as a stream, `None` where it cannot cost more than is held."""

@@ -6,35 +6,49 @@ left is told. A caller without a limit gets no header for it.
 
 from collections.abc import Sequence
 from math import ceil
+from typing import Final
 
 from limiter.demand import Demand, Standing
 
 Headers = list[tuple[bytes, bytes]]
+Room = tuple[int, int, float]
+"""What is left of a limit, the limit, and the seconds until all of it is back."""
+
+_REQUESTS: Final = (
+    b"x-ratelimit-limit-requests",
+    b"x-ratelimit-remaining-requests",
+    b"x-ratelimit-reset-requests",
+)
+_TOKENS: Final = (
+    b"x-ratelimit-limit-tokens",
+    b"x-ratelimit-remaining-tokens",
+    b"x-ratelimit-reset-tokens",
+)
 
 
 def limit_headers(standings: Sequence[tuple[Demand, Standing]]) -> Headers:
     """Return the headers for the limits of these subjects, as they stand now."""
-    requests = [
-        (limit - standing.used_requests, limit, standing.requests_reset)
-        for demand, standing in standings
-        if (limit := demand.limits.requests) is not None
-    ]
-    tokens = [
-        (limit - standing.used_tokens, limit, standing.tokens_reset)
-        for demand, standing in standings
-        if (limit := demand.limits.tokens) is not None
-    ]
-    return [*_headers(b"requests", requests), *_headers(b"tokens", tokens)]
+    requests: Room | None = None
+    tokens: Room | None = None
+    for demand, standing in standings:
+        limits = demand.limits
+        if (limit := limits.requests) is not None:
+            room = (limit - standing.used_requests, limit, standing.requests_reset)
+            requests = room if requests is None else min(requests, room)
+        if (limit := limits.tokens) is not None:
+            room = (limit - standing.used_tokens, limit, standing.tokens_reset)
+            tokens = room if tokens is None else min(tokens, room)
+    return [*_headers(_REQUESTS, requests), *_headers(_TOKENS, tokens)]
 
 
-def _headers(kind: bytes, rooms: list[tuple[int, int, float]]) -> Headers:
-    if not rooms:
+def _headers(names: tuple[bytes, bytes, bytes], room: Room | None) -> Headers:
+    if room is None:
         return []
-    left, limit, reset = min(rooms)
+    left, limit, reset = room
     return [
-        (b"x-ratelimit-limit-" + kind, b"%d" % limit),
-        (b"x-ratelimit-remaining-" + kind, b"%d" % max(0, left)),
-        (b"x-ratelimit-reset-" + kind, duration(reset).encode()),
+        (names[0], b"%d" % limit),
+        (names[1], b"%d" % max(0, left)),
+        (names[2], duration(reset).encode()),
     ]
 
 

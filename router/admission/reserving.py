@@ -71,19 +71,25 @@ class Reserving:
         if outcome is None or isinstance(outcome, Refusal):
             line = line or _line_of(key, outcome)
             outcome = await self._wait(line, outcome, demands, tokens=tokens, attempt=attempt)
+        running = self._running
         for demand in demands:
-            self._running[demand.subject] += tokens
+            running[demand.subject] = running.get(demand.subject, 0) + tokens
         return Taken(key, demands, tokens, outcome)
 
     def ended(self, taken: Taken) -> None:
         """A call has ended, its reservation too: whoever waits for that may try."""
-        self._room.ended(taken.key)
+        running, somebody_waits = self._running, len(self._room) > 0
+        if somebody_waits:
+            self._room.ended(taken.key)
         for demand in taken.demands:
-            self._running[demand.subject] -= taken.tokens
-            if not self._running[demand.subject]:
-                del self._running[demand.subject]
-            if _is_of_model(demand.subject):
-                self._room.ended(_model_line(taken.key, demand.subject))
+            subject = demand.subject
+            left = running.get(subject, 0) - taken.tokens
+            if left:
+                running[subject] = left
+            else:
+                running.pop(subject, None)
+            if somebody_waits and _is_of_model(subject):
+                self._room.ended(_model_line(taken.key, subject))
 
     async def _wait(
         self,

@@ -4,12 +4,15 @@ A request that has waited decides by the credit as it is then, not as it was whe
 have been spent meanwhile, and what was spent may have been topped up.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from limiter.demand import Demand, Refusal, Reservation
 from router.admission.engine import Engine
-from router.billing.hold import Hold
+from router.admission.terms import Draw, credit_demands
+from router.billing.hold import Hold, Wanted
+from router.billing.purse import Purse
+from router.catalog.routes import Route
 
 TRIES: Final = 4
 
@@ -17,38 +20,50 @@ TRIES: Final = 4
 class Taking:
     """What one request tries to reserve. After success, `held` nano-dollars are held of `hold`.
 
-    `hold_now()` says what to hold, as of now; `demands_of(hold)` what the request then draws on.
+    `draw` is what its caller's limits make it draw on, `wanted` how much of an answer it may make.
     """
 
     def __init__(
         self,
         engine: Engine,
+        purse: Purse,
         *,
+        draw: Draw,
+        route: Route,
         tokens: int,
-        hold_now: Callable[[], Awaitable[Hold | None]],
-        demands_of: Callable[[Hold | None], Sequence[Demand]],
+        wanted: Wanted,
     ) -> None:
-        self._engine = engine
+        self.engine = engine
+        self._purse = purse
+        self._caller = draw.caller
+        self._demands = draw.demands
+        self._route = route
         self._tokens = tokens
-        self._hold_now = hold_now
-        self._demands_of = demands_of
+        self._wanted = wanted
         self.hold: Hold | None = None
         self.held = 0
 
     async def attempt(self) -> Reservation | Refusal:
         """Reserve, or say what is in the way. When cancelled, nothing stays taken.
 
-        Raises what `hold_now` raises.
+        Raises as `Purse.hold` does.
         """
-        hold = self.hold = await self._hold_now()
+        hold = self.hold = await self._purse.hold(self._caller, self._route, self._wanted)
+        if hold is None:
+            return await self.engine.reserve(self._demands, tokens=self._tokens, credit=0)
         outcome, self.held = await reserve_within(
-            self._engine,
-            self._demands_of(hold),
+            self.engine,
+            (*self._demands, *credit_demands(self._caller, hold)),
             tokens=self._tokens,
-            wanted=hold.amount if hold is not None else 0,
-            least=hold.least if hold is not None else 0,
+            wanted=hold.amount,
+            least=hold.least,
         )
         return outcome
+
+    async def credit_demands(self) -> Sequence[Demand]:
+        """Return whose credit it needs, and how much of that there is now. Raises as `Purse.hold` does."""
+        hold = await self._purse.hold(self._caller, self._route, self._wanted)
+        return credit_demands(self._caller, hold) if hold is not None else ()
 
 
 async def reserve_within(

@@ -5,14 +5,31 @@ account's limits are shared by all of its keys. A model's limits are shared by e
 operator has of it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
 
 from limiter.demand import Demand, Limits
 from router.accounts.caller import Caller
 from router.billing.hold import Hold
 from router.config import LimitTable
 
-_NO_LIMITS = Limits()
+MOST_REMEMBERED: Final = 20_000
+_NO_LIMITS: Final = Limits()
+
+
+class Draw(msgspec.Struct, frozen=True, eq=False):
+    """What requests of a caller for a model draw on, credit apart.
+
+    `in_windows` are those of the demands that limit requests or tokens, `most_tokens` is the least of the
+    limits on tokens, `None` where there is none.
+    """
+
+    caller: Caller
+    demands: tuple[Demand, ...]
+    in_windows: tuple[Demand, ...]
+    most_tokens: int | None
 
 
 class Terms:
@@ -21,6 +38,21 @@ class Terms:
     def __init__(self, general: LimitTable, models: Mapping[str, LimitTable]) -> None:
         self._general = limits_of(general)
         self._models = {model: limits_of(table) for model, table in models.items()}
+        self._draws: dict[tuple[str, str | None], Draw] = {}
+
+    def draw(self, caller: Caller, model: str | None) -> Draw:
+        """Return what a request draws on, worked out once for each caller and model.
+
+        A caller whose terms have changed is another object, so what is remembered cannot be stale.
+        """
+        # A model that has no limit is as good as none.
+        which = (caller.key.id, model if model in self._models else None)
+        draw = self._draws.get(which)
+        if draw is None or draw.caller is not caller:
+            if len(self._draws) >= MOST_REMEMBERED:
+                self._draws.clear()
+            draw = self._draws[which] = _draw(caller, self.demands(caller, model))
+        return draw
 
     def demands(
         self, caller: Caller, model: str | None, *, hold: Hold | None = None
@@ -55,17 +87,28 @@ class Terms:
         return _first(_first(caller.key.limits, caller.tier.limits), self._general)
 
 
+def _draw(caller: Caller, demands: tuple[Demand, ...]) -> Draw:
+    in_windows = tuple(
+        demand
+        for demand in demands
+        if demand.limits.requests is not None or demand.limits.tokens is not None
+    )
+    return Draw(caller, demands, in_windows, most_tokens(demands))
+
+
 def credit_demands(caller: Caller, hold: Hold) -> list[Demand]:
     """Return whose credit a request needs.
 
     They are subjects of their own: a stream that holds more as it goes on is not another request.
     """
-    credit = {f"budget:{caller.key.id}": hold.key, f"credit:{caller.account.id}": hold.account}
-    return [
-        Demand(subject=subject, limits=_NO_LIMITS, credit=most)
-        for subject, most in credit.items()
-        if most is not None
-    ]
+    demands = []
+    if hold.key is not None:
+        budget = f"budget:{caller.key.id}"
+        demands.append(Demand(subject=budget, limits=_NO_LIMITS, credit=hold.key))
+    if hold.account is not None:
+        credit = f"credit:{caller.account.id}"
+        demands.append(Demand(subject=credit, limits=_NO_LIMITS, credit=hold.account))
+    return demands
 
 
 def limits_of(table: LimitTable) -> Limits:
@@ -77,7 +120,7 @@ def limits_of(table: LimitTable) -> Limits:
     )
 
 
-def most_tokens(demands: tuple[Demand, ...]) -> int | None:
+def most_tokens(demands: Sequence[Demand]) -> int | None:
     """Return the smallest limit on tokens among the demands, `None` where there is none."""
     limits = (demand.limits.tokens for demand in demands)
     return min((limit for limit in limits if limit is not None), default=None)

@@ -11,22 +11,31 @@ from typing import Final
 import msgspec
 
 from router.catalog.candidate import Candidate
-from router.catalog.routes import Route, Tiers, distinct_tiers
+from router.catalog.routes import Route, distinct_tiers
 from router.ledger.price import RATES, Price
 from router.ledger.tariff import Tariff
 
 MOST_REMEMBERED: Final = 10_000
 
 
+class Offer(msgspec.Struct, frozen=True, eq=False):
+    """What of a route may be sold, `None` if nothing, and the price that no candidate of it exceeds."""
+
+    route: Route
+    sellable: Route | None
+    dearest: Price | None
+
+
 class PriceList:
     """The tariffs of one configuration, by `provider/upstream model`.
 
-    What a set of candidates costs is remembered: it is asked for with every request, and they are few.
+    What a route costs is remembered as long as the route is the very same: it is asked for with every
+    request, and a route may have hundreds of candidates.
     """
 
     def __init__(self, tariffs: Mapping[str, Tariff]) -> None:
         self._tariffs = tariffs
-        self._dearest: dict[tuple[Tiers, tuple[Candidate, ...]], Price | None] = {}
+        self._offers: dict[int, Offer] = {}
 
     def of(self, provider: str, upstream_model: str) -> Tariff | None:
         """Return the tariff of a model at a provider, `None` where it has no usable price."""
@@ -34,6 +43,22 @@ class PriceList:
 
     def priced(self, route: Route) -> Route | None:
         """Return what of a route has a price, `None` where nothing has."""
+        return self._offer(route).sellable
+
+    def dearest(self, route: Route) -> Price | None:
+        """Return the price that no candidate of the route exceeds, `None` where none has any."""
+        return self._offer(route).dearest
+
+    def _offer(self, route: Route) -> Offer:
+        offer = self._offers.get(id(route))
+        if offer is None:  # what is remembered is alive, so that no other route has its identity
+            if len(self._offers) >= MOST_REMEMBERED:
+                self._offers.clear()
+            offer = Offer(route, self._find_sellable(route), self._find_dearest(route))
+            self._offers[id(route)] = offer
+        return offer
+
+    def _find_sellable(self, route: Route) -> Route | None:
         if all(self._has_price(candidate) for candidate in _candidates(route)):
             return route
         tiers = distinct_tiers([filter(self._has_price, tier) for tier in route.tiers])
@@ -41,17 +66,6 @@ class PriceList:
             return None
         larger = tuple(filter(self._has_price, route.larger_context))
         return msgspec.structs.replace(route, tiers=tiers, larger_context=larger)
-
-    def dearest(self, route: Route) -> Price | None:
-        """Return the price that no candidate of the route exceeds, `None` where none has any."""
-        who = (route.tiers, route.larger_context)
-        try:
-            return self._dearest[who]
-        except KeyError:
-            if len(self._dearest) >= MOST_REMEMBERED:
-                self._dearest.clear()
-            price = self._dearest[who] = self._find_dearest(route)
-            return price
 
     def _find_dearest(self, route: Route) -> Price | None:
         prices = [

@@ -176,6 +176,8 @@ class Settling:
 
 def _name(text: str | None) -> str:
     """Return a name in a form that can be booked, for it may be a client's or a provider's."""
+    if text and len(text) <= LONGEST_TEXT and text.isprintable():
+        return text
     return "".join(filter(str.isprintable, text or ""))[:LONGEST_TEXT] or "unknown"
 
 

@@ -27,19 +27,43 @@ _MAX_NAME: Final = 256
 
 
 class ListedModel(msgspec.Struct):
-    """One entry of a provider's list; only its id is read."""
+    """One entry of a list as OpenAI and Anthropic give it; only its id is read."""
 
     id: str
 
 
 class ModelList(msgspec.Struct):
-    """A list as OpenAI gives it."""
+    """A list as OpenAI and Anthropic give it."""
 
     data: list[ListedModel]
 
 
+class NamedModel(msgspec.Struct):
+    """One entry of a list as Google and Cohere give it, with what the model is good for."""
+
+    name: str
+    methods: list[str] | None = msgspec.field(default=None, name="supportedGenerationMethods")
+    endpoints: list[str] | None = None
+
+    @property
+    def is_served(self) -> bool:
+        """Whether the gateway has an endpoint for it; one that says nothing of itself may be any."""
+        uses = self.methods or self.endpoints
+        return uses is None or not _SERVED_USES.isdisjoint(uses)
+
+
+class NamedModelList(msgspec.Struct):
+    """A list as Google and Cohere give it."""
+
+    models: list[NamedModel]
+
+
+_SERVED_USES: Final = frozenset({"generateContent", "embedContent", "chat", "embed", "rerank"})
+_NAME_PREFIX: Final = "models/"
+
 # Some providers leave the envelope out.
 _DECODER: Final = msgspec.json.Decoder(ModelList | list[ListedModel])
+_NAMED_DECODER: Final = msgspec.json.Decoder(NamedModelList)
 
 
 async def discover_forever(
@@ -74,9 +98,22 @@ def decode_names(provider: str, body: bytes) -> list[str]:
     Raises `msgspec.DecodeError` for what is no such list. Names that could not be an id are left
     out, and so is everything beyond a few thousand.
     """
-    answer = _DECODER.decode(body)
-    listed = answer.data if isinstance(answer, ModelList) else answer
     known = KNOWN_PROVIDERS.get(provider)
     prefix = known.listed_prefix if known is not None else ""
-    names = [entry.id.removeprefix(prefix) for entry in listed[:_MAX_MODELS]]
+    names = [name.removeprefix(prefix) for name in _listed(body)[:_MAX_MODELS]]
     return [name for name in names if 0 < len(name) <= _MAX_NAME and name.isprintable()]
+
+
+def _listed(body: bytes) -> list[str]:
+    """Return the names in a list of either form; what is of neither is judged by OpenAI's."""
+    try:
+        answer = _DECODER.decode(body)
+    except msgspec.ValidationError:
+        try:
+            named = _NAMED_DECODER.decode(body).models
+        except msgspec.ValidationError:
+            named = None
+        if named is None:
+            raise
+        return [entry.name.removeprefix(_NAME_PREFIX) for entry in named if entry.is_served]
+    return [entry.id for entry in (answer.data if isinstance(answer, ModelList) else answer)]

@@ -10,7 +10,9 @@ from typing import Final
 
 import msgspec
 
-SERVED_MODES: Final = frozenset({"chat", "completion", "embedding"})
+SERVED_MODES: Final = frozenset({"chat", "completion", "embedding", "rerank"})
+# Their answers are numbers, which nobody charges for.
+WORDLESS_MODES: Final = frozenset({"embedding", "rerank"})
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,11 +39,15 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
         return self.mode in SERVED_MODES
 
     @property
+    def has_output(self) -> bool:
+        """Whether it writes anything that could be charged for."""
+        return self.mode not in WORDLESS_MODES
+
+    @property
     def price(self) -> float | None:
         """US dollars per million tokens of input and output together, `None` where one is unknown."""
         read = self.usd_per_mtok.get("input")
-        # An embedding has no output that anybody could charge for.
-        written = self.usd_per_mtok.get("output", 0.0 if self.mode == "embedding" else None)
+        written = self.usd_per_mtok.get("output", None if self.has_output else 0.0)
         if read is None or written is None or min(read, written) < 0:
             return None
         return read + written

@@ -132,18 +132,18 @@ def _with_preset(name: str, table: Tree, environ: Mapping[str, str]) -> Tree:
         # A provider that nobody knows serves nothing unless it is listed or asked.
         asked = {"discover": "models" not in table and spoken.lists_models}
         return asked | _of_dialect(spoken) | table | _with_paths(spoken.paths, table)
+    dialect = _dialect_of(table, known)
+    own_dialect = dialect == known.dialect
     preset: Tree = {
-        "dialect": known.dialect,
+        "dialect": dialect,
         "key_header": known.key_header,
         "stream_usage": known.stream_usage,
     }
-    if known.base_url is not None:
-        preset["base_url"] = known.base_url
-    own_dialect = table.get("dialect", known.dialect) == known.dialect
     if not own_dialect:
         preset |= _of_dialect(spoken)
-        if known.base_url is not None and not _same_host(spoken.base_url, known.base_url):
-            preset["base_url"] = known.base_url
+    address = known.base_url if own_dialect else _address(known, spoken, dialect)
+    if address is not None:
+        preset["base_url"] = address
     redirected = _is_redirected(known, table)
     listing = (known.discover or redirected) and spoken.lists_models
     preset["discover"] = listing and "models" not in table
@@ -151,14 +151,23 @@ def _with_preset(name: str, table: Tree, environ: Mapping[str, str]) -> Tree:
     key = None if redirected else key_reference(known, environ)
     if key is not None and not table.get("keys"):
         preset["key"] = key
-    paths = spoken.paths if redirected or not own_dialect else known.paths
+    paths = spoken.paths if redirected or not own_dialect else (*spoken.paths, *known.paths)
     return preset | table | _with_paths(paths, table)
+
+
+def _dialect_of(table: Tree, known: KnownProvider | None) -> object:
+    """Return what a provider speaks; at a known provider's address for OpenAI's form, that."""
+    default = "openai" if known is None else known.dialect
+    if known is not None and known.openai_url is not None:
+        written = table.get("base_url")
+        if isinstance(written, str) and written.rstrip("/") == known.openai_url:
+            default = "openai"
+    return table.get("dialect", default)
 
 
 def _spoken(table: Tree, known: KnownProvider | None) -> DialectPreset:
     """Return what is usual for the dialect; one that there is not is left for the decoder to report."""
-    default = "openai" if known is None else known.dialect
-    written = table.get("dialect", default)
+    written = _dialect_of(table, known)
     usual = DIALECT_PRESETS["openai"]
     return DIALECT_PRESETS.get(written, usual) if isinstance(written, str) else usual
 
@@ -166,6 +175,15 @@ def _spoken(table: Tree, known: KnownProvider | None) -> DialectPreset:
 def _of_dialect(spoken: DialectPreset) -> Tree:
     address = {} if spoken.base_url is None else {"base_url": spoken.base_url}
     return {"key_header": spoken.key_header} | address
+
+
+def _address(known: KnownProvider, spoken: DialectPreset, dialect: object) -> str | None:
+    """Return where a known provider is asked in a dialect that it does not usually speak here."""
+    if dialect == "openai" and known.openai_url is not None:
+        return known.openai_url
+    if known.base_url is None or _same_host(spoken.base_url, known.base_url):
+        return spoken.base_url
+    return known.base_url
 
 
 def _with_paths(usual: tuple[tuple[str, str], ...], table: Tree) -> Tree:
@@ -180,7 +198,7 @@ def _same_host(one: str | None, other: str) -> bool:
 def _is_redirected(known: KnownProvider, table: Tree) -> bool:
     if known.base_url is None:
         return False
-    own = {known.base_url}
+    own = {known.base_url, known.openai_url}
     spoken = _spoken(table, known).base_url
     if spoken is not None and _same_host(spoken, known.base_url):
         own.add(spoken)

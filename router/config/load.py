@@ -18,6 +18,7 @@ from router.config.defaults import find_contradictions, with_defaults, with_time
 from router.config.environment import home, providers_of
 from router.config.schema import Config
 from router.config.secret import SecretReader
+from router.config.unfit_keys import find_unfit_keys
 
 
 def load_config(path: str | Path | None, environ: Mapping[str, str]) -> Config:
@@ -68,4 +69,7 @@ def _build(
     problems = [*find_problems(tree, Config, hook=hook), *find_contradictions(tree)]
     if problems:
         raise ConfigError(source, problems)
-    return convert(with_timeouts(tree), Config, source=source, hook=hook)
+    config = convert(with_timeouts(tree), Config, source=source, hook=hook)
+    if problems := list(find_unfit_keys(config)):
+        raise ConfigError(source, problems)
+    return config

@@ -100,6 +100,7 @@ class PathConfig(Section, frozen=True):
     chat: UrlPath = "/chat/completions"
     completions: UrlPath = "/completions"
     embeddings: UrlPath = "/embeddings"
+    rerank: UrlPath = "/rerank"
     models: UrlPath = "/models"
 
 

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn, Self
 
+import msgspec
+
 from router.config.environment import expand_home
 
 SHORTEST_LONG = 16
@@ -95,7 +97,7 @@ class SecretReader:
             return DatabaseUrl(_postgres_url(_fit(self._follow(written))))
         if kind is LongSecret:
             return LongSecret(_long(_fit(self._follow(written))))
-        return Secret(_fit(self._follow(written)))
+        return Secret(_fit(_on_one_line(self._follow(written))))
 
     def _follow(self, written: str) -> str:
         scheme, colon, target = written.partition(":")
@@ -134,6 +136,16 @@ class SecretReader:
         if _VARIABLE_NAME.fullmatch(name) and name in self._environ:
             return f'{HOW_TO_WRITE}; did you mean "env:{name}"?'
         return f"{HOW_TO_WRITE}, never as the value itself"
+
+
+def _on_one_line(value: str) -> str:
+    """Return a JSON object, such as a service account's key file, without its line breaks."""
+    if "\n" not in value or not value.startswith("{"):
+        return value
+    try:
+        return msgspec.json.format(value, indent=-1)
+    except msgspec.DecodeError:
+        return value
 
 
 def _postgres_url(value: str) -> str:

@@ -27,12 +27,16 @@ from adapters.dialect import (
     StreamDecoder,
     StreamEvent,
 )
+from adapters.embedding_bridge import joined
+from adapters.gemini.key_file import ServiceAccount
 from adapters.sse import Signal
 from router.errors import (
+    GatewayError,
     UpstreamInvalid,
     UpstreamTimeout,
     UpstreamUnreachable,
 )
+from router.exchange.bearers import Bearers
 from router.exchange.endpoint import Endpoint
 from router.exchange.live import Run
 from router.upstream.client import OutgoingRequest, UpstreamClient, UpstreamResponse
@@ -59,8 +63,9 @@ _COMMITTING: Final = frozenset({EventKind.OUTPUT, EventKind.FINISH, EventKind.DO
 class CommittedStream(msgspec.Struct):
     """An upstream stream that has begun to answer.
 
-    `held` are the frames to send first; `done` says that they hold the whole stream already. The owner
-    must call `response.discard()` in the end.
+    `held` are the frames to send first; `done` says that they hold the whole stream already. `token`: what
+    it was asked for with, where that is fetched, so that nobody is told it. The owner must call
+    `response.discard()` in the end.
     """
 
     response: UpstreamResponse
@@ -68,6 +73,7 @@ class CommittedStream(msgspec.Struct):
     held: list[bytes]
     done: bool
     malformed: int
+    token: str | None = None
 
 
 class Attempt:
@@ -79,6 +85,7 @@ class Attempt:
         run: Run,
         client: UpstreamClient,
         *,
+        bearers: Bearers,
         traceparent: str | None,
         wall_clock: Callable[[], float],
     ) -> None:
@@ -87,24 +94,33 @@ class Attempt:
         self._endpoint: Endpoint = run.live.endpoint
         self._dialect = self._endpoint.dialect_of(call)
         self._client = client
+        self._bearers = bearers
+        self._token: str | None = None  # where the endpoint wants one
         self._traceparent = traceparent
         self._wall_clock = wall_clock
         self._answer_by = math.inf  # the limit for the first byte, once the request goes out
 
     async def answer(self) -> Answer:
-        """Return the whole answer. Raises `GatewayError`."""
-        response = await self._send()
+        """Return the whole answer, in pieces one after the other where it must be. Raises `GatewayError`."""
+        try:
+            pieces = self._endpoint.pieces_of(self._call)
+        except BadCall as error:
+            raise self._fault(_refusal(error)) from error
+        return joined([await self._answer(call) for call in pieces])
+
+    async def _answer(self, call: Call) -> Answer:
+        response = await self._send(call)
         try:
             body = await self._read_whole(response)
-            return self._dialect.decode_answer(self._call, self._endpoint.target, body)
+            return self._dialect.decode_answer(call, self._endpoint.target, body)
         except BadAnswer as error:
-            raise self._endpoint.fault(error.failure) from error
+            raise self._fault(error.failure) from error
         finally:
             response.discard()
 
     async def open_stream(self) -> CommittedStream:
         """Return the stream once it is committed. Raises `GatewayError`."""
-        response = await self._send()
+        response = await self._send(self._call)
         try:
             with trio.fail_at(self._answer_by):
                 return await self._commit(response)
@@ -115,14 +131,17 @@ class Attempt:
             response.discard()
             raise
 
-    async def _send(self) -> UpstreamResponse:
+    async def _send(self, call: Call) -> UpstreamResponse:
         """Send the request; return the response if it is a 200, else raise what its error means."""
         endpoint = self._endpoint
         try:
-            encoded = self._dialect.encode_request(self._call, endpoint.target)
+            encoded = self._dialect.encode_request(call, endpoint.target)
         except BadCall as error:
-            raise self._endpoint.fault(_refusal(error)) from error
+            raise self._fault(_refusal(error)) from error
         headers = list(encoded.headers)
+        if endpoint.account is not None:
+            self._token = await self._token_of(endpoint.account)
+            headers.append((b"authorization", f"Bearer {self._token}".encode("latin-1")))
         if self._traceparent is not None:
             headers.append((b"traceparent", self._traceparent.encode()))
         request = OutgoingRequest(b"POST", encoded.target, headers, encoded.body)
@@ -133,6 +152,17 @@ class Attempt:
             raise await self._error_of(response)
         finally:
             response.discard()
+
+    async def _token_of(self, account: ServiceAccount) -> str:
+        """Return the account's token, under the limit for connecting."""
+        limit = self._endpoint.timeouts.connect
+        try:
+            with trio.fail_after(limit):
+                return await self._bearers.token_of(account)
+        except BadAnswer as error:
+            raise self._fault(error.failure) from error
+        except trio.TooSlowError:
+            raise self._timeout("got no token", limit) from None
 
     async def _send_in_time(self, request: OutgoingRequest) -> UpstreamResponse:
         """Send under the limit for connecting, which becomes the one for the first byte once connected."""
@@ -165,7 +195,10 @@ class Attempt:
         failure = self._dialect.classify_error(
             response.status, response.headers, body, now_at=self._wall_clock()
         )
-        return self._endpoint.fault(failure)
+        account = self._endpoint.account
+        if account is not None and self._token is not None and response.status == 401:
+            self._bearers.refused(account, self._token)
+        return self._fault(failure)
 
     async def _read_whole(self, response: UpstreamResponse) -> bytes:
         try:
@@ -182,7 +215,7 @@ class Attempt:
         if not _is_event_stream(response):
             raise await self._not_a_stream(response)
         decoder = self._dialect.stream_decoder(self._call, self._endpoint.target)
-        stream = CommittedStream(response, decoder, [], done=False, malformed=0)
+        stream = CommittedStream(response, decoder, [], done=False, malformed=0, token=self._token)
         committed = False
         while not committed:
             try:
@@ -208,7 +241,7 @@ class Attempt:
         if event.kind is EventKind.ERROR and event.failure is not None:
             if any(stream.held) and stream.decoder.complete:
                 return True
-            raise self._endpoint.fault(event.failure)
+            raise self._fault(event.failure)
         if event.kind is EventKind.MALFORMED:
             stream.malformed += 1
         if event.frame:
@@ -224,8 +257,11 @@ class Attempt:
         try:
             self._dialect.decode_answer(self._call, self._endpoint.target, body)
         except BadAnswer as error:
-            return self._endpoint.fault(error.failure)
+            return self._fault(error.failure)
         return UpstreamInvalid(f"{self._name} ignored the wish for a stream.")
+
+    def _fault(self, failure: Failure) -> GatewayError:
+        return self._endpoint.fault(failure, self._token)
 
     def _translate(self, error: UpstreamTransportError) -> Exception:
         """Translate a transport's error, once, into the tree of the gateway's own."""
@@ -252,17 +288,19 @@ class Attempts:
         self,
         call: Call,
         client: UpstreamClient,
+        bearers: Bearers,
         traceparent: str | None,
         wall_clock: Callable[[], float],
     ) -> None:
         self._call = call
         self._client = client
+        self._bearers = bearers
         self._traceparent = traceparent
         self._wall_clock = wall_clock
 
     def for_call(self, call: Call) -> "Attempts":
         """Return the same for another call."""
-        return Attempts(call, self._client, self._traceparent, self._wall_clock)
+        return Attempts(call, self._client, self._bearers, self._traceparent, self._wall_clock)
 
     async def open_stream(self, run: Run) -> CommittedStream:
         """Ask a run's endpoint for a stream (see `Attempt.open_stream`)."""
@@ -277,6 +315,7 @@ class Attempts:
             self._call,
             run,
             self._client,
+            bearers=self._bearers,
             traceparent=self._traceparent,
             wall_clock=self._wall_clock,
         )

@@ -79,7 +79,10 @@ class Bill(msgspec.Struct, frozen=True):
     @property
     def customer(self) -> Charge | None:
         """The one charge that the customer pays, if there is one."""
-        return next((charge for charge in self.charges if charge.payer == "customer"), None)
+        for charge in self.charges:
+            if charge.payer == "customer":
+                return charge
+        return None
 
 
 class Entry(msgspec.Struct, eq=False):
@@ -172,7 +175,10 @@ class Books:
         return sum(entry.output_bytes for entry in self._entries if entry.run.has_committed)
 
     def _place_of(self, run: Run) -> int:
-        return next(place for place, entry in enumerate(self._entries) if entry.run is run)
+        for place, entry in enumerate(self._entries):
+            if entry.run is run:
+                return place
+        raise LookupError("an attempt that was never entered")
 
     def _paid(self) -> Entry | None:
         """Return whose model the customer pays: who began the answer, else who had been asked for it."""

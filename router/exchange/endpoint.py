@@ -5,6 +5,7 @@ change from request to request: the origin, the request targets with their query
 credential. It is made once per candidate and kept (`live`), with the picture of its health.
 """
 
+from collections.abc import Sequence
 from typing import Final
 from urllib.parse import urlencode
 
@@ -13,8 +14,10 @@ import msgspec
 from adapters.credential import Credential, credential_of
 from adapters.dialect import Call, Dialect, Failure, Target
 from adapters.dialect import Endpoint as CallKind
+from adapters.dialect_preset import DIALECT_PRESETS
+from adapters.gemini.key_file import ServiceAccount
 from adapters.providers import KNOWN_PROVIDERS
-from adapters.registry import dialect_of_call
+from adapters.registry import dialect_of_call, pieces_of
 from router.catalog.candidate import Candidate, ProviderWire
 from router.config import TimeoutConfig
 from router.errors import GatewayError, from_failure
@@ -22,15 +25,16 @@ from router.upstream.origin import Origin, parse_base_url
 
 _Headers = list[tuple[bytes, bytes]]
 _LEAST_SECRET: Final = 8  # characters; shorter values turn up in any text by chance
-_CALL_KINDS: Final[tuple[CallKind, ...]] = ("chat", "completions", "embeddings")
+_CALL_KINDS: Final[tuple[CallKind, ...]] = ("chat", "completions", "embeddings", "rerank")
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """One upstream model behind one key, ready to be asked.
 
-    `dialect` names what it speaks. `secrets` are the configured values that its headers carry; `timeouts` are
-    seconds. `weight` and `price` (US dollars per million tokens) are for the policy; `prefill`: it continues
-    an answer that has begun.
+    `dialect` names what it speaks. `secrets` are the configured values that its headers carry; `account` is
+    the one whose token they carry instead (see `router.exchange.bearers`). `timeouts` are seconds. `weight`
+    and `price` (US dollars per million tokens) are for the policy; `prefill`: it continues an answer that
+    has begun.
     """
 
     provider: str
@@ -42,18 +46,23 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     weight: float = 1.0
     price: float | None = None
     prefill: bool = False
+    account: ServiceAccount | None = None
 
     def dialect_of(self, call: Call) -> Dialect:
         """Return how to ask here for the answer to a call, which came through a face of its own."""
         return dialect_of_call(call, self.dialect)
 
-    def fault(self, failure: Failure) -> GatewayError:
+    def pieces_of(self, call: Call) -> Sequence[Call]:
+        """Return the calls in which the provider takes this one. Raises `BadCall`."""
+        return pieces_of(call, self.dialect, self.target)
+
+    def fault(self, failure: Failure, token: str | None = None) -> GatewayError:
         """Return the error that a client gets for a failure here, with no secret of ours in it.
 
-        Some providers repeat the key that they were sent, in the message of any error.
+        Some providers repeat the key that they were sent, or the `token`, in the message of any error.
         """
         message = failure.message
-        for secret in self.secrets:
+        for secret in (*self.secrets, *([] if token is None else [token])):
             message = message.replace(secret, "***")
         told = msgspec.structs.replace(failure, message=message)
         return from_failure(told, provider=self.provider)
@@ -88,6 +97,7 @@ def make_endpoint(candidate: Candidate, user_agent: str) -> Endpoint:
         weight=candidate.weight,
         price=candidate.price,
         prefill=candidate.prefill,
+        account=None if credential is None else credential.account,
     )
 
 
@@ -97,11 +107,26 @@ def target_of(wire: ProviderWire, prefix: str, path: str) -> bytes:
     return f"{prefix}{path}{query}".encode("ascii")
 
 
+def list_request(wire: ProviderWire, user_agent: str) -> tuple[Origin, bytes, _Headers]:
+    """Return whom to ask for a provider's list of models, with which request target and headers.
+
+    Where the configuration names a parameter or a header that its dialect has too, the configuration holds.
+    """
+    origin, prefix = parse_base_url(wire.base_url)
+    preset = DIALECT_PRESETS[wire.dialect]
+    query = dict(preset.list_query) | dict(wire.query)
+    asked = msgspec.structs.replace(wire, query=tuple(query.items()))
+    headers = headers_of(wire, user_agent)
+    sent = {name for name, _ in headers}
+    headers += [header for header in preset.list_headers if header[0] not in sent]
+    return origin, target_of(asked, prefix, wire.paths.models), headers
+
+
 def headers_of(wire: ProviderWire, user_agent: str) -> _Headers:
     """Return the headers that every request to a provider carries, the credential among them."""
     headers: _Headers = [(b"user-agent", user_agent.encode())]
     credential = _credential(wire)
-    if credential is not None and credential.sign is None:
+    if credential is not None and credential.is_sent:
         secret = credential.value
         value = f"Bearer {secret}" if wire.key_header == "authorization" else secret
         headers.append((wire.key_header.encode(), value.encode("latin-1")))

@@ -97,7 +97,7 @@ class Exchange:
             request = Request(
                 call=call, route=route, wish=wish, hedge=self._hedging(asked, route), books=books
             )
-            reply.limit_headers = await self._admission.headers(caller, route.id)
+            reply.limit_headers = await self._admission.headers(caller, route.id, admitted)
             await self._serve_in_time(request, asked.options, closing, relay, record)
         except GatewayError as error:
             await relay.tell(error)

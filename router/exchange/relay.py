@@ -228,7 +228,7 @@ class _Source:
         if event.kind is EventKind.DONE:
             self.stream.done = True
         elif event.kind is EventKind.ERROR and event.failure is not None:
-            self.broken = self.endpoint.fault(event.failure)
+            self.broken = self.endpoint.fault(event.failure, self.stream.token)
         elif event.kind is EventKind.MALFORMED:
             self.stream.malformed += 1
             if self.stream.malformed > MAX_MALFORMED_EVENTS:

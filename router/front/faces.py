@@ -1,7 +1,8 @@
 """The doors of the data plane: which path is which endpoint, and in whose words it is read and refused.
 
-OpenAI's chat, completions, embeddings and Responses share one form of error. Anthropic's Messages has its
-own, and its clients name versions and beta features in headers, which go on to providers of that dialect.
+OpenAI's chat, completions, embeddings and Responses share one form of error, and rankings have it too.
+Anthropic's Messages has its own, and its clients name versions and beta features in headers, which go on to
+providers of that dialect.
 """
 
 import re
@@ -15,6 +16,7 @@ from adapters.anthropic.error_body import error_body
 from adapters.anthropic.request import decode_call as decode_messages
 from adapters.dialect import Call
 from adapters.openai.request import decode_call as decode_openai
+from adapters.rerank_bridge import decode_call as decode_rerank
 from adapters.responses.call import decode_call as decode_responses
 from router.errors import GatewayError
 from router.observe.record import Endpoint
@@ -28,6 +30,7 @@ _V1: Final[dict[str, Endpoint]] = {
     "/messages": "messages",
     "/messages/count_tokens": "count_tokens",
     "/responses": "responses",
+    "/rerank": "rerank",
 }
 # Users forget the /v1 of the base URL; serving them is kinder than a 404.
 DATA_PLANE: Final = MappingProxyType({f"/v1{path}": door for path, door in _V1.items()} | _V1)
@@ -51,6 +54,8 @@ def decode_call(endpoint: Endpoint, body: bytes, headers: Headers) -> Call:
             (name, value) for name, value in headers if name in _PASSED and _FLAGS.fullmatch(value)
         )
         return msgspec.structs.replace(decode_messages(body), passed_headers=passed)
+    if endpoint == "rerank":
+        return decode_rerank(body)
     if endpoint == "count_tokens":
         raise ValueError("tokens are counted without a call")
     return decode_openai(endpoint, body)

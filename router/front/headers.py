@@ -4,7 +4,8 @@ CORS follows the Fetch standard. Credentials in the cookie sense play no part: t
 header that the page sets itself, so a wildcard origin is sound.
 """
 
-import secrets
+import os
+import time
 from collections.abc import Sequence
 from typing import Final
 
@@ -20,8 +21,13 @@ _PREFLIGHT_SECONDS: Final = b"86400"
 
 
 def new_request_id() -> str:
-    """Return a fresh id: `req_` and 32 hexadecimal digits."""
-    return f"req_{secrets.token_hex(16)}"
+    """Return a fresh id: `req_` and 32 hexadecimal digits.
+
+    The first 12 are the milliseconds of the unix time, as in UUIDs of version 7 (RFC 9562), because ids
+    become keys in the books, and a database files what comes in order for a fraction of the work. The rest
+    is chance: 80 bits in each millisecond.
+    """
+    return f"req_{time.time_ns() // 1_000_000:012x}{os.urandom(10).hex()}"
 
 
 class CommonHeaders:

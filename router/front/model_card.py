@@ -21,6 +21,7 @@ from router.ledger.price import Price
 _CREATED_AT: Final = 1_793_491_200
 _FEMTO: Final = -15
 
+_OUTPUTS: Final = {"embedding": "embeddings", "rerank": "rerank"}
 _INPUTS: Final = {
     "image": ("vision", "image_input", "embedding_image_input"),
     "file": ("pdf_input",),
@@ -125,7 +126,7 @@ def usd_per_token(femtodollars: int) -> str:
 
 def _architecture(model: Model) -> Architecture:
     inputs = ("text", *(kind for kind, by in _INPUTS.items() if not model.supports.isdisjoint(by)))
-    outputs: tuple[str, ...] = ("embeddings",) if model.mode == "embedding" else ("text",)
+    outputs: tuple[str, ...] = (_OUTPUTS.get(model.mode, "text"),)
     if "audio_output" in model.supports:
         outputs += ("audio",)
     return Architecture(
@@ -136,7 +137,7 @@ def _architecture(model: Model) -> Architecture:
 
 
 def _parameters(model: Model) -> Iterator[str]:
-    if model.mode == "embedding":
+    if not model.has_output:
         return
     yield from ("max_tokens", "stop")
     if "reasoning" not in model.supports:

@@ -34,15 +34,15 @@ def possible_tokens(usage: Usage) -> Tokens:
 
     A negative count is none, one above `MOST_TOKENS` is that, and a part is at most what it is a part of.
     """
-    read = _possible(usage.input_tokens, MOST_TOKENS)
-    cached = _possible(usage.cached_tokens, read)
-    written = _possible(usage.output_tokens, MOST_TOKENS)
+    read, cached, cache_write = usage.input_tokens, usage.cached_tokens, usage.cache_write_tokens
+    written, reasoning = usage.output_tokens, usage.reasoning_tokens
+    if not (0 <= cached <= read <= MOST_TOKENS and 0 <= reasoning <= written <= MOST_TOKENS):
+        read, written = _possible(read, MOST_TOKENS), _possible(written, MOST_TOKENS)
+        cached, reasoning = _possible(cached, read), _possible(reasoning, written)
+    if cache_write:
+        cache_write = _possible(cache_write, read - cached)
     return Tokens(
-        input=read,
-        cached=cached,
-        cache_write=_possible(usage.cache_write_tokens, read - cached),
-        output=written,
-        reasoning=_possible(usage.reasoning_tokens, written),
+        input=read, cached=cached, cache_write=cache_write, output=written, reasoning=reasoning
     )
 
 

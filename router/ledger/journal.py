@@ -6,7 +6,7 @@ the last moments at most. It costs a few microseconds. A request does not wait f
 
 The journal holds nothing in memory. Its bound is on the disk: beyond `backlog_bytes` that are not booked
 yet, or with less than half a file of room left, it stops accepting. The gateway asks before it lets a
-request in, not when it ends. So what was let in finds room: half a file is some five thousand settlements.
+request in, not when it ends. So what was let in finds room: half a file is some twenty thousand settlements.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from router.ledger.frame import write_frame
 from router.ledger.journal_file import Disk, JournalFile, make_file
 from router.ledger.settlement import Settlement
 
-FILE_BYTES: Final = 4 * 1024 * 1024
+FILE_BYTES: Final = 16 * 1024 * 1024
 BACKLOG_BYTES: Final = 64 * 1024 * 1024
 
 
@@ -57,7 +57,11 @@ class Journal:
     @property
     def backlog_bytes(self) -> int:
         """How much is written and not booked yet."""
-        return sum(file.end - file.booked for file in self.files)
+        current = self._current
+        backlog = current.end - current.booked if current is not None else 0
+        for file in self._sealed:
+            backlog += file.end - file.booked
+        return backlog
 
     @property
     def wants_spare(self) -> bool:
@@ -124,7 +128,10 @@ class Journal:
 
     @property
     def _free(self) -> int:
-        return sum(file.room for file in (self._current, self._spare) if file is not None)
+        current, spare = self._current, self._spare
+        return (current.room if current is not None else 0) + (
+            spare.room if spare is not None else 0
+        )
 
     def _seal(self) -> None:
         if self._current is not None:

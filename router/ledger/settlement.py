@@ -48,9 +48,10 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     requests: int = 1
 
     def __post_init__(self) -> None:
-        for text in (self.request_id, self.account_id, self.key_id, self.model, self.provider):
-            if len(text) > LONGEST_TEXT or not text.isprintable():
-                raise ValueError(f"not a name that can be booked: {text[:40]!r}")
+        names = (self.request_id, self.account_id, self.key_id, self.model, self.provider)
+        together = "".join(names)
+        if len(together) > LONGEST_TEXT or not together.isprintable():
+            _check_names(names)
         if not self.request_id:
             raise ValueError("a settlement needs the id of its request")
         for amount in (self.charge_nanodollars, self.operator_nanodollars):
@@ -62,6 +63,12 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
         for seconds in (self.at, self.duration, self.first_token or 0.0):
             if not 0 <= seconds < 1e12:
                 raise ValueError(f"not a time that can be booked: {seconds}")
+
+
+def _check_names(names: tuple[str, ...]) -> None:
+    for name in names:
+        if len(name) > LONGEST_TEXT or not name.isprintable():
+            raise ValueError(f"not a name that can be booked: {name[:40]!r}")
 
 
 def _check_tokens(tokens: Tokens) -> None:

@@ -5,6 +5,7 @@ write it, so those rows go to the driver as they are.
 """
 
 from collections.abc import Sequence
+from functools import cache
 
 from sqlalchemy import Connection, Insert, Table
 from sqlalchemy.dialects import postgresql, sqlite
@@ -12,20 +13,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 def insert_new(connection: Connection, table: Table) -> Insert:
     """Return an insert into `table` that leaves a row alone whose primary key exists."""
-    key = [column.name for column in table.primary_key]
-    return _insert(connection, table).on_conflict_do_nothing(index_elements=key)
+    return _insert_new(connection.dialect.name, table)
 
 
 def insert_or_add(connection: Connection, table: Table) -> Insert:
     """Return an insert into `table` that adds to every other column of a row whose primary key exists."""
-    statement = _insert(connection, table)
-    key = [column.name for column in table.primary_key]
-    sums = {
-        column.name: column + statement.excluded[column.name]
-        for column in table.columns
-        if column.name not in key
-    }
-    return statement.on_conflict_do_update(index_elements=key, set_=sums)
+    return _insert_or_add(connection.dialect.name, table)
 
 
 def insert_rows(
@@ -40,7 +33,24 @@ def insert_rows(
     )
 
 
-def _insert(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
-    if connection.dialect.name == "postgresql":
-        return postgresql.insert(table)
-    return sqlite.insert(table)
+# Making a statement takes a good part of what a small batch takes; tables are few.
+@cache
+def _insert_new(dialect: str, table: Table) -> Insert:
+    key = [column.name for column in table.primary_key]
+    return _insert(dialect, table).on_conflict_do_nothing(index_elements=key)
+
+
+@cache
+def _insert_or_add(dialect: str, table: Table) -> Insert:
+    statement = _insert(dialect, table)
+    key = [column.name for column in table.primary_key]
+    sums = {
+        column.name: column + statement.excluded[column.name]
+        for column in table.columns
+        if column.name not in key
+    }
+    return statement.on_conflict_do_update(index_elements=key, set_=sums)
+
+
+def _insert(dialect: str, table: Table) -> postgresql.Insert | sqlite.Insert:
+    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)

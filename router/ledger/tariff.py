@@ -90,7 +90,7 @@ def make_tariffs(
             listed = model.usd_per_mtok if found is None else found
             name = f"{model.provider}/{model.model}"
             named.add(name)
-            add(name, listed, has_output=model.mode != "embedding")
+            add(name, listed, has_output=model.has_output)
     for name in own:
         if name not in named:
             add(name, {}, has_output=True)

@@ -11,7 +11,9 @@ from typing import Final, Literal
 import msgspec
 from opentelemetry.trace import Span
 
-Endpoint = Literal["chat", "completions", "embeddings", "messages", "count_tokens", "responses"]
+Endpoint = Literal[
+    "chat", "completions", "embeddings", "messages", "count_tokens", "responses", "rerank"
+]
 
 Outcome = Literal[
     "ok",

@@ -32,6 +32,7 @@ _OPERATIONS: Final[Mapping[Endpoint, str]] = {
     "messages": "chat",
     "count_tokens": "count_tokens",
     "responses": "chat",
+    "rerank": "rerank",
 }
 
 

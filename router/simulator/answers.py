@@ -61,6 +61,16 @@ def error_body(complaint: Complaint) -> dict[str, Any]:
 
 IDIOM: Final = Idiom(
     error=error_body,
+    refusals={
+        "content": (
+            "Your request was rejected as a result of our safety system.",
+            "content_policy_violation",
+        ),
+        "length": (
+            "This model's maximum context length is 128000 tokens. Please reduce the messages.",
+            "context_length_exceeded",
+        ),
+    },
     done=b"[DONE]",
     malformed=b'{"id":"chatcmpl-broken","choices":[{"index":0,"delta":{"content":"bro',
     unknown=b'{"object":"simulator.notice","notice":"an event of a type nobody knows"}',

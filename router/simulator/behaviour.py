@@ -8,7 +8,7 @@ does not know. Dialects that refuse such fields have other places for it: Anthro
 them.
 """
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
@@ -49,6 +49,8 @@ class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     """An error object in the middle of a 200 answer, then the end without [DONE]."""
     error_event_status: ErrorStatus = 500
     """The status whose error object that is, unless `error` says what is in it."""
+    refuses: Literal["content", "length"] | None = None
+    """Refuses the prompt as its dialect does: for what it says, or because it is too long."""
 
     # Errors that are not said.
     reset_before_head: bool = False
@@ -65,7 +67,7 @@ class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
     # Dialects and oddities.
     omit_done: bool = False
-    """Leaves out the mark of the end: [DONE], Anthropic's message_stop; Gemini has none."""
+    """Leaves out the mark of the end: [DONE], Anthropic's message_stop; Gemini and Bedrock have none."""
     cached_tokens: Count = 0
     """So many tokens of the prompt, at most all, count as read from the provider's cache."""
     omit_usage: bool = False

@@ -4,7 +4,7 @@ The faults are the same in every dialect, only their words differ. So streams an
 written by one piece of code, which is handed the words.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Self
 
 import msgspec
@@ -52,10 +52,18 @@ class Complaint(msgspec.Struct, frozen=True, kw_only=True):
         return self.message or f"The simulated provider was told to fail with status {self.status}."
 
 
+def no_headers(complaint: Complaint) -> Headers:  # noqa: ARG001 - one way to tell of any complaint
+    """Nothing besides the body."""
+    return ()
+
+
 class Idiom(msgspec.Struct, frozen=True, kw_only=True):
     """The words of one dialect.
 
-    `error` gives the body of an error; `retry_header` says whether a header tells how long to wait.
+    `error` gives the body of an error, `error_headers` what its head says of it besides; `retry_header`
+    tells whether a header says how long to wait. Inside a 200 the same is said by `error_event` in a
+    stream and by `error_answer` in a whole answer, where those have other words for it.
+    `refusals` are the words in which it refuses a prompt, each with its code if it has one.
     `done` is the payload that ends a stream, empty where its end is enough; `malformed` is one of
     broken JSON, `unknown` one of a type nobody knows. `lines` write payloads down, `odd_lines` with
     all that the format allows; both as `media`.
@@ -64,8 +72,25 @@ class Idiom(msgspec.Struct, frozen=True, kw_only=True):
     error: Callable[[Complaint], dict[str, Any]]
     malformed: bytes
     unknown: bytes
+    error_headers: Callable[[Complaint], Headers] = no_headers
+    error_event: Callable[[Complaint], dict[str, Any]] | None = None
+    error_answer: Callable[[Complaint], dict[str, Any]] | None = None
+    refusals: Mapping[str, tuple[str, str | None]] = {}
     done: bytes = b""
     retry_header: bool = True
     lines: Lines = event_lines
     odd_lines: Lines = crlf_event_lines
     media: Headers = EVENT_STREAM
+
+    def refusal(self, why: str) -> Refusal | None:
+        """The error by which a prompt is refused, None where that is said in some other way."""
+        found = self.refusals.get(why)
+        return None if found is None else Refusal(400, found[0], code=found[1])
+
+    def in_stream(self, complaint: Complaint) -> dict[str, Any]:
+        """The payload of an error in the middle of a stream."""
+        return (self.error_event or self.error)(complaint)
+
+    def in_answer(self, complaint: Complaint) -> dict[str, Any]:
+        """The body of a 200 that is an error all the same."""
+        return (self.error_answer or self.error)(complaint)

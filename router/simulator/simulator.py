@@ -9,15 +9,19 @@ dialect is spoken, so one port serves them all.
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
+from types import MappingProxyType
+from typing import Protocol
 
 import trio
 
 from router.simulator.answers import Answers
 from router.simulator.anthropic.dialect import AnthropicDialect
+from router.simulator.bedrock.dialect import BedrockDialect
 from router.simulator.behaviour import Behaviour
 from router.simulator.circumstances import Circumstances
+from router.simulator.cohere.dialect import CohereDialect
 from router.simulator.connection import Connection
 from router.simulator.counts import Counts, SeenRequest
 from router.simulator.dialect import Dialect
@@ -28,10 +32,21 @@ from router.simulator.performance import Ending, Headers, Performance, unanswere
 from router.simulator.profile import Profile
 from router.simulator.refusal import Refusal
 from router.simulator.timing import Timing
+from router.simulator.vertex.assertion import PublicKey
+from router.simulator.vertex.dialect import VertexDialect
+from router.simulator.vertex.token_service import TokenService
 from router.simulator.whole import error_answer, ordered_error
 
 BACKLOG = 4096
 _ORDINARY = Behaviour()
+_NO_ACCOUNTS: Mapping[str, PublicKey] = MappingProxyType({})
+
+
+class _Spoken(Dialect, Protocol):
+    """A dialect that is known by its paths."""
+
+    def is_spoken_in(self, request: SeenRequest) -> bool:
+        """Whether a request is in it."""
 
 
 class Simulator:
@@ -39,7 +54,9 @@ class Simulator:
 
     `seed` fixes every draw of the profile's latencies. `keep_requests` bounds `requests`, the
     latest received ones; 0 keeps none. With `required_keys`, a request needs one of them, in the
-    header where its dialect has it. `wall_clock` gives the `created` of answers in unix seconds.
+    header where its dialect has it; one written `ID:SECRET` is an access key of AWS's. With
+    `service_accounts`, public keys by the account's address, its token service knows these alone.
+    `wall_clock` gives unix seconds: the `created` of answers, and the time by which tokens expire.
     """
 
     def __init__(
@@ -49,6 +66,7 @@ class Simulator:
         seed: int = 0,
         keep_requests: int = 1000,
         required_keys: Collection[str] = (),
+        service_accounts: Mapping[str, PublicKey] = _NO_ACCOUNTS,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._profile = profile
@@ -59,9 +77,13 @@ class Simulator:
         self._keys = frozenset(key.encode() for key in required_keys)
         self._wall_clock = wall_clock
         self._openai = Answers(profile)
-        self._others: tuple[AnthropicDialect | GeminiDialect, ...] = (
+        self._others: tuple[_Spoken, ...] = (
             AnthropicDialect(),
+            VertexDialect(wall_clock=wall_clock),  # whose paths end as Gemini's do
             GeminiDialect(),
+            BedrockDialect(),
+            CohereDialect(),
+            TokenService(service_accounts, wall_clock=wall_clock),
         )
         self._received = 0
 
@@ -150,6 +172,7 @@ class Simulator:
             told = "The body of the request is nested too deeply."
             complaint = Complaint(status=400, message=told)
         error = dialect.idiom.error(complaint)
+        headers = (*headers, *dialect.idiom.error_headers(complaint))
         return error_answer(complaint.status, error, behaviour=_ORDINARY, headers=headers)
 
     def _dialect(self, request: SeenRequest) -> Dialect:
@@ -178,6 +201,9 @@ class Simulator:
             return ordered_error(
                 behaviour.status, idiom=dialect.idiom, behaviour=behaviour, headers=headers
             )
+        refused = behaviour.refuses and dialect.idiom.refusal(behaviour.refuses)
+        if refused:
+            raise refused
         rng = random.Random(self._rng.getrandbits(64))  # noqa: S311 - as above
         timing = Timing.of(self._profile, behaviour, rng)
         created = int(self._wall_clock())

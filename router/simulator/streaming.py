@@ -107,7 +107,7 @@ class Script:
             return at, b"", Ending.STALL
         if number == behaviour.error_event_after:
             complaint = Complaint.ordered(behaviour.error_event_status, behaviour)
-            error = msgspec.json.encode(self._idiom.error(complaint))
+            error = msgspec.json.encode(self._idiom.in_stream(complaint))
             return at, error, Ending.COMPLETE
         return None
 

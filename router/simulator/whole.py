@@ -10,7 +10,7 @@ from router.simulator.idiom import Complaint, Idiom
 from router.simulator.performance import JSON, Ending, Head, Headers, Performance, Step
 from router.simulator.shaping import split
 
-_USAGE: Final = frozenset({"usage", "usageMetadata"})
+_USAGE: Final = frozenset({"usage", "usageMetadata", "meta"})
 
 
 def whole_answer(
@@ -26,7 +26,7 @@ def whole_answer(
         answer = {name: value for name, value in answer.items() if name not in _USAGE}
     answer = {**answer, **behaviour.extra}
     if behaviour.error_event_after is not None:
-        answer = idiom.error(Complaint.ordered(behaviour.error_event_status, behaviour))
+        answer = idiom.in_answer(Complaint.ordered(behaviour.error_event_status, behaviour))
     body = msgspec.json.encode(answer)
     if behaviour.malformed_at is not None:
         body = body[: len(body) * 2 // 3]
@@ -44,7 +44,9 @@ def ordered_error(
     """The HTTP error that a behaviour orders; its text stands for a body that is not JSON."""
     said = behaviour.error
     if not isinstance(said, str):
-        said = idiom.error(Complaint.ordered(status, behaviour))
+        complaint = Complaint.ordered(status, behaviour)
+        said = idiom.error(complaint)
+        headers = (*headers, *idiom.error_headers(complaint))
     if behaviour.retry_after is not None and idiom.retry_header:
         seconds = f"{behaviour.retry_after:.3f}".rstrip("0").rstrip(".")
         headers = (*headers, (b"retry-after", seconds.encode()))

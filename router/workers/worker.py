@@ -15,7 +15,7 @@ import trio
 
 from router.app import serve_gateway
 from router.observe.bridge import configure_logging
-from router.process import allow_many_open_files, stop_on_signal
+from router.process import allow_many_open_files, prepare_interpreter, stop_on_signal
 from router.upstream.dial import TcpDialer
 from router.workers.channel import Assignment, Channel, Failed, Listening, Report, decode_assignment
 from router.workers.failure import MENDABLE, leaves
@@ -48,6 +48,7 @@ async def _serve(assignment: Assignment, channel: Channel) -> None:
     async with trio.open_nursery() as nursery:
 
         def announce(urls: list[str]) -> None:
+            prepare_interpreter()
             nursery.start_soon(_tell, channel, Listening(urls))
 
         nursery.start_soon(stop_on_signal, stop)

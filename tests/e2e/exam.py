@@ -268,6 +268,7 @@ models = ["{room.upstream}"]
 discover = false
 
 [providers.{room.fallback_name}]
+dialect = "openai"
 base_url = "http://127.0.0.1:{second}/{room.name}/v1"
 key = "env:UPSTREAM_KEY"
 models = ["{room.upstream}"]

@@ -159,6 +159,7 @@ key = "env:UPSTREAM_KEY"
 discover = false
 
 [providers.anthropic]
+dialect = "openai"
 base_url = "http://127.0.0.1:{port}/anthropic/v1"
 key = "env:UPSTREAM_KEY"
 discover = false

@@ -1,5 +1,6 @@
-"""The official SDKs at a real gateway, whose providers speak OpenAI's, Anthropic's and Google's dialects."""
+"""The official SDKs at a real gateway over every dialect; Vertex AI is asked by a service account."""
 
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any, NamedTuple
@@ -11,16 +12,17 @@ import pytest
 from router.simulator import Simulator
 from tests.e2e.gateway import Gateway, environ_of
 from tests.e2e.process import GatewayProcess
-from tests.simulated.dialect_world import MODELS, PNG, PREFIX
+from tests.simulated.dialect_world import EMBEDDINGS, MODELS, PNG, PREFIX
+from tests.simulated.service_account import key_file
 
 ASKED: Any = [{"role": "user", "content": "Hello"}]
-VERSION = "2023-06-01"  # the one that the simulated provider speaks
 SCHEMA: Any = {
     "type": "object",
     "properties": {"city": {"type": "string"}},
     "required": ["city"],
 }
 ALL = pytest.mark.parametrize("model", [f"{name}/{model}" for name, model in MODELS.items()])
+KEYS = {"vertex": "file:account.json"}
 STREAMED = pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
 
 
@@ -39,6 +41,8 @@ def spoken(
     folder = tmp_path_factory.mktemp("dialects")
     config = folder / "syze.toml"
     config.write_text(_toml(provider_port))
+    token_uri = f"http://127.0.0.1:{provider_port}/token"
+    (folder / "account.json").write_text(key_file(token_uri=token_uri))
     with ExitStack() as stack:
         arguments = ["serve", "--config", str(config)]
         process = GatewayProcess(arguments, folder=folder, environ=environ_of(folder))
@@ -46,7 +50,6 @@ def spoken(
         claude = anthropic.Anthropic(
             api_key=gateway.key,
             base_url=gateway.root_url,
-            default_headers={"anthropic-version": VERSION},
             max_retries=0,
             timeout=20,
         )
@@ -68,8 +71,8 @@ def _toml(port: int) -> str:
 [providers.{name}]
 dialect = "{name}"
 base_url = "http://127.0.0.1:{port}/{name}{PREFIX[name]}"
-key = "env:UPSTREAM_KEY"
-models = ["{model}"]
+key = "{KEYS.get(name, "env:UPSTREAM_KEY")}"
+models = {json.dumps([model, *([EMBEDDINGS[name]] if name in EMBEDDINGS else [])])}
 """
         for name, model in MODELS.items()
     )
@@ -192,6 +195,17 @@ def test_openais_sdk_chats_with_every_dialect(spoken: Spoken, model: str, stream
     else:
         text = create(model=model, messages=ASKED).choices[0].message.content or ""
     assert "Hello" in text
+
+
+@pytest.mark.parametrize("name", EMBEDDINGS)
+def test_openais_sdk_gets_vectors_from_every_dialect_that_has_them(
+    spoken: Spoken, name: str
+) -> None:
+    model = f"{name}/{EMBEDDINGS[name]}"
+    made = spoken.openai.embeddings.create(model=model, input=["one", "two"])
+    assert [len(one.embedding) for one in made.data] == [len(made.data[0].embedding)] * 2
+    assert made.data[0].embedding != made.data[1].embedding
+    assert made.usage.prompt_tokens == 2
 
 
 def test_a_response_that_is_asked_for_again_is_not_there(spoken: Spoken) -> None:

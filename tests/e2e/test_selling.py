@@ -4,7 +4,7 @@ import contextlib
 import http.client
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -105,6 +105,10 @@ format = "json"
 folder = "counts"
 [money]
 markup = 1.2
+[race]
+budget_ratio = 0.5
+[models.haiku-or-its-twin]
+targets = ["anthropic/claude-haiku-4-5-20251001", "anthropic/claude-haiku-4-5"]
 [admin]
 key = "env:ADMIN_KEY"
 [admin.payments.bank]
@@ -136,15 +140,31 @@ def narrow_key(shop: Shop) -> str:
 
 
 @pytest.fixture(params=["python", "python-async", "node"])
-def narrow_sdk(shop: Shop, narrow_key: str, request: pytest.FixtureRequest) -> Sdk:
-    """Each of the official SDKs with that key."""
+def sdk_with(shop: Shop, request: pytest.FixtureRequest) -> Callable[[str], Sdk]:
+    """Makes each of the official SDKs with a key."""
     base_url = shop.process.base_url
-    if request.param == "python":
-        return PythonSdk(base_url, narrow_key)
-    if request.param == "python-async":
-        return AsyncPythonSdk(base_url, narrow_key)
-    driver: NodeDriver = request.getfixturevalue("node_driver")
-    return NodeSdk(driver, base_url, narrow_key)
+
+    def make(key: str) -> Sdk:
+        if request.param == "python":
+            return PythonSdk(base_url, key)
+        if request.param == "python-async":
+            return AsyncPythonSdk(base_url, key)
+        driver: NodeDriver = request.getfixturevalue("node_driver")
+        return NodeSdk(driver, base_url, key)
+
+    return make
+
+
+@pytest.fixture
+def narrow_sdk(sdk_with: Callable[[str], Sdk], narrow_key: str) -> Sdk:
+    """Each of the official SDKs with that key."""
+    return sdk_with(narrow_key)
+
+
+@pytest.fixture(scope="module")
+def poor_key(shop: Shop) -> str:
+    """A key of an account that has a cent: enough for some 1,600 tokens of answer."""
+    return shop.customer("poor", usd="0.01")
 
 
 def test_with_all_providers_over_300_models_are_listed_the_documented_ones_priced(
@@ -179,6 +199,40 @@ def test_an_unknown_model_is_a_404_with_the_nearest_ids(narrow_sdk: Sdk) -> None
     assert (failure.kind, failure.status) == ("NotFoundError", 404)
     assert (failure.code, failure.param) == ("model_not_found", "model")
     assert "'openai/gpt-4o-mini'" in failure.message
+
+
+def test_an_account_without_enough_credit_is_a_402_that_tells_the_figures(
+    sdk_with: Callable[[str], Sdk], poor_key: str
+) -> None:
+    fields = {"model": HAIKU, "messages": USER, "max_tokens": 50_000}
+    failure = sdk_with(poor_key).call(CHAT, fields).failure
+    assert failure is not None
+    assert failure.status == 402
+    assert (failure.type, failure.code) == ("insufficient_quota", "insufficient_credits")
+    assert "$0.30" in failure.message  # 50,000 tokens of answer, and a little for the prompt
+    assert "$0.01" in failure.message
+
+
+def test_credit_that_running_calls_hold_is_another_402_and_comes_back(
+    shop: Shop, sdk_with: Callable[[str], Sdk], poor_key: str
+) -> None:
+    fields: dict[str, Any] = {"model": HAIKU, "messages": USER, "max_tokens": 1_200}
+    with openai.OpenAI(base_url=shop.process.base_url, api_key=poor_key, max_retries=0) as client:
+        running = client.chat.completions.create(
+            **fields, stream=True, extra_body={"simulate": {"stall_after": 3, "tokens": 9}}
+        )
+        next(iter(running))
+        failure = sdk_with(poor_key).call(CHAT, fields).failure
+        assert failure is not None
+        assert failure.status == 402
+        assert (failure.type, failure.code) == ("insufficient_quota", "credits_held")
+        assert "$0.00" in failure.message
+        running.close()
+
+    def answered() -> bool:
+        return sdk_with(poor_key).call(CHAT, fields | {"max_tokens": 20}).failure is None
+
+    wait_until("the credit has come back", answered)
 
 
 def test_a_key_sees_the_models_of_its_tier_only(shop: Shop, narrow_key: str) -> None:
@@ -243,6 +297,34 @@ def test_a_failed_upstream_is_the_operators_cost_and_never_the_customers(shop: S
     assert Decimal(cost["operator_usd"]) > 0
     by_command = shop.command("usage", "--operator", "--by", "model", "--account", "unlucky")
     assert by_command["data"] == [cost]
+
+
+def test_a_lost_hedge_is_the_operators_cost_and_never_the_customers(shop: Shop) -> None:
+    key = shop.customer("hedged")
+    cost = Decimal(0)
+    with openai.OpenAI(base_url=shop.process.base_url, api_key=key, max_retries=0) as client:
+        for late in (False, False, False, True):  # a hedge is paid for by those that need none
+            raw = client.chat.completions.with_raw_response.create(
+                model="haiku-or-its-twin",
+                messages=[{"role": "user", "content": "Hello"}],
+                max_tokens=20,
+                extra_body={"simulate": {"ttft": 1.0}} if late else {},
+                extra_headers={"x-syze-hedge": "0.1" if late else "off"},
+            )
+            assert raw.headers["x-syze-attempts"] == ("2" if late else "1")
+            usage = raw.parse().usage
+            assert usage is not None
+            cost += usage.prompt_tokens * PRICES["input"]
+            cost += usage.completion_tokens * PRICES["output"]
+
+    def booked() -> Any:
+        [line] = shop.owner(key, "/v1/usage")["data"]
+        return line if line["requests"] == 4 else None
+
+    line = wait_until("the requests are booked", booked)
+    assert Decimal(line["charged_usd"]) == cost
+    [lost] = shop.admin("GET", "/operator/costs?account=hedged")["data"]
+    assert 0 < Decimal(lost["operator_usd"]) < cost
 
 
 def test_a_payment_is_told_of_by_webhook(shop: Shop) -> None:

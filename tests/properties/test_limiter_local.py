@@ -257,7 +257,7 @@ class LimiterMachine(RuleBasedStateMachine):
     def running_totals_are_never_below_the_cells(self) -> None:
         for worker in self.workers:
             for demand in SUBJECTS:
-                for region in worker.table.regions():
+                for region in filter(None, worker.table.places):
                     row = region.row_of(*digest_of(demand.subject))
                     if row > 0:
                         words = region.words

@@ -10,20 +10,22 @@ from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types import CreateEmbeddingResponse
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from router.simulator import expected_text
+from router.simulator import Behaviour, expected_text
 from tests.simulated.dialect_world import (
-    CHAT,
+    ACCESS_KEY,
+    EMBEDDINGS,
     MODELS,
+    OTHERS,
     PNG,
     TOOL,
     UPSTREAM_KEY,
-    dialect_config,
+    open_dialects,
     plan,
     received,
+    simulator,
 )
-from tests.simulated.world import ClientAnswer, World, chat_fields, in_virtual_time, open_world
+from tests.simulated.world import ClientAnswer, World, chat_fields, in_virtual_time
 
-OTHERS = ("anthropic", "gemini")
 HELLO: list[dict[str, Any]] = [{"role": "user", "content": "Hello"}]
 FORMS = pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 DIALECTS = pytest.mark.parametrize("name", OTHERS)
@@ -55,7 +57,7 @@ async def ask(world: World, *, stream: bool, **fields: Any) -> ChatCompletion:
 @FORMS
 def test_a_chat_is_answered_and_billed_as_its_provider_counted(name: str, stream: bool) -> None:
     async def scenario() -> None:
-        async with open_world(config=dialect_config(name), hosts=(name,)) as world:
+        async with open_dialects(name) as world:
             plan(world, name, cached_tokens=3, tokens=20)
             found = await ask(world, stream=stream, max_tokens=100)
             [choice] = found.choices
@@ -86,7 +88,7 @@ def test_a_chat_is_answered_and_billed_as_its_provider_counted(name: str, stream
 @FORMS
 def test_a_tool_is_called_and_its_result_read(name: str, stream: bool) -> None:
     async def scenario() -> None:
-        async with open_world(config=dialect_config(name), hosts=(name,)) as world:
+        async with open_dialects(name) as world:
             first = await ask(world, stream=stream, tools=[TOOL], tool_choice="required")
             [choice] = first.choices
             assert choice.finish_reason == "tool_calls"
@@ -110,61 +112,48 @@ def test_a_tool_is_called_and_its_result_read(name: str, stream: bool) -> None:
 @DIALECTS
 def test_an_image_reaches_its_provider(name: str) -> None:
     async def scenario() -> None:
-        async with open_world(config=dialect_config(name), hosts=(name,)) as world:
+        async with open_dialects(name) as world:
             image = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG}"}}
             asked = [{"type": "text", "text": "What is this?"}, image]
             found = await ask(world, stream=False, messages=[{"role": "user", "content": asked}])
             assert found.choices[0].message.content
-            [request] = world.simulators[name].requests
+            [request] = simulator(world, name).requests
             assert PNG.encode() in request.body
 
     in_virtual_time(scenario)
 
 
-@DIALECTS
+BEARER = (b"authorization", b"Bearer " + UPSTREAM_KEY.encode())
+PROOFS = {
+    "anthropic": (b"x-api-key", UPSTREAM_KEY.encode()),
+    "gemini": (b"x-goog-api-key", UPSTREAM_KEY.encode()),
+    "cohere": BEARER,
+    "vertex": BEARER,
+}
+
+
+@pytest.mark.parametrize("name", PROOFS)
 def test_a_key_goes_out_in_the_header_of_its_dialect_only(name: str) -> None:
     async def scenario() -> None:
-        async with open_world(config=dialect_config(name), hosts=(name,)) as world:
+        async with open_dialects(name) as world:
             await ask(world, stream=False)
-            [request] = world.simulators[name].requests
-            header = {"anthropic": b"x-api-key", "gemini": b"x-goog-api-key"}[name]
-            assert request.header(header) == UPSTREAM_KEY.encode()
-            assert request.header(b"authorization") is None
+            [request] = simulator(world, name).requests
+            proofs = [one for one in request.headers if UPSTREAM_KEY.encode() in one[1]]
+            assert proofs == [PROOFS[name]]
 
     in_virtual_time(scenario)
 
 
-FAULTS: dict[str, dict[str, Any]] = {
-    "429": {"status": 429},
-    "529": {"status": 529},
-    "503": {"status": 503},
-    "reset": {"reset_before_head": True},
-    "an error in a 200": {"error_event_after": 0, "error_event_status": 503},
-    "cut before a token": {"cut_after": 0},
-}
-
-
-@pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("first", OTHERS)
-@FORMS
-def test_a_failure_goes_over_to_another_dialect_and_leaves_no_trace(
-    first: str, fault: str, stream: bool
-) -> None:
+def test_an_access_key_signs_and_its_secret_stays_here() -> None:
     async def scenario() -> None:
-        second = "openai" if first == "gemini" else "gemini"
-        config = dialect_config(first, second)
-        async with open_world(config=config, hosts=(first, second)) as world:
-            plan(world, first, 9, **FAULTS[fault])
-            answer = await world.chat(model="m", stream=stream)
-            found = read(answer, stream=stream)
-            expected = expected_text(chat_fields(model=MODELS[second]))
-            assert found.choices[0].message.content == expected
-            assert answer.headers["x-syze-provider"] == second
-            assert b"error" not in answer.body
-            assert received(world, first) == 1
-            [(_, bill, _)] = world.gateway.bills
-            assert [charge.payer for charge in bill.charges] == ["operator", "customer"]
-            await world.leak_check()
+        async with open_dialects("bedrock") as world:
+            await ask(world, stream=False)
+            [request] = simulator(world, "bedrock").requests
+            key_id, secret, token = ACCESS_KEY.split(":")
+            proof = request.header(b"authorization") or b""
+            assert proof.startswith(b"AWS4-HMAC-SHA256 Credential=" + key_id.encode() + b"/")
+            assert request.header(b"x-amz-security-token") == token.encode()
+            assert not any(secret.encode() in value for _, value in request.headers)
 
     in_virtual_time(scenario)
 
@@ -173,7 +162,7 @@ def test_a_failure_goes_over_to_another_dialect_and_leaves_no_trace(
 @DIALECTS
 def test_a_stream_that_breaks_in_the_middle_is_told_and_not_paid(name: str, fault: str) -> None:
     async def scenario() -> None:
-        async with open_world(config=dialect_config(name), hosts=(name,)) as world:
+        async with open_dialects(name) as world:
             plan(world, name, tokens=40, **{fault: 25})  # beyond what Gemini thinks unseen
             answer = await world.chat(model="m", stream=True)
             *_, last = answer.events()
@@ -190,7 +179,7 @@ def test_a_stream_that_breaks_in_the_middle_is_told_and_not_paid(name: str, faul
 
 def test_a_request_that_a_dialect_has_no_words_for_is_a_plain_400() -> None:
     async def scenario() -> None:
-        async with open_world(config=dialect_config("anthropic"), hosts=("anthropic",)) as world:
+        async with open_dialects("anthropic") as world:
             fields = {"model": "m", "prompt": "Once", "max_tokens": 5}
             answer = await world.post("/v1/completions", fields)
             assert answer.status == 400
@@ -202,11 +191,12 @@ def test_a_request_that_a_dialect_has_no_words_for_is_a_plain_400() -> None:
 
 
 @pytest.mark.parametrize("form", [None, "float", "base64"])
-def test_embeddings_come_from_gemini_in_the_form_that_was_asked_for(form: str | None) -> None:
+@pytest.mark.parametrize("name", EMBEDDINGS)
+def test_embeddings_come_in_the_form_that_was_asked_for(name: str, form: str | None) -> None:
     async def scenario() -> None:
-        async with open_world(config=dialect_config("gemini"), hosts=("gemini",)) as world:
+        async with open_dialects(name) as world:
             fields: dict[str, Any] = {
-                "model": "gemini/gemini-embedding-001",
+                "model": f"{name}/{EMBEDDINGS[name]}",
                 "input": ["one", "two"],
                 "dimensions": 768,
             }
@@ -232,10 +222,48 @@ def test_embeddings_come_from_gemini_in_the_form_that_was_asked_for(form: str | 
     in_virtual_time(scenario)
 
 
+def test_more_texts_than_a_provider_takes_at_once_are_asked_for_in_pieces() -> None:
+    async def scenario() -> None:
+        async with open_world(config=dialect_config("gemini"), hosts=("gemini",)) as world:
+            texts = [f"text number {number}" for number in range(230)]
+            fields: dict[str, Any] = {"model": "gemini/gemini-embedding-001", "input": texts}
+            answer = await world.post("/v1/embeddings", fields)
+            assert answer.status == 200, answer.body
+            body = answer.json()
+            sizes = [len(one.json()["requests"]) for one in world.simulators["gemini"].requests]
+            assert sizes == [100, 100, 30]
+            assert [one["index"] for one in body["data"]] == list(range(230))
+            for place in (0, 99, 100, 229):
+                alone = await world.post("/v1/embeddings", {**fields, "input": texts[place]})
+                assert body["data"][place]["embedding"] == alone.json()["data"][0]["embedding"]
+            [(_, bill, _), *others] = world.gateway.bills
+            assert bill.customer is not None
+            assert bill.customer.usage.input_tokens == body["usage"]["prompt_tokens"]
+            one = others[0][1].customer
+            assert one is not None
+            assert bill.customer.usage.input_tokens > 200 * one.usage.input_tokens
+            await world.leak_check()
+
+    in_virtual_time(scenario)
+
+
+def test_a_piece_that_fails_is_the_failure_of_all() -> None:
+    async def scenario() -> None:
+        async with open_world(config=dialect_config("gemini"), hosts=("gemini",)) as world:
+            world.simulators["gemini"].plan(Behaviour(), Behaviour(status=400))
+            fields = {"model": "gemini/gemini-embedding-001", "input": ["x"] * 101}
+            answer = await world.post("/v1/embeddings", fields)
+            assert answer.status == 400
+            assert received(world, "gemini") == 2
+            await world.leak_check()
+
+    in_virtual_time(scenario)
+
+
 @pytest.mark.parametrize("tokens", [[1, 2], [[1, 2]]])
 def test_tokens_in_place_of_texts_are_refused(tokens: list[Any]) -> None:
     async def scenario() -> None:
-        async with open_world(config=dialect_config("gemini"), hosts=("gemini",)) as world:
+        async with open_dialects("gemini") as world:
             fields = {"model": "gemini/gemini-embedding-001", "input": tokens}
             answer = await world.post("/v1/embeddings", fields)
             assert answer.status == 400
@@ -245,17 +273,62 @@ def test_tokens_in_place_of_texts_are_refused(tokens: list[Any]) -> None:
     in_virtual_time(scenario)
 
 
-def test_thinking_is_told_apart_from_the_answer_and_counted() -> None:
+# What each dialect makes of a wish to think: are its thoughts shown, and are they counted apart?
+THINKERS = {
+    "anthropic": (True, True),
+    "gemini": (False, True),
+    "vertex": (False, True),
+    "bedrock": (True, False),
+    "cohere": (True, False),
+}
+
+
+@pytest.mark.parametrize("name", THINKERS)
+@FORMS
+def test_thinking_is_told_apart_from_the_answer(name: str, stream: bool) -> None:
     async def scenario() -> None:
-        async with open_world(config=dialect_config("gemini"), hosts=("gemini",)) as world:
-            answer = await world.post(CHAT, chat_fields(model="m", reasoning_effort="low"))
-            body = answer.json()
-            details = body["usage"]["completion_tokens_details"]
-            assert details["reasoning_tokens"] > 0
-            expected = expected_text(chat_fields(model=MODELS["gemini"]))
-            assert body["choices"][0]["message"]["content"] == expected
+        shown, counted = THINKERS[name]
+        async with open_dialects(name) as world:
+            found = await ask(world, stream=stream, reasoning_effort="low")
+            message = found.choices[0].message
+            assert message.content == expected_text(chat_fields(model=MODELS[name]))
+            thoughts = (message.model_extra or {}).get("reasoning_content")
+            assert bool(thoughts) == shown
+            assert found.usage is not None
+            details = found.usage.completion_tokens_details
+            told = (details.reasoning_tokens or 0) if details is not None else 0
+            assert (told > 0) == counted
             [(_, bill, _)] = world.gateway.bills
             assert bill.customer is not None
-            assert bill.customer.usage.reasoning_tokens == details["reasoning_tokens"]
+            assert bill.customer.usage.reasoning_tokens == told
+            await world.leak_check()
+
+    in_virtual_time(scenario)
+
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}, "degrees": {"type": "integer"}},
+    "required": ["city", "degrees"],
+    "additionalProperties": False,
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+@FORMS
+def test_an_answer_has_the_form_that_was_asked_for(name: str, stream: bool) -> None:
+    async def scenario() -> None:
+        form = {"name": "weather", "schema": SCHEMA, "strict": True}
+        wanted = {"type": "json_schema", "json_schema": form}
+        async with open_dialects(name) as world:
+            found = await ask(world, stream=stream, response_format=wanted)
+            [choice] = found.choices
+            assert msgspec.json.decode(choice.message.content or "") == {
+                "city": "example",
+                "degrees": 1,
+            }
+            assert choice.finish_reason == "stop"
+            assert not choice.message.tool_calls
+            await world.leak_check()
 
     in_virtual_time(scenario)

@@ -24,6 +24,12 @@ def body(*names: str) -> bytes:
     return msgspec.json.encode({"object": "list", "data": [{"id": name} for name in names]})
 
 
+def named(*models: tuple[str, str, list[str]]) -> bytes:
+    """A list as Google and Cohere give it."""
+    listed = [{"name": name, field: uses} for name, field, uses in models]
+    return msgspec.json.encode({"models": listed, "nextPageToken": ""})
+
+
 class Providers:
     """Fake providers: each gives its answers in turn, the last one for ever; a number is a silence."""
 
@@ -176,6 +182,30 @@ async def test_discovery_with_nobody_to_ask_still_gives_way(
         ("mine", b'{"data": []}', []),
         ("google", b'{"data": [{"id": "models/gemini-x"}]}', ["gemini-x"]),
         ("mine", b'{"data": [{"id": "models/x"}]}', ["models/x"]),
+        (
+            "anthropic",
+            b'{"data":[{"type":"model","id":"claude-x","display_name":"X"}],"has_more":false}',
+            ["claude-x"],
+        ),
+        (
+            "google",
+            named(
+                ("models/gemini-x", "supportedGenerationMethods", ["generateContent", "x"]),
+                ("models/embed", "supportedGenerationMethods", ["embedContent"]),
+                ("models/veo", "supportedGenerationMethods", ["predictLongRunning"]),
+            ),
+            ["gemini-x", "embed"],
+        ),
+        (
+            "cohere",
+            named(
+                ("command-x", "endpoints", ["generate", "chat"]),
+                ("tuned", "endpoints", ["classify"]),
+                ("rerank-x", "endpoints", ["rerank"]),
+            ),
+            ["command-x", "rerank-x"],
+        ),
+        ("mine", b'{"data": [{"id": "a"}], "models": [{"name": "b"}]}', ["a"]),
         ("mine", b'{"data": [{"id": ""}, {"id": "a\\nb"}, {"id": "c"}]}', ["c"]),
         ("mine", body("x" * 257, "x" * 256), ["x" * 256]),
     ],

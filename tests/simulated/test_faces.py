@@ -9,8 +9,8 @@ from anthropic.types import Message
 from openai.types.responses import Response
 
 from router.simulator import expected_text
-from tests.simulated.dialect_world import MODELS, dialect_config, plan, received
-from tests.simulated.world import ClientAnswer, World, chat_fields, in_virtual_time, open_world
+from tests.simulated.dialect_world import MODELS, open_dialects, plan, received, simulator
+from tests.simulated.world import ClientAnswer, World, chat_fields, in_virtual_time
 
 MESSAGES = "/v1/messages"
 RESPONSES = "/v1/responses"
@@ -67,7 +67,7 @@ def test_every_face_is_answered_by_every_dialect_and_billed(
     face: str, name: str, stream: bool
 ) -> None:
     async def scenario() -> None:
-        async with open_world(config=dialect_config(name), hosts=(name,)) as world:
+        async with open_dialects(name) as world:
             answer = await send(world, face, stream=stream)
             assert answer.status == 200, answer.body
             assert answer.finished
@@ -89,7 +89,7 @@ def test_every_face_is_answered_by_every_dialect_and_billed(
 def test_a_failed_provider_is_followed_by_one_of_another_dialect(face: str, stream: bool) -> None:
     async def scenario() -> None:
         names = ("anthropic", "gemini", "openai")
-        async with open_world(config=dialect_config(*names), hosts=names) as world:
+        async with open_dialects(*names) as world:
             plan(world, "anthropic", 9, status=529)
             plan(world, "gemini", 9, error_event_after=0, error_event_status=503)
             answer = await send(world, face, stream=stream)
@@ -108,7 +108,7 @@ def test_a_stream_that_breaks_says_so_in_the_words_of_its_face(
     face: str, name: str, fault: str
 ) -> None:
     async def scenario() -> None:
-        async with open_world(config=dialect_config(name), hosts=(name,)) as world:
+        async with open_dialects(name) as world:
             plan(world, name, tokens=40, **{fault: 25})
             answer = await send(world, face, stream=True)
             events = named_events(answer)
@@ -142,7 +142,7 @@ def test_errors_of_messages_have_anthropics_form(
     fields: dict[str, Any], status: int, kind: str
 ) -> None:
     async def scenario() -> None:
-        async with open_world(config=dialect_config("openai"), hosts=("openai",)) as world:
+        async with open_dialects("openai") as world:
             answer = await send(world, MESSAGES, **fields)
             assert answer.status == status
             told = answer.json()
@@ -156,7 +156,7 @@ def test_errors_of_messages_have_anthropics_form(
 @pytest.mark.parametrize("path", [MESSAGES, COUNT])
 def test_wrong_keys_methods_and_full_providers_are_told_in_anthropics_form(path: str) -> None:
     async def scenario() -> None:
-        async with open_world(config=dialect_config("openai"), hosts=("openai",)) as world:
+        async with open_dialects("openai") as world:
             plan(world, "openai", 9, status=503)
             stranger = await world.post(path, body_for(path), headers={"x-api-key": "sk-wrong"})
             assert stranger.status == 401
@@ -174,10 +174,10 @@ def test_wrong_keys_methods_and_full_providers_are_told_in_anthropics_form(path:
 
 def test_a_client_of_messages_may_send_its_key_as_anthropics_do() -> None:
     async def scenario() -> None:
-        async with open_world(config=dialect_config("gemini"), hosts=("gemini",)) as world:
+        async with open_dialects("gemini") as world:
             answer = await send(world, MESSAGES, headers={"x-api-key": world.secret})
             assert answer.status == 200
-            [request] = world.simulators["gemini"].requests
+            [request] = simulator(world, "gemini").requests
             assert all(world.secret.encode() not in value for _, value in request.headers)
 
     in_virtual_time(scenario)
@@ -186,7 +186,7 @@ def test_a_client_of_messages_may_send_its_key_as_anthropics_do() -> None:
 def test_beta_flags_and_version_go_to_providers_of_anthropics_dialect_only() -> None:
     async def scenario() -> None:
         names = ("anthropic", "gemini", "openai")
-        async with open_world(config=dialect_config(*names), hosts=names) as world:
+        async with open_dialects(*names) as world:
             plan(world, "anthropic", status=529)
             plan(world, "gemini", status=503)
             headers = {
@@ -196,11 +196,11 @@ def test_beta_flags_and_version_go_to_providers_of_anthropics_dialect_only() -> 
             }
             answer = await send(world, MESSAGES, headers=headers)
             assert answer.headers["x-syze-provider"] == "openai"
-            [native] = world.simulators["anthropic"].requests
+            [native] = simulator(world, "anthropic").requests
             assert native.header(b"anthropic-beta") == b"context-1m-2025-08-07"
             assert native.header(b"anthropic-version") == b"2026-10-21"
             for name in ("gemini", "openai"):
-                [request] = world.simulators[name].requests
+                [request] = simulator(world, name).requests
                 assert request.header(b"anthropic-beta") is None
                 assert request.header(b"anthropic-version") is None
 
@@ -209,7 +209,7 @@ def test_beta_flags_and_version_go_to_providers_of_anthropics_dialect_only() -> 
 
 def test_tokens_are_counted_without_asking_or_charging_anybody() -> None:
     async def scenario() -> None:
-        async with open_world(config=dialect_config("openai"), hosts=("openai",)) as world:
+        async with open_dialects("openai") as world:
             short = await world.post(COUNT + "?beta=true", {"model": "m", "messages": HELLO})
             asked = [{"role": "user", "content": "Hello " * 500}]
             long = await world.post(COUNT, {"model": "m", "messages": asked})
@@ -226,7 +226,7 @@ def test_tokens_are_counted_without_asking_or_charging_anybody() -> None:
 
 def test_a_response_cannot_be_had_again() -> None:
     async def scenario() -> None:
-        async with open_world(config=dialect_config("openai"), hosts=("openai",)) as world:
+        async with open_dialects("openai") as world:
             made = await send(world, RESPONSES)
             headers = {"authorization": f"Bearer {world.secret}"}
             again = await world.get(f"{RESPONSES}/{made.json()['id']}", headers=headers)

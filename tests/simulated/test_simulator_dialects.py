@@ -35,7 +35,28 @@ CITY: Any = {
 WIRES: Any = {
     "anthropic": ("/v1/messages", message(stream=True)),
     "gemini": ("/v1beta/models/m:streamGenerateContent?alt=sse", generate()),
+    "vertex": (
+        "/v1/projects/p/locations/l/publishers/google/models/m:streamGenerateContent?alt=sse",
+        generate(),
+    ),
+    "bedrock": (
+        "/model/m/converse-stream",
+        {"messages": [{"role": "user", "content": [{"text": "Hello"}]}]},
+    ),
+    "cohere": (
+        "/v2/chat",
+        {"model": "m", "messages": [{"role": "user", "content": "Hello"}], "stream": True},
+    ),
 }
+# What a piece of text looks like in each.
+TEXTS = {
+    "anthropic": [b'"text_delta"'],
+    "gemini": [b'"parts":[{"text":" ', b'"parts":[{"text":"H'],
+    "vertex": [b'"parts":[{"text":" ', b'"parts":[{"text":"H'],
+    "bedrock": [b'"delta":{"text":'],
+    "cohere": [b'"content":{"text":'],
+}
+DIALECTS = pytest.mark.parametrize("dialect", WIRES)
 
 
 class Served(NamedTuple):
@@ -175,6 +196,7 @@ async def test_one_process_serves_all_dialects() -> None:
                 openai = await client.ask(chat(), headers=[("authorization", "Bearer k")])
                 anthropics = await asked(client, "anthropic")
                 gemini = await asked(client, "gemini")
+                others = [await asked(client, name) for name in ("vertex", "bedrock", "cohere")]
             await process.stdout.aclose()
         finally:
             process.kill()
@@ -183,6 +205,9 @@ async def test_one_process_serves_all_dialects() -> None:
     assert openai.json()["usage"]["completion_tokens"] == 2
     assert b'"output_tokens":2}' in anthropics.body
     assert gemini.events()[-1]["usageMetadata"]["candidatesTokenCount"] == 2
+    assert [answer.status for answer in others] == [200] * 3
+    counts = (b'"candidatesTokenCount":2', b'"outputTokens":2', b'"output_tokens":2}')
+    assert all(count in answer.body for count, answer in zip(counts, others, strict=True))
 
 
 async def asked(client: WireClient, dialect: str) -> Answer:
@@ -200,35 +225,33 @@ async def streamed_under(dialect: str, behaviour: Behaviour) -> Answer:
     return answer._replace(chunks=chunks, end_at=answer.end_at - start)
 
 
-def tokens_of(answer: Answer) -> int:
-    return (
-        answer.body.count(b'"text_delta"')
-        + answer.body.count(b'"parts":[{"text":" ')
-        + (answer.body.count(b'"parts":[{"text":"H'))
-    )
+def tokens_of(dialect: str, answer: Answer) -> int:
+    return sum(answer.body.count(mark) for mark in TEXTS[dialect])
 
 
-@pytest.mark.parametrize("dialect", ["anthropic", "gemini"])
+@DIALECTS
 async def test_tokens_come_at_their_time(dialect: str, autojump_clock: MockClock) -> None:
     answer = await streamed_under(dialect, Behaviour())
-    assert tokens_of(answer) == 4
+    assert tokens_of(dialect, answer) == 4
     times = [chunk.at for chunk in answer.chunks]
     assert sorted(set(times)) == [0.5, 0.75, 1.0, 1.25, 1.5]
     assert answer.whole
 
 
-@pytest.mark.parametrize("dialect", ["anthropic", "gemini"])
+@DIALECTS
 @pytest.mark.parametrize("after", [0, 2])
 async def test_a_cut(dialect: str, after: int, autojump_clock: MockClock) -> None:
     answer = await streamed_under(dialect, Behaviour(cut_after=after))
-    assert tokens_of(answer) == after
+    assert tokens_of(dialect, answer) == after
     assert not answer.whole
     assert answer.end_at == 0.5 + after * 0.25
     assert b"message_stop" not in answer.body
     assert b"finishReason" not in answer.body
+    assert b"messageStop" not in answer.body
+    assert b"message-end" not in answer.body
 
 
-@pytest.mark.parametrize("dialect", ["anthropic", "gemini"])
+@DIALECTS
 async def test_a_stall_lasts_until_the_client_leaves(
     dialect: str, autojump_clock: MockClock
 ) -> None:
@@ -241,7 +264,7 @@ async def test_a_stall_lasts_until_the_client_leaves(
     assert simulator.aborted == 1
 
 
-@pytest.mark.parametrize("dialect", ["anthropic", "gemini"])
+@DIALECTS
 async def test_the_form_of_the_bytes(dialect: str, autojump_clock: MockClock) -> None:
     plain = await streamed_under(dialect, Behaviour())
     pieces = await streamed_under(dialect, Behaviour(body_split=5))

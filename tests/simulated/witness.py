@@ -6,7 +6,7 @@ He knows no buckets: he remembers each admission with its moment, and what of it
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from limiter.demand import WINDOW_SECONDS, Demand, Limits, Refusal, Reservation
+from limiter.demand import WINDOW_SECONDS, Demand, Limits, Refusal, Reservation, Standing
 from limiter.local import LocalLimiter
 
 
@@ -28,6 +28,9 @@ class Admitted:
     @property
     def ended(self) -> bool:
         return self._within.ended
+
+    def standing(self, place: int, *, now: float) -> Standing | None:
+        return self._within.standing(place, now=now)
 
     def settle(self, *, tokens: int, now: float, owed: int = 0) -> None:
         self._within.settle(tokens=tokens, now=now, owed=owed)

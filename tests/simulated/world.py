@@ -9,6 +9,7 @@ import io
 import math
 import random
 import tempfile
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from functools import partial
@@ -293,13 +294,16 @@ async def open_world(
     hosts: Sequence[str] = ("simulator",),
     rng: random.Random | None = None,
     shared: LocalLimiter | None = None,
+    provider: Callable[..., Simulator] = Simulator,
+    wall_clock: Callable[[], float] | None = None,
 ) -> AsyncIterator[World]:
     """Run a gateway and a simulator for each host, for the length of the block.
 
-    `shared`: the limiter that it shares with others; it has one of its own else.
+    `shared`: the limiter that it shares with others; it has one of its own else. `provider` makes the
+    simulators. `wall_clock`: one for both sides; else that of the simulators stands still.
     """
     simulators = {
-        host: Simulator(profile, seed=seed, wall_clock=lambda: 1_800_000_000.0)
+        host: provider(profile, seed=seed, wall_clock=wall_clock or (lambda: 1_800_000_000.0))
         for seed, host in enumerate(hosts)
     }
     log_file = io.BytesIO()
@@ -333,6 +337,7 @@ async def open_world(
                 billing=billing_of(config or world_config(), notebook),
                 tracer=Tracer(),
                 rng=rng or random.Random(1),
+                wall_clock=wall_clock or time.time,
             )
             gateway.ring.replace(Snapshot.embedded([_key(secret)]))
             world = World(gateway, simulators, secret, log_file, limiter)

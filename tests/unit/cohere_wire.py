@@ -29,7 +29,8 @@ def message_event(kind: str, **fields: Any) -> dict[str, Any]:
     return {"type": kind, "delta": {"message": fields}}
 
 
-START = {"type": "message-start", "id": "resp-1", "delta": {"message": {"role": "assistant"}}}
+_NOTHING_YET = {"role": "assistant", "content": [], "tool_plan": "", "tool_calls": []}
+START = {"type": "message-start", "id": "resp-1", "delta": {"message": _NOTHING_YET}}
 
 
 def text(words: str) -> dict[str, Any]:

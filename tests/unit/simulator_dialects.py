@@ -13,6 +13,9 @@ PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAW
 KEYS: Mapping[str, Mapping[str, str]] = {
     "anthropic": {"x-api-key": "k", "anthropic-version": "2023-06-01"},
     "gemini": {"x-goog-api-key": "k"},
+    "bedrock": {"authorization": "Bearer k"},
+    "cohere": {"authorization": "Bearer k"},
+    "vertex": {"authorization": "Bearer k"},
 }
 
 

@@ -173,6 +173,18 @@ def test_an_answer_to_be_gone_on_with_has_no_space_at_its_end() -> None:
     ]
 
 
+@pytest.mark.parametrize("model", ["claude-opus-4-6", "claude-sonnet-4-6", "claude-haiku-5-5"])
+def test_newer_models_are_asked_to_go_on_as_they_take_no_beginning(model: str) -> None:
+    found = said(HI, assistant(Text(text="The answer is ")), model=model)["messages"]
+    assert found[1] == {"role": "assistant", "content": [text("The answer is ")]}
+    assert found[2]["role"] == "user"
+    assert "Go on" in found[2]["content"][0]["text"]
+
+
+def test_nothing_is_added_where_the_user_speaks_last() -> None:
+    assert len(said(HI, model="claude-opus-4-6")["messages"]) == 1
+
+
 MEDIA: dict[str, tuple[Media, dict[str, Any]]] = {
     "an image's bytes": (
         Media(kind="image", data="AAAA", media_type="image/png"),

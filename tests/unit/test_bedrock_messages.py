@@ -15,7 +15,7 @@ from adapters.middle.conversation import (
     ToolCall,
     ToolResult,
 )
-from tests.unit.bedrock_wire import CLAUDE, LLAMA, NOVA, sent
+from tests.unit.bedrock_wire import CLAUDE, LLAMA, NEWEST_CLAUDE, NOVA, sent
 from tests.unit.gemini_wire import model, tool, user
 
 DATA = "aGVsbG8="
@@ -59,6 +59,13 @@ def test_blank_text_and_empty_messages_are_left_out() -> None:
 def test_an_answer_to_be_gone_on_with_ends_without_space() -> None:
     said = messages(user("a"), model(Text(text="It is ")))
     assert said[-1]["content"] == [{"text": "It is"}]
+
+
+def test_a_claude_that_takes_no_beginning_is_asked_to_go_on() -> None:
+    said = messages(user("a"), model(Text(text="It is ")), name=NEWEST_CLAUDE)
+    assert said[1]["content"] == [{"text": "It is "}]
+    assert said[2]["role"] == "user"
+    assert "Go on" in said[2]["content"][0]["text"]
 
 
 def test_results_of_tools_go_first_and_all_in_one_message() -> None:

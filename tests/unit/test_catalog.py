@@ -150,7 +150,8 @@ def test_only_modes_with_an_endpoint_are_routed() -> None:
     modes = ["chat", "completion", "embedding", "rerank", "image_generation", "responses"]
     seed = [model("openai", mode, mode) for mode in modes]
     found = catalog(*seed, openai=known("openai"))
-    assert ids(found) == ["openai/chat", "openai/completion", "openai/embedding"]
+    served = ["chat", "completion", "embedding", "rerank"]
+    assert ids(found) == [f"openai/{mode}" for mode in served]
 
 
 def test_a_provider_that_is_not_configured_has_no_models() -> None:

@@ -3,12 +3,13 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from adapters.cohere.embedding import decode_embedding
 from adapters.dialect import BadAnswer, FailureKind, Usage
 from adapters.middle.answer import Choice, WholeAnswer
-from adapters.middle.conversation import Part, Reasoning, Text, ToolCall
+from adapters.middle.conversation import OutputFormat, Part, Reasoning, Text, ToolCall
 from adapters.middle.embeddings import Embeddings
 from adapters.middle.event import (
     Alive,
@@ -22,7 +23,7 @@ from adapters.middle.event import (
     Stopped,
     UsageTold,
 )
-from adapters.sse import END
+from adapters.sse import END, Signal
 from tests.unit.cohere_wire import (
     END_OF_CONTENT,
     START,
@@ -36,7 +37,7 @@ from tests.unit.cohere_wire import (
     text,
     thought,
 )
-from tests.unit.gemini_wire import conversation
+from tests.unit.gemini_wire import conversation, tool
 
 ADD = {"id": "c1", "type": "function", "function": {"name": "add", "arguments": '{"a":1}'}}
 NOW = {"id": "c2", "type": "function", "function": {"name": "now", "arguments": ""}}
@@ -182,6 +183,41 @@ def test_a_plan_and_calls_are_parts_with_their_own_numbers() -> None:
         Stopped(stop="tool_calls"),
         Ended(),
     ]
+
+
+GIVEN = {"id": "c3", "function": {"name": "give_answer", "arguments": '{"a":"b"}'}}
+ASKED = conversation(
+    tools=(tool("add"),),
+    format=OutputFormat(kind="json_schema", schema=msgspec.Raw(b'{"type":"object"}')),
+)
+
+
+def test_the_function_of_the_answers_form_is_the_answers_text() -> None:
+    answer = whole("TOOL_CALL", tool_plan="I answer.", tool_calls=[GIVEN])
+    [choice] = UPSTREAM.decode(ASKED, json.dumps(answer).encode()).choices
+    assert choice.parts == (Reasoning(text="I answer."), Text(text='{"a":"b"}'))
+    assert choice.stop == "stop"
+
+
+def test_beside_it_the_clients_own_calls_stay_calls() -> None:
+    answer = whole("TOOL_CALL", tool_calls=[ADD, GIVEN])
+    [choice] = UPSTREAM.decode(ASKED, json.dumps(answer).encode()).choices
+    assert isinstance(choice.parts[0], ToolCall)
+    assert choice.parts[1] == Text(text='{"a":"b"}')
+    assert choice.stop == "tool_calls"
+
+
+@pytest.mark.parametrize(("pieces", "text"), [(('{"a"', ":1}"), '{"a":1}'), ((), "{}")])
+def test_the_form_is_streamed_as_text(pieces: tuple[str, ...], text: str) -> None:
+    source = UPSTREAM.event_source(ASKED)
+    source.receive_data(body(START, *call("c1", "give_answer", *pieces), end("TOOL_CALL")))
+    source.receive_data(b"")
+    found = []
+    while not isinstance(event := source.next_event(), Signal):
+        found.append(event)
+    assert PartBegun(part=0, kind="text") in found
+    assert "".join(one.text for one in found if isinstance(one, Grown)) == text
+    assert Stopped(stop="stop") in found
 
 
 def test_thinking_and_text_are_two_parts() -> None:

@@ -20,6 +20,7 @@ from adapters.middle.conversation import (
     ToolResult,
     Turn,
 )
+from adapters.middle.embeddings import EmbeddingWish
 from tests.unit.cohere_wire import TARGET, UPSTREAM, sent
 from tests.unit.gemini_wire import conversation, model, tool, user
 
@@ -138,6 +139,7 @@ def test_what_cannot_be_said_is_refused(turn: Turn) -> None:
     [
         ({"most_tokens": 7}, {"max_tokens": 7}),
         ({"temperature": 0.0}, {"temperature": 0.0}),
+        ({"temperature": 1.7}, {"temperature": 1.0}),
         ({"top_p": 1.0, "top_k": 3}, {"p": 0.99, "k": 3}),
         ({"top_p": 0.0}, {"p": 0.01}),
         ({"stop": ("a",)}, {"stop_sequences": ["a"]}),
@@ -201,9 +203,34 @@ def test_functions_are_strict_only_if_all_are() -> None:
     assert "strict_tools" not in sent(conversation(tools=(tool("a", strict=True), tool("b"))))
 
 
+SCHEMA = msgspec.Raw(b'{"type":"object","properties":{"a":{"type":"string"}}}')
+FORM = OutputFormat(kind="json_schema", schema=SCHEMA)
+
+
+def test_beside_functions_the_form_is_one_of_them() -> None:
+    for choice in (None, ToolChoice("auto"), ToolChoice("required")):
+        body = sent(conversation(tools=(tool("add"),), tool_choice=choice, format=FORM))
+        names = [found["function"]["name"] for found in body["tools"]]
+        assert names == ["add", "give_answer"]
+        assert body["tool_choice"] == "REQUIRED"
+        assert "response_format" not in body
+        assert body["tools"][1]["function"]["parameters"] == json.loads(bytes(SCHEMA))
+
+
+def test_a_call_that_the_client_demands_goes_before_the_form() -> None:
+    choice = ToolChoice("named", "add")
+    body = sent(conversation(tools=(tool("add"),), tool_choice=choice, format=FORM))
+    assert [found["function"]["name"] for found in body["tools"]] == ["add"]
+    assert "response_format" not in body
+
+
 @pytest.mark.parametrize(
     ("fields", "param"),
     [
+        (
+            {"tools": (tool(),), "tool_choice": ToolChoice("none"), "format": FORM},
+            "response_format",
+        ),
         ({"choices": 2}, "n"),
         ({"logprobs": 0}, "logprobs"),
         ({"tools": (tool(),), "format": OutputFormat(kind="json_object")}, "response_format"),
@@ -217,7 +244,7 @@ def test_a_wish_that_cannot_be_met_is_refused(fields: dict[str, Any], param: str
 
 
 def test_texts_are_embedded_as_documents_unless_told_otherwise() -> None:
-    request = encode_embedding(["a", "b"], TARGET, dimensions=256)
+    request = encode_embedding(["a", "b"], TARGET, EmbeddingWish(dimensions=256))
     assert request.target == b"/v2/embed"
     assert json.loads(request.body) == {
         "model": TARGET.upstream_model,
@@ -226,6 +253,8 @@ def test_texts_are_embedded_as_documents_unless_told_otherwise() -> None:
         "embedding_types": ["float"],
         "output_dimension": 256,
     }
-    other = json.loads(encode_embedding(["a"], TARGET, input_type="search_query").body)
-    assert other["input_type"] == "search_query"
-    assert "output_dimension" not in other
+    for said in ("search_query", "query", "retrieval.query"):
+        wish = EmbeddingWish(input_type=said, extra={"truncate": msgspec.Raw(b'"NONE"')})
+        other = json.loads(encode_embedding(["a"], TARGET, wish).body)
+        assert (other["input_type"], other["truncate"]) == ("search_query", "NONE")
+        assert "output_dimension" not in other

@@ -72,6 +72,7 @@ weight = 2.5
 chat = "/c"
 completions = "/t"
 embeddings = "/e"
+rerank = "/r"
 models = "/m"
 
 [providers.corner.timeouts]
@@ -151,7 +152,7 @@ EVERY_VALUE: dict[type[msgspec.Struct], dict[str, Any]] = {
         "key_header": "api-key",
         "headers": {"x-team": HeaderValue("blue"), "x-token": HeaderValue("hush-hush")},
         "query": {"api-version": "2026-01-01"},
-        "paths": PathConfig(chat="/c", completions="/t", embeddings="/e", models="/m"),
+        "paths": PathConfig(chat="/c", completions="/t", embeddings="/e", rerank="/r", models="/m"),
         "models": ["plain", ModelEntry(id="corner/short", upstream="vendor/long-name")],
         "discover": True,
         "stream_usage": False,
@@ -159,7 +160,13 @@ EVERY_VALUE: dict[type[msgspec.Struct], dict[str, Any]] = {
         "max_connections": 11,
         "weight": 2.5,
     },
-    PathConfig: {"chat": "/c", "completions": "/t", "embeddings": "/e", "models": "/m"},
+    PathConfig: {
+        "chat": "/c",
+        "completions": "/t",
+        "embeddings": "/e",
+        "rerank": "/r",
+        "models": "/m",
+    },
     ModelEntry: {"id": "corner/short", "upstream": "vendor/long-name"},
     ModelConfig: {
         "target": "corner/plain",

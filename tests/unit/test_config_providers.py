@@ -122,9 +122,13 @@ def test_a_provider_is_asked_for_its_models_where_nobody_else_knows_them(
             "dashscope",
             "https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
         ),
-        ("GEMINI_API_KEY", "google", "https://generativelanguage.googleapis.com/v1beta/openai"),
-        ("GOOGLE_API_KEY", "google", "https://generativelanguage.googleapis.com/v1beta/openai"),
+        ("GEMINI_API_KEY", "google", "https://generativelanguage.googleapis.com/v1beta"),
+        ("GOOGLE_API_KEY", "google", "https://generativelanguage.googleapis.com/v1beta"),
         ("ANTHROPIC_API_KEY", "anthropic", "https://api.anthropic.com/v1"),
+        ("COHERE_API_KEY", "cohere", "https://api.cohere.com"),
+        ("CO_API_KEY", "cohere", "https://api.cohere.com"),
+        ("VOYAGE_API_KEY", "voyage", "https://api.voyageai.com/v1"),
+        ("JINA_API_KEY", "jina", "https://api.jina.ai/v1"),
     ],
 )
 def test_a_key_in_the_environment_makes_a_provider(
@@ -241,6 +245,9 @@ def test_the_maker_of_a_model_is_known_by_its_name(model: str, maker: str | None
     assert maker_of(model) == maker
 
 
+VERTEX = "https://europe-west1-aiplatform.googleapis.com/v1/projects/p/locations/europe-west1"
+
+
 def loaded(tmp_path: Path, text: str, **environ: str) -> ProviderConfig:
     """The one provider of a configuration."""
     file = tmp_path / "dialects.toml"
@@ -249,7 +256,9 @@ def loaded(tmp_path: Path, text: str, **environ: str) -> ProviderConfig:
     return provider
 
 
-@pytest.mark.parametrize("dialect", ["anthropic", "gemini", "cohere"])
+@pytest.mark.parametrize(
+    "dialect", ["anthropic", "gemini", "cohere", "mistral", "deepseek", "voyage", "jina"]
+)
 def test_who_names_a_dialect_gets_its_address_paths_and_key_header(
     tmp_path: Path, dialect: str
 ) -> None:
@@ -275,18 +284,52 @@ models = ['m']"""
     assert found.paths.embeddings == "/models/{model}:batchEmbedContents"
 
 
-@pytest.mark.parametrize(
-    ("name", "dialect", "variable"),
-    [("anthropic", "anthropic", "ANTHROPIC_API_KEY"), ("google", "gemini", "GEMINI_API_KEY")],
-)
-def test_a_known_provider_can_be_asked_in_its_own_dialect_with_the_key_that_is_set(
-    tmp_path: Path, name: str, dialect: str, variable: str
+OWN_DIALECTS = [
+    ("anthropic", "anthropic", "ANTHROPIC_API_KEY", "https://api.anthropic.com/v1"),
+    (
+        "google",
+        "gemini",
+        "GEMINI_API_KEY",
+        "https://generativelanguage.googleapis.com/v1beta/openai",
+    ),
+]
+
+
+@pytest.mark.parametrize("written", ["", "dialect = '{}'"], ids=["by itself", "by name"])
+@pytest.mark.parametrize(("name", "dialect", "variable", "_openai"), OWN_DIALECTS)
+def test_a_known_provider_is_asked_in_its_own_dialect_with_the_key_that_is_set(
+    tmp_path: Path, name: str, dialect: str, variable: str, written: str, _openai: str
 ) -> None:
-    text = f"[providers.{name}]\ndialect = '{dialect}'"
+    text = f"[providers.{name}]\n{written.format(dialect)}"
     found = loaded(tmp_path, text, **{variable: "key"})
     preset = DIALECT_PRESETS[dialect]
     assert (found.base_url, found.key_header) == (preset.base_url, preset.key_header)
-    assert found.key == Secret("key")
+    assert (found.dialect, found.paths) == (dialect, PathConfig(**dict(preset.paths)))
+    assert (found.key, found.discover) == (Secret("key"), False)
+
+
+@pytest.mark.parametrize("written", ["dialect = 'openai'", "base_url = '{}'"])
+@pytest.mark.parametrize(("name", "_dialect", "variable", "openai"), OWN_DIALECTS)
+def test_it_can_still_be_asked_in_openais_form(
+    tmp_path: Path, name: str, variable: str, openai: str, written: str, _dialect: str
+) -> None:
+    if name == "anthropic" and "base_url" in written:
+        written += "\ndialect = 'openai'"  # both forms live at one address there
+    text = f"[providers.{name}]\n{written.format(openai)}"
+    found = loaded(tmp_path, text, **{variable: "key"})
+    assert (found.dialect, found.base_url, found.key_header) == ("openai", openai, "authorization")
+    assert (found.paths, found.key) == (PathConfig(), Secret("key"))
+
+
+@pytest.mark.parametrize(("name", "dialect", "variable", "_openai"), OWN_DIALECTS)
+def test_elsewhere_it_speaks_its_own_dialect_too_and_its_key_stays_at_home(
+    tmp_path: Path, name: str, dialect: str, variable: str, _openai: str
+) -> None:
+    text = f"[providers.{name}]\nbase_url = 'http://proxy.example/x'"
+    found = loaded(tmp_path, text, **{variable: "key"})
+    assert (found.dialect, found.base_url) == (dialect, "http://proxy.example/x")
+    assert (found.key, found.discover) == (None, True)
+    assert found.paths == PathConfig(**dict(DIALECT_PRESETS[dialect].paths))
 
 
 def test_a_known_provider_keeps_its_address_whatever_it_is_said_to_speak(tmp_path: Path) -> None:
@@ -299,8 +342,11 @@ def test_a_known_provider_keeps_its_address_whatever_it_is_said_to_speak(tmp_pat
 @pytest.mark.parametrize(
     ("text", "at"),
     [
-        ("dialect = 'anthropic'", "providers.mine.models"),
-        ("dialect = 'gemini'\ndiscover = true\nmodels = ['m']", "providers.mine.discover"),
+        (f"dialect = 'vertex'\nbase_url = '{VERTEX}'", "providers.mine.models"),
+        (
+            f"dialect = 'vertex'\nbase_url = '{VERTEX}'\ndiscover = true\nmodels = ['m']",
+            "providers.mine.discover",
+        ),
         ("dialect = 'vertex'\nmodels = ['m']", "providers.mine.base_url"),
         (
             "dialect = 'bedrock'\nbase_url = 'https://host.example'\nmodels = ['m']",

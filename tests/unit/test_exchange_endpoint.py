@@ -7,7 +7,7 @@ import pytest
 from adapters.dialect import EncodedRequest, Failure, FailureKind
 from router.catalog.candidate import Candidate
 from router.config import HeaderValue, PathConfig, Secret, TimeoutConfig
-from router.exchange.endpoint import headers_of, make_endpoint, target_of
+from router.exchange.endpoint import headers_of, list_request, make_endpoint, target_of
 from router.exchange.live import HedgeSettings, LiveEndpoints
 from router.upstream.origin import Origin
 
@@ -40,6 +40,7 @@ def test_an_endpoint_knows_origin_targets_and_names() -> None:
         "chat": b"/some/v1/chat/completions",
         "completions": b"/some/v1/completions",
         "embeddings": b"/some/v1/embeddings",
+        "rerank": b"/some/v1/rerank",
     }
     assert (made.target.upstream_model, made.target.served_model) == ("m-1", "mine/m-1")
     assert made.provider == "mine"
@@ -73,6 +74,38 @@ def test_azure_style_providers_get_their_own_header_path_and_query() -> None:
 
 def test_a_target_without_query_has_no_question_mark() -> None:
     assert target_of(candidate(), "", "/models") == b"/models"
+
+
+@pytest.mark.parametrize(
+    ("wire", "path", "header"),
+    [
+        (candidate(), b"/some/v1/models", None),
+        (
+            candidate(dialect="anthropic", key_header="x-api-key"),
+            b"/some/v1/models?limit=1000",
+            b"2023-06-01",
+        ),
+        (
+            candidate(
+                dialect="anthropic",
+                headers=(("anthropic-version", HeaderValue("2026-10-21")),),
+                query=(("limit", "5"), ("beta", "true")),
+            ),
+            b"/some/v1/models?limit=5&beta=true",
+            b"2026-10-21",
+        ),
+        (candidate(dialect="gemini"), b"/some/v1/models?pageSize=1000", None),
+    ],
+    ids=["openai", "anthropic", "anthropic as configured", "gemini"],
+)
+def test_a_list_of_models_is_asked_for_in_the_providers_dialect(
+    wire: Candidate, path: bytes, header: bytes | None
+) -> None:
+    _, target, headers = list_request(wire, "me")
+    assert target == path
+    assert [value for name, value in headers if name == b"anthropic-version"] == (
+        [] if header is None else [header]
+    )
 
 
 @pytest.mark.parametrize(

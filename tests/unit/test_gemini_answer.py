@@ -8,7 +8,7 @@ import pytest
 from adapters.dialect import BadAnswer, FailureKind, Usage
 from adapters.middle.answer import Choice, WholeAnswer
 from adapters.middle.conversation import Conversation, OutputFormat, Part, Reasoning, Text, ToolCall
-from tests.unit.gemini_wire import TARGET, UPSTREAM, call, conversation, response, said, text, tool
+from tests.unit.gemini_wire import UPSTREAM, call, conversation, response, said, text, tool
 
 
 def decode(answer: Any, asked: Conversation | None = None) -> WholeAnswer:
@@ -136,15 +136,6 @@ def test_arguments_are_dense_whatever_the_provider_makes_of_them() -> None:
     [part] = decode(body.encode()).choices[0].parts
     assert isinstance(part, ToolCall)
     assert part.arguments == '{"a":{"b":"c d"}}'
-
-
-def test_a_function_is_called_by_the_name_that_the_client_gave() -> None:
-    asked = conversation(tools=(tool("1st add!"),))
-    sent = json.loads(UPSTREAM.encode(asked, TARGET, stream=False).body)
-    name = sent["tools"][0]["functionDeclarations"][0]["name"]
-    [part] = parts(call(name), asked=asked).parts
-    assert isinstance(part, ToolCall)
-    assert part.name == "1st add!"
 
 
 def test_the_function_that_stands_for_the_form_is_the_answers_text() -> None:

@@ -1,12 +1,10 @@
 """The turns of a conversation as Gemini takes them."""
 
-import re
 from typing import Any
 
 import pytest
 
 from adapters.dialect import BadCall
-from adapters.gemini.name import original_names, sent_name
 from adapters.middle.conversation import (
     Media,
     Part,
@@ -17,7 +15,7 @@ from adapters.middle.conversation import (
     ToolResult,
     Turn,
 )
-from tests.unit.gemini_wire import NEWEST, SECOND, conversation, model, sent, tool, user
+from tests.unit.gemini_wire import NEWEST, SECOND, conversation, model, sent, user
 
 SKIPPED = "skip_thought_signature_validator"
 
@@ -222,23 +220,3 @@ def test_media_are_bytes_or_an_address(media: Media, expected: dict[str, Any]) -
 def test_media_that_gemini_cannot_reach_are_refused(media: Part, name: str) -> None:
     with pytest.raises(BadCall):
         contents(user(media), name=name)
-
-
-GOOD_NAME = re.compile(r"[A-Za-z_][\w.:-]{0,63}", re.ASCII)
-
-
-@pytest.mark.parametrize("name", ["add", "_x", "a.b:c-d", "A" * 64])
-def test_a_good_function_name_stays(name: str) -> None:
-    assert sent_name(name) == name
-
-
-@pytest.mark.parametrize("name", ["1st", "-x", "a b", "größe", "A" * 65, "", "a/b", "a\n"])
-def test_a_bad_function_name_is_changed_and_found_again(name: str) -> None:
-    sent = sent_name(name)
-    assert GOOD_NAME.fullmatch(sent)
-    assert original_names([tool(name)]) == {sent: name}
-
-
-def test_two_bad_names_never_become_one() -> None:
-    names = ["a b", "a/b", "a_b", "A" * 65, "A" * 66]
-    assert len({sent_name(name) for name in names}) == len(names)

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from adapters.dialect import BadAnswer, FailureKind, Usage
-from adapters.gemini.embedding import decode_embedding, encode_embedding
-from adapters.middle.embeddings import Embeddings
+from adapters.gemini.embedding import decode_embedding, encode_embedding, most_texts
+from adapters.middle.embeddings import Embeddings, EmbeddingWish
 from tests.unit.gemini_wire import target
 
 VERTEX = {"embeddings": b"/publishers/google/models/{model}:predict"}
@@ -23,7 +23,7 @@ def decode(answer: Any, expected: int = 1) -> Embeddings:
 def test_texts_go_to_the_gemini_api_as_a_batch(
     name: str, dimensions: int | None, more: dict[str, int]
 ) -> None:
-    request = encode_embedding(["a", "b"], target(name), dimensions=dimensions)
+    request = encode_embedding(["a", "b"], target(name), EmbeddingWish(dimensions=dimensions))
     assert request.target == b"/v1beta/models/gemini-embedding-001:batchEmbedContents"
     assert request.headers == target(name).headers
     expected = {"model": "models/gemini-embedding-001", **more}
@@ -38,9 +38,28 @@ def test_texts_go_to_the_gemini_api_as_a_batch(
 )
 def test_texts_go_to_vertex_as_instances(dimensions: int | None, more: dict[str, Any]) -> None:
     told = target("text-embedding-005", paths=VERTEX)
-    request = encode_embedding(["a", "b"], told, dimensions=dimensions)
+    request = encode_embedding(["a", "b"], told, EmbeddingWish(dimensions=dimensions))
     assert request.target == b"/publishers/google/models/text-embedding-005:predict"
     assert json.loads(request.body) == {"instances": [{"content": "a"}, {"content": "b"}], **more}
+
+
+@pytest.mark.parametrize(
+    ("input_type", "task"),
+    [("query", "RETRIEVAL_QUERY"), ("search_document", "RETRIEVAL_DOCUMENT"), ("NEW", "NEW")],
+)
+def test_what_a_text_is_for_is_said_in_googles_words(input_type: str, task: str) -> None:
+    wish = EmbeddingWish(input_type=input_type)
+    batch = json.loads(encode_embedding(["a"], target("gemini-embedding-001"), wish).body)
+    assert batch["requests"][0]["taskType"] == task
+    told = target("text-embedding-005", paths=VERTEX)
+    listed = json.loads(encode_embedding(["a"], told, wish).body)
+    assert listed["instances"] == [{"content": "a", "task_type": task}]
+
+
+def test_each_service_takes_its_own_number_of_texts() -> None:
+    assert most_texts(target("gemini-embedding-001")) == 100
+    assert most_texts(target("text-embedding-005", paths=VERTEX)) == 250
+    assert most_texts(target("gemini-embedding-001", paths=VERTEX)) == 1
 
 
 def vertex(values: list[float], tokens: float | None = None) -> Any:

@@ -203,18 +203,12 @@ def test_all_functions_are_declared_in_one_tool(name: str, field: str) -> None:
         (ToolChoice("auto"), {"mode": "AUTO"}),
         (ToolChoice("none"), {"mode": "NONE"}),
         (ToolChoice("required"), {"mode": "ANY"}),
-        (ToolChoice("named", "1st add!"), {"mode": "ANY", "allowedFunctionNames": ["_1st_add__"]}),
+        (ToolChoice("named", "add"), {"mode": "ANY", "allowedFunctionNames": ["add"]}),
     ],
 )
 def test_the_choice_of_functions_is_a_mode(choice: ToolChoice, expected: dict[str, Any]) -> None:
-    body = sent(conversation(tools=(tool("1st add!"),), tool_choice=choice))
-    [declared] = body["tools"][0]["functionDeclarations"]
-    found = body["toolConfig"]["functionCallingConfig"]
-    assert found["mode"] == expected["mode"]
-    assert found.keys() == expected.keys()
-    for name in found.get("allowedFunctionNames", ()):
-        assert name == declared["name"]
-        assert name.startswith("_1st_add__")
+    body = sent(conversation(tools=(tool("add"),), tool_choice=choice))
+    assert body["toolConfig"]["functionCallingConfig"] == expected
 
 
 def test_a_choice_without_functions_is_not_sent() -> None:

@@ -282,3 +282,15 @@ def test_a_large_schema_that_can_be_written_out_is() -> None:
 def test_what_is_no_json_is_refused() -> None:
     with pytest.raises(BadCall):
         clean_schema(msgspec.Raw(b"{"), takes_json_schema=True, param="tools")
+
+
+def test_an_object_inside_another_always_has_a_member_for_older_models() -> None:
+    inner = of("object", properties={}, additionalProperties=False)
+    whole = of("object", properties={"a": inner, "b": of("array", items={"type": "object"})})
+    assert newer(whole)["properties"]["a"] == inner
+    found = older(whole)["properties"]
+    for schema in (found["a"], found["b"]["items"]):
+        [member] = schema["properties"].values()
+        assert member["nullable"] is True
+        assert "required" not in schema
+    assert older(of("object", properties={})) == of("object")

@@ -8,15 +8,8 @@ from urllib.parse import parse_qs
 import pytest
 
 from adapters.dialect import BadAnswer, FailureKind
-from adapters.gemini.service_account import (
-    BadKeyFile,
-    ServiceAccount,
-    Token,
-    read_key_file,
-    read_token,
-    statement,
-    token_form,
-)
+from adapters.gemini.key_file import BadKeyFile, ServiceAccount, read_key_file
+from adapters.gemini.service_account import Token, read_token, statement, token_form
 
 SECRET = "-----BEGIN PRIVATE KEY-----\nnot-a-key\n-----END PRIVATE KEY-----\n"
 FILE = {
@@ -82,7 +75,7 @@ def test_neither_key_nor_token_appear_in_a_text() -> None:
 
 def test_a_token_lasts_as_long_as_it_says() -> None:
     body = b'{"access_token":"ya29.x","expires_in":3599,"token_type":"Bearer"}'
-    token = read_token(200, body, now_at=100.0)
+    token = read_token(200, body, now=100.0)
     assert (token.value, token.expires_at) == ("ya29.x", 3699.0)
 
 
@@ -116,5 +109,5 @@ def test_a_refused_token_is_a_failure(
     status: int, body: bytes, kind: FailureKind, message: str
 ) -> None:
     with pytest.raises(BadAnswer) as bad:
-        read_token(status, body, now_at=0.0)
+        read_token(status, body, now=0.0)
     assert (bad.value.failure.kind, bad.value.failure.message) == (kind, message)

@@ -284,10 +284,10 @@ class Rivalry:
     def we_reserve_interrupted_at(self, step: int, act: Callable[[], None]) -> bool:
         """Whether the interruption came before we were done."""
         interruption = Interruption(step, act)
-        for region in self.tables[0].regions():
+        for region in filter(None, self.tables[0].places):
             region.words = BetweenWords(region.words, interruption)  # type: ignore[assignment]
         answer = self.ours.reserve([self.demand], tokens=60, credit=1, now=self.now)
-        for region in self.tables[0].regions():
+        for region in filter(None, self.tables[0].places):
             region.words = region.words.words  # type: ignore[attr-defined]
         if not isinstance(answer, Refusal):
             self.admitted.append(60)

@@ -265,3 +265,22 @@ def test_batches_that_are_refused(batch: list[Any], told: str) -> None:
     said = gemini({"requests": batch}, model="e", method="batchEmbedContents")
     assert said.status == 400
     assert told in said.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("method", ["generateContent", "streamGenerateContent?alt=sse"])
+def test_a_refused_prompt_has_no_candidates_but_a_reason(method: str) -> None:
+    simulator = Simulator()
+    simulator.plan(Behaviour(refuses="content"))
+    said = gemini(generate(), method=method, simulator=simulator)
+    [answer] = [said.json()] if method == "generateContent" else said.data()
+    assert said.status == 200
+    assert answer["promptFeedback"] == {"blockReason": "PROHIBITED_CONTENT"}
+    assert answer["usageMetadata"]["promptTokenCount"] > 0
+    assert "candidates" not in answer
+
+
+def test_a_refused_prompt_is_one_item_of_an_array_too() -> None:
+    simulator = Simulator()
+    simulator.plan(Behaviour(refuses="content"))
+    [answer] = gemini(generate(), method="streamGenerateContent", simulator=simulator).json()
+    assert answer["promptFeedback"] == {"blockReason": "PROHIBITED_CONTENT"}

@@ -36,6 +36,10 @@ def error_body(complaint: Complaint) -> dict[str, Any]:
 
 IDIOM: Final = Idiom(
     error=error_body,
+    refusals={
+        "content": ("Output blocked by content filtering policy", None),
+        "length": ("prompt is too long: 200042 tokens > 200000 maximum", None),
+    },
     done=b'{"type":"message_stop"}',
     malformed=b'{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","te',
     unknown=b'{"type":"simulator_notice","notice":"an event of a type nobody knows"}',

@@ -8,6 +8,8 @@ import struct
 from typing import Any, Final
 from urllib.parse import parse_qs, unquote
 
+import msgspec
+
 from router.simulator.behaviour import Behaviour
 from router.simulator.circumstances import Circumstances
 from router.simulator.counts import SeenRequest
@@ -25,8 +27,9 @@ from router.simulator.gemini.fields import (
 )
 from router.simulator.gemini.settings import check_settings
 from router.simulator.gemini.voice import CandidateVoice
-from router.simulator.performance import Headers, Performance
+from router.simulator.performance import Ending, Headers, Performance
 from router.simulator.refusal import Refusal
+from router.simulator.streaming import streamed_answer
 from router.simulator.telling import Telling
 from router.simulator.usage import Usage, chat_prompt_tokens
 from router.simulator.whole import whole_answer
@@ -82,12 +85,40 @@ class GeminiDialect:
             raise Refusal(404, f"{told} {method}.")
         if method == "batchEmbedContents":
             return _embedded(decode(request.body, EMBED), model, around)
-        fields = decode(request.body, GENERATE)
-        check_contents(fields, model)
-        check_settings(fields, model)
-        told_as_array = _query(request).get("alt") != ["sse"]
-        telling = _telling(fields, model, around, array=told_as_array)
-        return telling.whole() if method == "generateContent" else telling.streamed()
+        return generated(request, model, method, around)
+
+
+def generated(request: SeenRequest, model: str, method: str, around: Circumstances) -> Performance:
+    """Answer a request for content, whole or streamed. Raises Refusal."""
+    fields = decode(request.body, GENERATE)
+    check_contents(fields, model)
+    check_settings(fields, model)
+    told_as_array = _query(request).get("alt") != ["sse"]
+    if around.behaviour.refuses == "content":
+        return _blocked(
+            fields, model, around, array=None if method == "generateContent" else told_as_array
+        )
+    telling = _telling(fields, model, around, array=told_as_array)
+    return telling.whole() if method == "generateContent" else telling.streamed()
+
+
+def _blocked(
+    fields: GenerateFields, model: str, around: Circumstances, *, array: bool | None
+) -> Performance:
+    """An answer without candidates, for a prompt that is not to be answered; `array` None is no stream."""
+    answer = {
+        "promptFeedback": {"blockReason": "PROHIBITED_CONTENT"},
+        "usageMetadata": _prompt_usage(fields, model, around),
+        "modelVersion": model,
+    }
+    at, headers = around.timing.ready(0), around.headers
+    if array is None:
+        return whole_answer(answer, at=at, idiom=IDIOM, behaviour=around.behaviour, headers=headers)
+    step = (at, msgspec.json.encode(answer), Ending.COMPLETE)
+    idiom = ARRAY_IDIOM if array else IDIOM
+    return streamed_answer(
+        iter([step]), at=at, idiom=idiom, behaviour=around.behaviour, headers=headers
+    )
 
 
 def _called(request: SeenRequest) -> re.Match[str] | None:

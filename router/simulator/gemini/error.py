@@ -45,6 +45,12 @@ def error_body(complaint: Complaint) -> dict[str, Any]:
 
 IDIOM: Final = Idiom(
     error=error_body,
+    refusals={
+        "length": (
+            "The input token count (9) exceeds the maximum number of tokens allowed (8).",
+            None,
+        ),
+    },
     retry_header=False,
     malformed=b'{"candidates":[{"content":{"parts":[{"te',
     unknown=b'{"notice":"a chunk of a kind nobody knows"}',

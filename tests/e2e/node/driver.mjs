@@ -1,5 +1,6 @@
 // Makes calls with the official SDK for Node: one JSON line in, one JSON line out, in order.
-// The fields of a line are those that tests/e2e/node_sdk.py writes.
+// The fields of a line are those that tests/e2e/node_sdk.py writes; one that names an agent is for
+// agents.mjs, which is loaded with the first of them.
 
 import { createInterface } from "node:readline";
 import OpenAI from "openai";
@@ -53,7 +54,9 @@ function failureOf(error) {
 for await (const line of createInterface({ input: process.stdin })) {
   const answer = { value: {}, chunks: [], requestId: null, failure: null };
   try {
-    await make(JSON.parse(line), answer);
+    const order = JSON.parse(line);
+    if (order.agent === undefined) await make(order, answer);
+    else answer.value = await (await import("./agents.mjs")).run(order);
   } catch (error) {
     answer.failure = failureOf(error);
   }

@@ -1,8 +1,8 @@
 """A form of the answer beside functions, for models that take only one of the two.
 
-Up to its second generation Gemini refuses a request with both functions and a form. The form is then
-offered as one more function, which the model calls to give its answer; with some function it must answer,
-and its call of this one becomes the answer's text.
+Older Gemini and Cohere refuse a request with both functions and a form. The form is then offered as one more
+function, which the model calls to give its answer; with some function it must answer, and its call of this
+one becomes the answer's text.
 """
 
 from typing import Final
