@@ -19,19 +19,20 @@ from router.config.environment import expand_home, home, key_reference
 
 Tree = dict[str, Any]
 
-# So that one and the same file can be tried both ways.
-_VARIABLES: Final = (("SYZE_HTTP1", "server", "http1"),)
+# What of `server` a variable overrides, so that one may try the other way without touching the file.
+_OVERRIDES: Final = (("http1", "SYZE_HTTP1"),)
 
 
 def with_defaults(tree: Tree, environ: Mapping[str, str], folder: Path) -> Tree:
     """Return the tree with presets, keys and paths filled in; relative paths start at `folder`."""
-    tree = _with_variables(tree, environ)
     filled = dict(tree)
     filled["store"] = _with_store_path(tree.get("store", {}), environ, folder)
-    server = tree.get("server")
+    server = tree.get("server", {})
     if isinstance(server, dict):
-        filled["server"] = server | _absolute(
-            server, ("tls_certificate", "tls_key"), environ, folder
+        filled["server"] = (
+            server
+            | _absolute(server, ("tls_certificate", "tls_key"), environ, folder)
+            | {name: environ[variable] for name, variable in _OVERRIDES if environ.get(variable)}
         )
     for section, name in (("limits", "folder"), ("money", "journal")):
         table = tree.get(section)
@@ -80,15 +81,6 @@ def find_contradictions(tree: Tree) -> Iterator[Problem]:
             if isinstance(table, dict) and all(value in ([], {}) for value in table.values()):
                 at = show(("models", name, "target"))
                 yield Problem(at, "missing: an entry that says nothing changes nothing")
-
-
-def _with_variables(tree: Tree, environ: Mapping[str, str]) -> Tree:
-    """Return the tree with what a variable of the environment says in the file's place."""
-    for variable, section, name in _VARIABLES:
-        table = tree.get(section, {})
-        if environ.get(variable) and isinstance(table, dict):
-            tree = tree | {section: table | {name: environ[variable]}}
-    return tree
 
 
 def _with_store_path(store: object, environ: Mapping[str, str], folder: Path) -> object:
