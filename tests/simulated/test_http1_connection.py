@@ -118,6 +118,29 @@ def test_requests_sent_ahead_wait_their_turn(lean: Callable[..., Any]) -> None:
     on_real_sockets(scenario)
 
 
+def test_others_run_between_requests_that_were_sent_ahead(lean: Callable[..., Any]) -> None:
+    seen: list[int] = []
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while len(seen) < 50:
+            turns += 1
+            await trio.lowlevel.checkpoint()
+
+    async def note(scope: dict[str, Any], receive: Messages, send: Send) -> None:
+        seen.append(turns)
+        await hello(scope, receive, send)
+
+    async def scenario() -> None:
+        async with lean(note) as served, trio.open_nursery() as nursery:
+            nursery.start_soon(others)
+            await exchange(served, GET * 49 + GET_AND_CLOSE)
+        assert len(set(seen)) > 20
+
+    on_real_sockets(scenario)
+
+
 def test_a_head_that_trickles_has_no_longer_than_another(lean: Callable[..., Any]) -> None:
     async def scenario() -> None:
         async with lean(hello, keep_alive_seconds=40.0) as served:

@@ -137,6 +137,24 @@ def test_i7_bytes_sent_ahead_hide_no_leave(lean: Callable[..., Any], how: str) -
     on_real_sockets(scenario)
 
 
+def test_who_left_during_one_request_is_not_served_another(lean: Callable[..., Any]) -> None:
+    deaf, listening = Waiting("sleep"), Waiting("scope")
+
+    async def app(scope: dict[str, Any], receive: Messages, send: Send) -> None:
+        await (deaf if scope["path"] == "/" else listening)(scope, receive, send)
+
+    async def scenario() -> None:
+        async with lean(app) as served:
+            stream = await served.connect()
+            await stream.send_all(GET + GET.replace(b"/ ", b"/next "))
+            await trio.sleep(10)
+            half_close(stream)
+            await served.wait_empty()
+            assert (deaf.begun, listening.begun) == (1, 0)
+
+    on_real_sockets(scenario)
+
+
 def test_i7_a_body_that_breaks_off_is_told_as_a_leave(lean: Callable[..., Any]) -> None:
     told: list[tuple[str, bytes]] = []
 

@@ -2,14 +2,18 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 import trio
 import trio.testing
 
+from router.front.http1.connection import Http1Connection, Shared
 from router.front.http1.date import DateHeader
 from router.front.http1.idle import IdleConnections
 from router.front.http1.leaving import LeaveWatch
+from router.front.http1.llhttp import LlhttpParser
+from router.front.http1.wire import PlainWire
 
 
 @asynccontextmanager
@@ -83,6 +87,36 @@ async def test_one_that_is_watched_no_longer_is_not_told() -> None:
             theirs.close()
             await trio.testing.wait_all_tasks_blocked(0.01)
     assert told == []
+
+
+async def test_i7_who_left_while_idle_has_left_when_its_request_is_read() -> None:
+    ours, theirs = trio.socket.socketpair()
+    cancelled: list[bool] = []
+
+    async def app(scope: Any, receive: Any, _send: Any) -> None:
+        with trio.CancelScope() as own:
+            await receive()
+            scope["state"]["cancel_on_leave"](own)
+            await trio.sleep_forever()
+        cancelled.append(own.cancelled_caught)
+
+    async with watching() as watch:
+        shared = Shared(
+            app=app,
+            parser=LlhttpParser,
+            idle=IdleConnections(40),
+            watch=watch,
+            date=DateHeader(),
+            closing=lambda: False,
+        )
+        wire = PlainWire(ours, write_seconds=30)
+        connection = Http1Connection(shared, wire, ours, scheme="http")
+        connection._on_leave()
+        await theirs.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        with trio.fail_after(10):
+            await connection.run()
+    theirs.close()
+    assert cancelled == [True]
 
 
 async def test_the_idle_are_closed_in_their_time_and_the_busy_are_not(
