@@ -38,7 +38,7 @@ class ServerConfig(Section, frozen=True):
     body. When told to stop, the gateway says so on `/readyz` and goes on accepting connections for
     `lame_duck_seconds`; then what is in flight has `drain_seconds` to end. A client that takes
     nothing for `write_seconds` is dropped, and a stream that is silent for
-    `keepalive_comment_seconds` gets an SSE comment.
+    `keepalive_comment_seconds` gets an SSE comment. `http1` names who speaks HTTP/1.1.
     """
 
     bind: Annotated[list[Annotated[str, Check(rules.bind_address)]], msgspec.Meta(min_length=1)] = (
@@ -50,6 +50,7 @@ class ServerConfig(Section, frozen=True):
     max_body_bytes: Count = 64 * MIB
     body_seconds: Seconds = 120.0
     write_seconds: Seconds = 30.0
+    http1: Literal["lean", "hypercorn"] = "lean"
     keep_alive_seconds: Seconds = 75.0
     lame_duck_seconds: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 0.0
     drain_seconds: Seconds = 60.0

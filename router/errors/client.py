@@ -36,6 +36,21 @@ class InvalidRequest(ClientFault):
         return ErrorBody(self.message, self.type, self.param, self._code)
 
 
+class MalformedRequest(ClientFault):
+    """400: what came is not one well-formed HTTP/1.1 request; 431, 501 and 505 say it more exactly."""
+
+    code = "malformed_request"
+
+    def __init__(self, message: str, *, status: int = 400) -> None:
+        super().__init__(message)
+        self._status = status
+
+    def render(self) -> tuple[int, Headers, bytes]:
+        """Return the status, which is not always 400, headers and JSON body of the answer."""
+        _, headers, body = super().render()
+        return self._status, headers, body
+
+
 class MissingKey(ClientFault):
     """401: no API key came with the request."""
 

@@ -5,7 +5,8 @@ carry the load skip Quart's request and response objects through its own extensi
 `asgi_http_class`, and run on bare ASGI (`docs/decisions/0005`).
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 
 import trio
@@ -20,6 +21,7 @@ from router.front.asgi import (
     ClientGone,
     UndisturbedEnd,
     abort_connection,
+    connection_offer,
     watch_client,
 )
 from router.front.body import BodyReader
@@ -55,6 +57,31 @@ class DataPlane:
         common = self._common.of_answer(request_id, dict(headers).get(b"origin"))
         reply = AsgiReply(send, [*common, *names_request(endpoint, request_id)])
         client = scope.get("client")
+        serve = partial(
+            self._endpoints.serve,
+            endpoint,
+            headers,
+            reply=reply,
+            request_id=request_id,
+            client_host=client[0] if client else None,
+        )
+        cancel_on_leave = connection_offer(scope, "cancel_on_leave")
+        if cancel_on_leave is None:
+            await self._serve_watched(serve, receive, reply)
+        else:
+            with trio.CancelScope() as request_scope:
+                body = self.body_of(receive, on_whole=partial(cancel_on_leave, request_scope))
+                await serve(body)
+        if reply.started and not reply.finished and scope["http_version"] not in {"1.0", "1.1"}:
+            abort_connection(scope)
+
+    async def _serve_watched(
+        self,
+        serve: Callable[[BodyReader], Awaitable[None]],
+        receive: ASGIReceiveCallable,
+        reply: AsgiReply,
+    ) -> None:
+        """Serve while a task of its own waits for the client to leave, where no connection tells that."""
         async with trio.open_nursery() as nursery:
             body = self.body_of(
                 receive,
@@ -62,17 +89,8 @@ class DataPlane:
                     watch_client, receive, reply, nursery.cancel_scope
                 ),
             )
-            await self._endpoints.serve(
-                endpoint,
-                headers,
-                body,
-                reply,
-                request_id=request_id,
-                client_host=client[0] if client else None,
-            )
+            await serve(body)
             nursery.cancel_scope.cancel()
-        if reply.started and not reply.finished and scope["http_version"] not in {"1.0", "1.1"}:
-            abort_connection(scope)
 
     def reply_to(self, scope: HTTPScope, send: ASGISendCallable) -> AsgiReply:
         """Return the reply to a request outside the data plane, with a request id of its own."""
@@ -83,7 +101,7 @@ class DataPlane:
         self,
         receive: ASGIReceiveCallable,
         *,
-        on_whole: Callable[[], None],
+        on_whole: Callable[[], object],
         most_bytes: int | None = None,
     ) -> BodyReader:
         """Return the body of a request, within the configured limits, and `most_bytes` where that is less."""

@@ -5,7 +5,7 @@ Quart serves everything else; its `asgi_http_class` hands the few hot paths to t
 client leaves, the watcher cancels the handler and with it every upstream attempt.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import trio
@@ -129,6 +129,17 @@ def abort_connection(scope: HTTPScope) -> None:
     Over HTTP/1.1 an unfinished answer already ends in a visible break; HTTP/2 has no such sign in the
     server library, so the connection itself must break.
     """
-    abort = cast("dict[str, object]", scope.get("state", {})).get("abort_connection")
-    if callable(abort):
+    abort = connection_offer(scope, "abort_connection")
+    if abort is not None:
         abort()
+
+
+def connection_offer(scope: HTTPScope, name: str) -> Callable[..., object] | None:
+    """Return what the client's connection offers beyond ASGI, `None` where it does not.
+
+    `abort_connection()` breaks it at once. `cancel_on_leave(scope)` cancels a scope when the client leaves
+    before its answer is whole. `send_now(data)` and `await flush()` send pieces of a streamed answer
+    (`router.front.http1.turn`).
+    """
+    offer = cast("dict[str, object]", scope.get("state", {})).get(name)
+    return offer if callable(offer) else None

@@ -29,7 +29,7 @@ class BodyReader:
         *,
         max_bytes: int,
         seconds: float,
-        on_whole: Callable[[], None],
+        on_whole: Callable[[], object],
     ) -> None:
         self._receive = receive
         self._on_whole = on_whole

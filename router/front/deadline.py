@@ -66,7 +66,12 @@ class WriteDeadlineStream(trio.abc.HalfCloseableStream):
 
     def abort(self) -> None:
         """Reset the connection at once, synchronously. What was not sent yet is lost. Idempotent."""
-        if self.socket.fileno() < 0:
-            return
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_OFF)
-        self.socket.close()
+        reset(self.socket)
+
+
+def reset(connected: trio.socket.SocketType) -> None:
+    """Close a socket at once with a reset; again is harmless."""
+    if connected.fileno() < 0:
+        return
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_OFF)
+    connected.close()

@@ -1,30 +1,30 @@
 """The accept loop, and what a server owes its clients beyond HTTP: write deadlines and a graceful end.
 
-hypercorn speaks the protocols; its connection class is started here, one per accepted connection, on a
-stream of ours. That is because hypercorn sends under a shield without a deadline: a client that stops
-reading could never be dropped, and a shutdown would wait for it for ever (`docs/decisions/0004`).
+Each accepted connection has a task. HTTP/1.1 is served by our own connection (`router.front.http1`), over
+TLS as well; what turns out to be HTTP/2 or WebSocket is handed to hypercorn, and so is everything where
+the operator wants that (`docs/decisions/0017`).
 
-Graceful end: stop accepting, let idle connections close, wait for the busy ones up to a limit.
+Graceful end: stop accepting, close idle connections, wait for the busy ones up to a limit.
 """
 
-import logging
 import ssl
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import trio
-from hypercorn.app_wrappers import ASGIWrapper
-from hypercorn.config import Config as HypercornConfig
-from hypercorn.events import Event, RawData, Updated
-from hypercorn.trio.tcp_server import TCPServer
-from hypercorn.trio.worker_context import WorkerContext
-from hypercorn.typing import ASGIFramework, ConnectionState
+from hypercorn.typing import ASGIFramework
 
 from router.config import ServerConfig
 from router.front.deadline import WriteDeadlineStream
+from router.front.http1.connection import Http1Connection, Shared
+from router.front.http1.date import DateHeader
+from router.front.http1.idle import IdleConnections
+from router.front.http1.leaving import HAS_EPOLL, LeaveWatch
+from router.front.http1.llhttp import LlhttpParser
+from router.front.http1.message import Http1Parser
+from router.front.http1.wire import PlainWire, TlsWire
+from router.front.hypercorn_connection import HypercornServer
 
-_MAX_HEAD_BYTES = 64 * 1024
-_UNLIMITED_REQUESTS = 2**62
+Tls = trio.SSLStream[WriteDeadlineStream]
 
 
 class Server:
@@ -40,13 +40,24 @@ class Server:
         listeners: Sequence[trio.SocketListener],
         *,
         ssl_context: ssl.SSLContext | None = None,
+        parser: Callable[[], Http1Parser] = LlhttpParser,
     ) -> None:
-        self._app = ASGIWrapper(app)
         self._config = config
         self._listeners = listeners
         self._ssl_context = ssl_context
-        self._hypercorn = _hypercorn_config(config)
-        self._context = WorkerContext(None)
+        self._hypercorn = HypercornServer(app, config)
+        self._lean = (
+            Shared(
+                app=app,
+                parser=parser,
+                idle=IdleConnections(config.keep_alive_seconds),
+                watch=LeaveWatch(),
+                date=DateHeader(),
+                closing=lambda: self._stopping,
+            )
+            if config.http1 == "lean" and HAS_EPOLL
+            else None
+        )
         self._accepting = trio.CancelScope()
         self._connections = trio.CancelScope()
         self._stopping = False
@@ -55,70 +66,72 @@ class Server:
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until `stop` and until the last connection has ended. Cancellation drops all of them."""
         with self._connections:
-            async with trio.open_nursery() as connections:
-                with self._accepting:
-                    await trio.serve_listeners(
-                        self._serve_connection,
-                        list(self._listeners),
-                        handler_nursery=connections,
-                        task_status=_Started(task_status),
-                    )
+            async with trio.open_nursery() as watching:
+                if self._lean is not None:
+                    watching.start_soon(self._lean.idle.run)
+                    watching.start_soon(self._lean.watch.run)
+                async with trio.open_nursery() as connections:
+                    with self._accepting:
+                        await trio.serve_listeners(
+                            self._serve_connection,
+                            list(self._listeners),
+                            handler_nursery=connections,
+                            task_status=_Started(task_status),
+                        )
+                watching.cancel_scope.cancel()
 
     async def stop(self, *, drain_seconds: float) -> None:
         """Stop accepting; connections end with their request, and after `drain_seconds` at the latest."""
+        self._stopping = True
         self._accepting.cancel()
-        await self._context.terminated.set()
+        if self._lean is not None:
+            self._lean.idle.close_all()
+        await self._hypercorn.stop()
         self._connections.deadline = trio.current_time() + drain_seconds
 
     async def _serve_connection(self, socket_stream: trio.SocketStream) -> None:
         stream = WriteDeadlineStream(socket_stream, seconds=self._config.write_seconds)
-        state = ConnectionState({"abort_connection": stream.abort})
-        served: Any = stream
+        tls = None
         if self._ssl_context is not None:
-            served = trio.SSLStream(
-                stream, self._ssl_context, server_side=True, https_compatible=True
-            )
+            tls = trio.SSLStream(stream, self._ssl_context, server_side=True, https_compatible=True)
         self.connections += 1
         try:
-            connection = _Connection(self._app, self._hypercorn, self._context, state, served)
-            connection.plain = stream if self._ssl_context is None else None
-            await connection.run()
+            if self._lean is None:
+                await self._hypercorn.serve(stream, tls)
+            elif tls is None or await _has_shaken_hands(tls, self._lean.idle):
+                await self._serve_http1(self._lean, stream, tls)
         finally:
             self.connections -= 1
             stream.abort()
 
+    async def _serve_http1(
+        self, lean: Shared, stream: WriteDeadlineStream, tls: Tls | None
+    ) -> None:
+        wire = (
+            TlsWire(tls)
+            if tls is not None
+            else PlainWire(stream.socket, write_seconds=self._config.write_seconds)
+        )
+        scheme = "http" if tls is None else "https"
+        try:
+            read = await Http1Connection(lean, wire, stream.socket, scheme=scheme).run()
+        except OSError:  # it was gone before it was served, and has no address any more
+            return
+        if read is not None:
+            await self._hypercorn.serve(stream, tls, read)
 
-class _Connection(TCPServer):
-    """hypercorn's connection, with two changes.
 
-    It ends as soon as its client has gone and its request is over; by itself it would wait out the idle
-    time first, holding the socket of a client that left long ago. And what the socket takes at once is
-    written at once: a lock, a shield and a deadline are for those who wait.
-    """
-
-    plain: WriteDeadlineStream | None = None  # the stream, where no TLS lies between
-    _client_gone = False
-
-    async def _read_data(self) -> None:
-        await super()._read_data()
-        self._client_gone = True
-        await self.idle_task.stop()
-
-    async def protocol_send(self, event: Event) -> None:
-        """Carry out what the protocol wants, but for waiting on a client that has gone."""
-        if isinstance(event, RawData) and self.plain is not None:
-            event = self._written(event, self.plain)
-            if not event.data:
-                return
-        if not (self._client_gone and isinstance(event, Updated) and event.idle):
-            await super().protocol_send(event)
-
-    def _written(self, event: RawData, stream: WriteDeadlineStream) -> RawData:
-        """Write what can be written at once, unless somebody waits to write; return the rest."""
-        if self.send_lock.locked():
-            return event
-        taken = stream.write_now(event.data)
-        return RawData(event.data[taken:]) if taken else event
+async def _has_shaken_hands(tls: Tls, idle: IdleConnections) -> bool:
+    """Agree on keys with the client, within the time that a head may take."""
+    connected = tls.transport_stream.socket
+    idle.add(connected)
+    try:
+        await tls.do_handshake()
+    except (trio.BrokenResourceError, trio.ClosedResourceError):
+        return False
+    finally:
+        idle.discard(connected)
+    return True
 
 
 class _Started:
@@ -129,18 +142,6 @@ class _Started:
 
     def started(self, _listeners: object = None) -> None:
         self._task_status.started()
-
-
-def _hypercorn_config(config: ServerConfig) -> HypercornConfig:
-    settings = HypercornConfig()
-    settings.alpn_protocols = ["http/1.1"]
-    settings.accesslog = None
-    settings.errorlog = logging.getLogger("hypercorn.error")
-    settings.include_server_header = False
-    settings.keep_alive_timeout = config.keep_alive_seconds
-    settings.keep_alive_max_requests = _UNLIMITED_REQUESTS
-    settings.h11_max_incomplete_size = _MAX_HEAD_BYTES
-    return settings
 
 
 async def open_listeners(bind: Sequence[str]) -> list[trio.SocketListener]:

@@ -6,6 +6,7 @@ does it.
 
 import contextlib
 import http.client
+import os
 import re
 import socket
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,7 @@ import msgspec
 from router.simulator import Simulator
 from tests.e2e.process import GatewayProcess, run_syze, wait_until
 
+CARRIED = ("PYTHONPATH", "SYZE_HTTP1")
 UPSTREAM_KEY = "sk-upstream-secret"
 MODEL = "openai/gpt-4o-mini"
 UNREACHABLE_MODEL = "unreachable/anything"
@@ -123,8 +125,14 @@ def refusing_port() -> Iterator[int]:
 
 
 def environ_of(folder: Path) -> dict[str, str]:
-    """An environment that holds nothing of the developer's own."""
-    return {"PATH": "/usr/bin:/bin", "HOME": str(folder), "UPSTREAM_KEY": UPSTREAM_KEY}
+    """An environment that holds nothing of the developer's own.
+
+    But the tree under test is the one that runs the tests, and the whole suite can be run on either way
+    of speaking HTTP/1.1.
+    """
+    carried = {name: os.environ[name] for name in CARRIED if name in os.environ}
+    own = {"PATH": "/usr/bin:/bin", "HOME": str(folder), "UPSTREAM_KEY": UPSTREAM_KEY}
+    return own | carried
 
 
 def _toml(server: Mapping[str, Any], *, port: int, refusing: int) -> str:

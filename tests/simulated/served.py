@@ -4,6 +4,7 @@ The clock jumps to the next deadline when no socket has had anything to do for a
 a minute are tested exactly and at once.
 """
 
+import os
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -17,6 +18,8 @@ import trio.testing
 from hypercorn.typing import ASGIFramework
 
 from router.config import ServerConfig
+from router.front.http1.llhttp import LlhttpParser
+from router.front.http1.message import Http1Parser
 from router.front.server import Server, open_listeners
 from tests.simulated.simulator_wire import Answer, WireClient
 
@@ -81,12 +84,20 @@ class Served:
 
 @asynccontextmanager
 async def serving(
-    app: App, *, ssl_context: ssl.SSLContext | None = None, **config: Any
+    app: App,
+    *,
+    ssl_context: ssl.SSLContext | None = None,
+    parser: Callable[[], Http1Parser] = LlhttpParser,
+    **config: Any,
 ) -> AsyncIterator[Served]:
     """Serve `app` on the loopback for the length of the block; at the end no connection is left."""
     listeners = await open_listeners(["127.0.0.1:0"])
     server = Server(
-        cast("ASGIFramework", app), ServerConfig(**config), listeners, ssl_context=ssl_context
+        cast("ASGIFramework", app),
+        ServerConfig(**{"http1": os.environ.get("SYZE_HTTP1", "lean")} | config),
+        listeners,
+        ssl_context=ssl_context,
+        parser=parser,
     )
     served = Served(server, listeners[0].socket.getsockname()[1])
     try:

@@ -39,6 +39,7 @@ workers = 2
 max_body_bytes = 1024
 body_seconds = 1
 write_seconds = 3
+http1 = "hypercorn"
 keep_alive_seconds = 4
 lame_duck_seconds = 4
 drain_seconds = 5
@@ -147,6 +148,7 @@ EVERY_VALUE: dict[type[msgspec.Struct], dict[str, Any]] = {
         "max_body_bytes": 1024,
         "body_seconds": 1.0,
         "write_seconds": 3.0,
+        "http1": "hypercorn",
         "keep_alive_seconds": 4.0,
         "lame_duck_seconds": 4.0,
         "drain_seconds": 5.0,
@@ -493,3 +495,14 @@ def test_a_file_that_cannot_be_read_is_refused(
         path.write_bytes(data)
     with pytest.raises(ConfigError, match=part):
         load_config(path, ENVIRON)
+
+
+@pytest.mark.parametrize("written", ["", '[server]\nhttp1 = "lean"\n'])
+def test_a_variable_overrides_who_speaks_http1(tmp_path: Path, written: str) -> None:
+    assert load(tmp_path, written).server.http1 == "lean"
+    assert load(tmp_path, written, SYZE_HTTP1="hypercorn").server.http1 == "hypercorn"
+    assert load(tmp_path, written, SYZE_HTTP1="").server.http1 == "lean"
+
+
+def test_a_variable_is_checked_like_the_file(tmp_path: Path) -> None:
+    assert findings(refuse(tmp_path, "", SYZE_HTTP1="fat")) == [("server.http1", None)]

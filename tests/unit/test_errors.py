@@ -41,6 +41,7 @@ INVALID, SERVER = "invalid_request_error", "server_error"
 TABLE: list[tuple[GatewayError, int, str, str | None, str | None]] = [
     (errors.InvalidRequest("m", param="n", code="c"), 400, INVALID, "c", "n"),
     (errors.InvalidRequest("m"), 400, INVALID, None, None),
+    (errors.MalformedRequest("m"), 400, INVALID, "malformed_request", None),
     (errors.MissingKey(), 401, INVALID, "missing_api_key", None),
     (errors.InvalidKey(), 401, INVALID, "invalid_api_key", None),
     (errors.CreditEmpty("m"), 402, "insufficient_quota", "insufficient_credits", None),
@@ -93,6 +94,12 @@ def test_each_error_is_rendered_as_the_table_says(
     found, _, inside = render(error)
     assert found == status == error.status
     assert (inside["type"], inside["code"], inside["param"]) == (type_, code, param)
+
+
+@pytest.mark.parametrize("told", [400, 431, 501, 505])
+def test_what_is_no_request_is_told_by_the_status_that_fits(told: int) -> None:
+    status, _, inside = render(errors.MalformedRequest("m", status=told))
+    assert (status, inside["code"]) == (told, "malformed_request")
 
 
 def leaves(kind: type[GatewayError]) -> set[type[GatewayError]]:

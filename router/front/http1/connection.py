@@ -1,0 +1,195 @@
+"""One client's HTTP/1.1 connection: one task, one request after another, each run in that task.
+
+Between requests it lies among the idle ones, and closes when its time is over or the server ends. During
+a request nobody reads it: what the client sends ahead stays with the kernel, and `LeaveWatch` tells when
+the client leaves. It closes after what cannot be followed by anything: a refusal, an answer that was not
+finished, a request that was not read to its end.
+"""
+
+import contextlib
+import logging
+from collections.abc import Callable
+from typing import NamedTuple
+from urllib.parse import unquote
+
+import trio
+from hypercorn.typing import ASGIFramework, ConnectionState, HTTPScope
+
+from router.errors import GatewayBug, GatewayError, MalformedRequest
+from router.front.headers import new_request_id
+from router.front.http1.date import DateHeader
+from router.front.http1.idle import IdleConnections
+from router.front.http1.leaving import LeaveWatch
+from router.front.http1.message import Http1Parser, RequestHead
+from router.front.http1.refusal import refusal
+from router.front.http1.turn import Turn
+from router.front.http1.wire import Wire
+
+Address = tuple[str, int]
+
+
+class Shared(NamedTuple):
+    """What all connections of a server have in common."""
+
+    app: ASGIFramework
+    parser: Callable[[], Http1Parser]
+    idle: IdleConnections
+    watch: LeaveWatch
+    date: DateHeader
+    closing: Callable[[], bool]
+
+
+class Http1Connection:
+    """A connection on `wire`, whose socket is `connected`."""
+
+    def __init__(
+        self, shared: Shared, wire: Wire, connected: trio.socket.SocketType, *, scheme: str
+    ) -> None:
+        self._shared = shared
+        self._wire = wire
+        self._socket = connected
+        self._scheme = scheme
+        self._client: Address = connected.getpeername()[:2]
+        self._server: Address = connected.getsockname()[:2]
+        self._http = shared.parser()
+        self._turn: Turn | None = None
+        self._client_left = False
+
+    async def run(self) -> bytes | None:
+        """Serve until the connection is closed, or return what another protocol has to read again.
+
+        Cancelled, it resets the connection, so that no answer looks whole that is not.
+        """
+        number = self._shared.watch.add(self._socket, self._on_leave)
+        try:
+            return await self._serve()
+        except BaseException:
+            self._wire.abort()
+            raise
+        finally:
+            self._shared.watch.remove(number, self._on_leave)
+
+    async def _serve(self) -> bytes | None:
+        while True:
+            try:
+                request = await self._next_request()
+            except MalformedRequest as error:
+                await self._refuse(error)
+                return None
+            if request is None:
+                self._socket.close()
+                return None
+            if request.switch_to is not None:
+                return self._http.taken_back()
+            if not await self._run_turn(request):
+                return None
+            self._http.start_next_cycle()
+
+    async def _next_request(self) -> RequestHead | None:
+        """Wait for a request's head; `None` when the connection ends instead."""
+        request = self._http.next_head()
+        if request is not None:
+            await trio.lowlevel.checkpoint()
+            return request
+        self._shared.idle.add(self._socket)
+        try:
+            while request is None:
+                data = await self._wire.receive()
+                if not data:
+                    return None
+                self._http.receive_data(data)
+                request = self._http.next_head()
+        finally:
+            self._shared.idle.discard(self._socket)
+        return request
+
+    async def _run_turn(self, request: RequestHead) -> bool:
+        """Let the application answer; tell whether another request may follow."""
+        turn = Turn(
+            self._http,
+            self._wire,
+            request,
+            closing=self._shared.closing,
+            date=self._shared.date.now,
+        )
+        if self._client_left:
+            turn.leave()
+        self._turn = turn
+        try:
+            await self._shared.app(self._scope(request, turn), turn.receive, turn.send)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer and we a log line
+            _log(error)
+        except BaseExceptionGroup as group:
+            _, errors = group.split(trio.Cancelled)
+            if not isinstance(errors, ExceptionGroup):
+                raise
+            _log(errors)
+        finally:
+            self._turn = None
+        if turn.answered:
+            await turn.flush()  # what a cancelled application left
+        if turn.answered and not turn.gone and self._http.is_reusable:
+            return True
+        await self._end(request, turn)
+        return False
+
+    async def _end(self, request: RequestHead, turn: Turn) -> None:
+        """Close after a turn that nothing can follow."""
+        linger = not self._http.request_ended
+        if turn.answered:
+            await self._wire.close(linger=linger)
+        elif not turn.started and turn.refusal is not None:
+            await self._refuse(turn.refusal, request)
+        elif not turn.started and not turn.gone:
+            await self._refuse(GatewayBug(new_request_id()), request)
+        elif turn.gone or self._http.ends_by_closing:
+            self._wire.abort()
+        else:
+            await self._wire.close(linger=False)
+
+    async def _refuse(self, error: GatewayError, request: RequestHead | None = None) -> None:
+        """Answer what is no request, or was not answered by the application, and close."""
+        self._wire.write_now(refusal(error, request, self._shared.date.now()))
+        with contextlib.suppress(trio.BrokenResourceError):
+            await self._wire.flush()
+        await self._wire.close(linger=True)
+
+    def _scope(self, request: RequestHead, turn: Turn) -> HTTPScope:
+        raw_path, _, query = request.target.partition(b"?")
+        path = raw_path.decode("ascii")
+        return {
+            "type": "http",
+            "http_version": request.http_version,
+            "asgi": {"spec_version": "2.1", "version": "3.0"},
+            "method": request.method,
+            "scheme": self._scheme,
+            "path": unquote(path) if "%" in path else path,
+            "raw_path": raw_path,
+            "query_string": query,
+            "root_path": "",
+            "headers": request.headers,
+            "client": self._client,
+            "server": self._server,
+            "state": self._state(turn),
+            "extensions": {},
+        }
+
+    def _state(self, turn: Turn) -> ConnectionState:
+        """What an application may do beyond ASGI; without waiting it can send on plain TCP only."""
+        state: dict[str, object] = {
+            "abort_connection": self._wire.abort,
+            "cancel_on_leave": turn.cancel_on_leave,
+        }
+        if self._wire.is_plain:
+            state["send_now"] = turn.send_now
+            state["flush"] = turn.flush
+        return ConnectionState(state)
+
+    def _on_leave(self) -> None:
+        self._client_left = True
+        if self._turn is not None:
+            self._turn.leave()
+
+
+def _log(error: Exception) -> None:
+    logging.getLogger(__name__).error("the application failed", exc_info=error)

@@ -1,0 +1,126 @@
+"""The parser that serves: llhttp, in C, reads the headers; what they mean is judged here.
+
+Each head goes to a parser of its own, whole and after its bytes were checked, so that no state of llhttp's
+outlives a request and nothing it reads ahead can be lost. Bodies never reach it: it would take the framing
+of a message from headers that we judge more strictly than it does.
+"""
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+
+from router.errors import MalformedRequest
+from router.front.http1.answer import Answer
+from router.front.http1.framing import Body, body_of
+from router.front.http1.head import HTTP2_PREFACE, find_head, read_request_line
+from router.front.http1.message import Headers, RequestHead
+from router.front.http1.rules import judge
+
+
+class LlhttpParser:
+    """`Http1Parser` on httptools."""
+
+    def __init__(self) -> None:
+        self._data = b""  # received and not yet told of
+        self._head = b""
+        self._body: Body | None = None
+        self._answer: Answer | None = None
+
+    def receive_data(self, data: bytes) -> None:
+        """Take in what was read."""
+        self._data = self._data + data if self._data else data
+
+    def next_head(self) -> RequestHead | None:
+        """The next request's head, or `None` when more data is needed."""
+        end = find_head(self._data) if self._data else 0
+        if not end:
+            return None
+        self._head, self._data = self._data[:end], self._data[end:]
+        if self._head == HTTP2_PREFACE:
+            return RequestHead("PRI", b"*", "2.0", [], switch_to="h2")
+        line = read_request_line(self._head)
+        head = judge(line, _headers(self._head))
+        self._body = body_of(head.body_bytes)
+        self._answer = Answer(head)
+        return head
+
+    def next_body(self) -> bytes | None:
+        """All body bytes at hand in one piece; b"" at the end, `None` when more data is needed."""
+        body = self._present_body
+        if body.ended:
+            return b""
+        piece, self._data = body.take(self._data)
+        return piece if piece or body.ended else None
+
+    @property
+    def request_ended(self) -> bool:
+        """Whether the request was read to its end."""
+        return self._present_body.ended
+
+    @property
+    def unread(self) -> bytes:
+        """What was received and not yet told of."""
+        return self._data
+
+    def taken_back(self) -> bytes:
+        """The bytes of the present head and all that follows."""
+        return self._head + self._data
+
+    def encode_head(self, status: int, headers: Headers, *, close: bool) -> bytes:
+        """The head of the answer. Raises `ValueError` for what is not valid HTTP."""
+        return self._present_answer.head(status, headers, close=close)
+
+    def encode_body(self, data: bytes) -> bytes:
+        """A piece of the answer's body. Raises `ValueError` beyond its content-length."""
+        return self._present_answer.body(data)
+
+    def encode_end(self) -> bytes:
+        """The end of the answer. Raises `ValueError` short of its content-length."""
+        return self._present_answer.end()
+
+    @property
+    def is_reusable(self) -> bool:
+        """Whether request and answer have ended, and neither side wants to close."""
+        answer = self._present_answer
+        return answer.ended and not answer.closes and self.request_ended
+
+    @property
+    def ends_by_closing(self) -> bool:
+        """Whether the answer has no other end than that of the connection."""
+        return self._present_answer.ends_by_closing
+
+    def start_next_cycle(self) -> None:
+        """Make ready for another request; only when reusable."""
+        self._head = b""
+        self._body = self._answer = None
+
+    @property
+    def _present_body(self) -> Body:
+        if self._body is None:
+            raise RuntimeError("there is no request")
+        return self._body
+
+    @property
+    def _present_answer(self) -> Answer:
+        if self._answer is None:
+            raise RuntimeError("there is no request")
+        return self._answer
+
+
+class _Lines:
+    """Collects the headers that llhttp calls out."""
+
+    def __init__(self) -> None:
+        self.headers: list[tuple[bytes, bytes]] = []
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name.lower(), value.rstrip(b" \t")))
+
+
+def _headers(head: bytes) -> list[tuple[bytes, bytes]]:
+    lines = _Lines()
+    try:
+        HttpRequestParser(lines).feed_data(head)
+    except HttpParserUpgrade:
+        pass  # it stops behind the head, where we do as well
+    except HttpParserError as error:
+        raise MalformedRequest("The request's headers are not valid HTTP/1.1.") from error
+    return lines.headers

@@ -1,0 +1,161 @@
+"""A client's socket as a connection uses it: waited for only where there is something to wait for.
+
+trio's streams try to read before they wait, in vain on a connection that is mostly silent; here the wait
+comes first. Writing is the other way round: what the socket takes at once is written at once, without a
+checkpoint, and what it does not take is kept for `flush`, where the client's patience is ours: one that
+takes nothing for `write_seconds` is dropped. A cancelled `flush` has lost nothing.
+"""
+
+import contextlib
+import os
+import socket
+from typing import Final, Protocol
+
+import trio
+
+from router.front.deadline import WriteDeadlineStream, reset
+
+READ_BYTES: Final = 64 * 1024
+LINGER_SECONDS: Final = 2.0
+
+
+class Wire(Protocol):
+    """One client's connection, as bytes."""
+
+    is_plain: bool
+
+    async def receive(self) -> bytes:
+        """The next bytes, empty once nothing more will come, whatever the reason."""
+
+    def write_now(self, data: bytes) -> bool:
+        """Write what goes out at once and keep the rest; tell whether nothing was kept."""
+
+    async def flush(self) -> None:
+        """Write out what was kept. Raises `trio.BrokenResourceError`, also at the write limit."""
+
+    def abort(self) -> None:
+        """Reset the connection at once."""
+
+    async def close(self, *, linger: bool) -> None:
+        """Say that nothing more will come, and close once the client can have read what came.
+
+        `linger` says that the client may still be sending.
+        """
+
+
+class PlainWire:
+    """A bare TCP connection."""
+
+    is_plain = True
+
+    def __init__(self, connected: trio.socket.SocketType, *, write_seconds: float) -> None:
+        self._socket = connected
+        self._write_seconds = write_seconds
+        self._kept = bytearray()
+
+    async def receive(self) -> bytes:
+        """The next bytes, empty once nothing more will come, whatever the reason."""
+        while self._socket.fileno() >= 0:
+            try:
+                await trio.lowlevel.wait_readable(self._socket)
+                return os.read(self._socket.fileno(), READ_BYTES)
+            except BlockingIOError:  # woken for nothing, which the kernel may do
+                continue
+            except (OSError, trio.ClosedResourceError):
+                break
+        return b""
+
+    def write_now(self, data: bytes) -> bool:
+        """Write what goes out at once and keep the rest; tell whether nothing was kept."""
+        if self._kept:
+            self._kept += data
+            return False
+        try:
+            written = os.write(self._socket.fileno(), data)
+        except OSError:  # it would block, or it is broken: then `flush` says so
+            written = 0
+        if written < len(data):
+            self._kept += memoryview(data)[written:]
+        return not self._kept
+
+    async def flush(self) -> None:
+        """Write out what was kept. Raises `trio.BrokenResourceError`, also at the write limit."""
+        try:
+            while self._kept:
+                if self._socket.fileno() < 0:
+                    raise trio.ClosedResourceError  # noqa: TRY301 - told as all other breaks are
+                with trio.fail_after(self._write_seconds):
+                    await trio.lowlevel.wait_writable(self._socket)
+                with contextlib.suppress(BlockingIOError):
+                    del self._kept[: os.write(self._socket.fileno(), self._kept)]
+        except (OSError, trio.ClosedResourceError, trio.TooSlowError) as error:
+            self._kept.clear()
+            self.abort()
+            raise trio.BrokenResourceError("the client has gone or stopped reading") from error
+
+    def abort(self) -> None:
+        """Reset the connection at once."""
+        reset(self._socket)
+
+    async def close(self, *, linger: bool) -> None:
+        """Say that nothing more will come, and close once the client can have read what came.
+
+        A close while input is unread makes the system reset the connection, and what was written last
+        might never be read.
+        """
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)
+            with trio.move_on_after(LINGER_SECONDS):
+                while (linger or self._has_input()) and await self.receive():
+                    linger = True
+        self._socket.close()
+
+    def _has_input(self) -> bool:
+        try:
+            return bool(os.read(self._socket.fileno(), READ_BYTES))
+        except OSError:
+            return False
+
+
+class TlsWire:
+    """TLS over a stream whose writes have a deadline."""
+
+    is_plain = False
+
+    def __init__(self, tls: trio.SSLStream[WriteDeadlineStream]) -> None:
+        self._tls = tls
+        self._kept = bytearray()
+
+    async def receive(self) -> bytes:
+        """The next bytes, empty once nothing more will come, whatever the reason."""
+        try:
+            return bytes(await self._tls.receive_some(READ_BYTES))
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            return b""
+
+    def write_now(self, data: bytes) -> bool:
+        """Keep the data, since encrypting it into the socket may have to wait."""
+        self._kept += data
+        return not self._kept
+
+    async def flush(self) -> None:
+        """Write out what was kept. Raises `trio.BrokenResourceError`, also at the write limit."""
+        if not self._kept:
+            return
+        data, self._kept = self._kept, bytearray()
+        try:
+            await self._tls.send_all(data)
+        except trio.ClosedResourceError as error:
+            raise trio.BrokenResourceError("the connection was closed") from error
+
+    def abort(self) -> None:
+        """Reset the connection at once."""
+        self._tls.transport_stream.abort()
+
+    async def close(self, *, linger: bool) -> None:
+        """Close, once the client can have read what came; HTTPS does without an end of its own."""
+        with trio.move_on_after(LINGER_SECONDS):
+            while linger and await self.receive():
+                pass
+            await self._tls.aclose()
+        self._tls.transport_stream.socket.close()

@@ -1,0 +1,213 @@
+"""What our own connection does not speak is served by hypercorn, from the bytes that were read already."""
+
+import base64
+import ssl
+from typing import Any
+
+import h2.connection
+import h2.events
+import pytest
+import trio
+import wsproto
+import wsproto.events
+
+from tests.simulated.served import (
+    Messages,
+    Send,
+    ask,
+    body,
+    head,
+    hello,
+    on_real_sockets,
+    serving,
+)
+from tests.simulated.test_server_ending import server_tls, trusting
+
+
+async def sockets(scope: dict[str, Any], receive: Messages, send: Send) -> None:
+    """Echo over WebSocket; tell the version of what comes by HTTP."""
+    if scope["type"] == "http":
+        await send(head())
+        await send(body(scope["http_version"].encode()))
+        return
+    assert (await receive())["type"] == "websocket.connect"
+    await send({"type": "websocket.accept"})
+    while (message := await receive())["type"] == "websocket.receive":
+        await send({"type": "websocket.send", "text": message["text"].upper()})
+
+
+async def echo_once(stream: trio.abc.Stream, *, in_pieces: bool = False) -> str:
+    """Open a WebSocket, say hello and return what comes back."""
+    client = wsproto.WSConnection(wsproto.ConnectionType.CLIENT)
+    asked = client.send(wsproto.events.Request(host="x", target="/ws"))
+    for piece in (asked[:20], asked[20:]) if in_pieces else (asked,):
+        await stream.send_all(piece)
+        await trio.sleep(1)
+    while True:
+        client.receive_data(bytes(await stream.receive_some()))
+        for event in client.events():
+            if isinstance(event, wsproto.events.AcceptConnection):
+                await stream.send_all(client.send(wsproto.events.TextMessage(data="hello")))
+            elif isinstance(event, wsproto.events.TextMessage):
+                return str(event.data)
+
+
+@pytest.mark.parametrize("in_pieces", [False, True])
+def test_a_websocket_is_served(in_pieces: bool) -> None:
+    async def scenario() -> None:
+        async with serving(sockets, http1="lean") as served, await served.connect() as stream:
+            assert await echo_once(stream, in_pieces=in_pieces) == "HELLO"
+
+    on_real_sockets(scenario)
+
+
+def test_a_websocket_is_served_after_requests_and_over_tls() -> None:
+    async def scenario() -> None:
+        async with (
+            serving(sockets, http1="lean", ssl_context=server_tls()) as served,
+            await tls_stream(served.port) as stream,
+        ):
+            await stream.send_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+            answer = b""
+            while not answer.endswith(b"0\r\n\r\n"):
+                answer += bytes(await stream.receive_some())
+            assert b"1.1" in answer
+            assert await echo_once(stream) == "HELLO"
+
+    on_real_sockets(scenario)
+
+
+async def tls_stream(port: int, context: ssl.SSLContext | None = None) -> Any:
+    stream = trio.SSLStream(
+        await trio.open_tcp_stream("127.0.0.1", port),
+        context or trusting(),
+        server_hostname="localhost",
+        https_compatible=True,
+    )
+    await stream.do_handshake()
+    return stream
+
+
+async def http2_answer(client: h2.connection.H2Connection, stream: trio.abc.Stream) -> bytes:
+    """Return the body of the answer to the request that was sent on the first stream."""
+    content = b""
+    while data := await stream.receive_some():
+        for event in client.receive_data(bytes(data)):
+            if isinstance(event, h2.events.DataReceived):
+                content += event.data
+            elif isinstance(event, h2.events.StreamEnded):
+                return content
+        await stream.send_all(client.data_to_send())
+    raise EOFError(content)
+
+
+HEADERS = [(":method", "GET"), (":path", "/"), (":scheme", "http"), (":authority", "x")]
+
+
+def test_http2_without_asking_is_served() -> None:
+    async def scenario() -> None:
+        async with serving(sockets, http1="lean") as served, await served.connect() as stream:
+            client = h2.connection.H2Connection()
+            client.initiate_connection()
+            client.send_headers(1, HEADERS, end_stream=True)
+            await stream.send_all(client.data_to_send())
+            assert await http2_answer(client, stream) == b"2"
+
+    on_real_sockets(scenario)
+
+
+def test_an_upgrade_to_http2_is_served() -> None:
+    async def scenario() -> None:
+        async with serving(sockets, http1="lean") as served, await served.connect() as stream:
+            client = h2.connection.H2Connection()
+            settings = client.initiate_upgrade_connection()
+            assert settings is not None
+            assert base64.urlsafe_b64decode(settings)
+            await stream.send_all(
+                b"GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade, http2-settings\r\n"
+                b"upgrade: h2c\r\nhttp2-settings: %b\r\n\r\n" % settings
+            )
+            received = b""
+            while b"\r\n\r\n" not in received:
+                received += bytes(await stream.receive_some(200))
+            switched, _, rest = received.partition(b"\r\n\r\n")
+            assert switched.startswith(b"HTTP/1.1 101 ")
+            client.receive_data(rest)
+            await stream.send_all(client.data_to_send())
+            assert await http2_answer(client, stream) == b"2"
+
+    on_real_sockets(scenario)
+
+
+@pytest.mark.parametrize("stop_after", [0, 10])
+def test_i10_a_connection_that_was_handed_over_ends_with_the_server(stop_after: float) -> None:
+    async def scenario() -> None:
+        async with serving(sockets, http1="lean") as served, await served.connect() as stream:
+            client = h2.connection.H2Connection()
+            client.initiate_connection()
+            await stream.send_all(client.data_to_send())
+            await trio.sleep(stop_after)
+            await served.server.stop(drain_seconds=60)
+            assert await served.end() == pytest.approx(stop_after, abs=0.2)
+
+    on_real_sockets(scenario)
+
+
+def test_where_the_operator_says_so_hypercorn_serves_all() -> None:
+    states: list[set[str]] = []
+
+    async def note(scope: dict[str, Any], receive: Messages, send: Send) -> None:
+        states.append(set(scope["state"]))
+        await hello(scope, receive, send)
+
+    async def scenario() -> None:
+        for http1 in ("hypercorn", "lean"):
+            async with serving(note, http1=http1) as served:
+                assert (await ask(await served.client())).whole
+        assert states[0] == {"abort_connection"}
+        assert states[1] == {"abort_connection", "cancel_on_leave", "send_now", "flush"}
+
+    on_real_sockets(scenario)
+
+
+def test_over_tls_nothing_is_sent_without_waiting() -> None:
+    states: list[set[str]] = []
+
+    async def note(scope: dict[str, Any], receive: Messages, send: Send) -> None:
+        states.append(set(scope["state"]))
+        await hello(scope, receive, send)
+
+    async def scenario() -> None:
+        async with (
+            serving(note, http1="lean", ssl_context=server_tls()) as served,
+            await tls_stream(served.port) as stream,
+        ):
+            await stream.send_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+            assert bytes(await stream.receive_some()).startswith(b"HTTP/1.1 200")
+        assert states == [{"abort_connection", "cancel_on_leave"}]
+
+    on_real_sockets(scenario)
+
+
+def test_i10_a_handshake_that_does_not_come_holds_up_no_end() -> None:
+    async def scenario() -> None:
+        async with serving(hello, http1="lean", ssl_context=server_tls()) as served:
+            await served.connect()
+            await trio.sleep(10)
+            await served.server.stop(drain_seconds=60)
+            assert await served.end() == pytest.approx(10, abs=0.2)
+
+    on_real_sockets(scenario)
+
+
+def test_a_handshake_has_no_longer_than_a_head() -> None:
+    async def scenario() -> None:
+        context = server_tls()
+        async with serving(
+            hello, http1="lean", ssl_context=context, keep_alive_seconds=40
+        ) as served:
+            stream = await served.connect()
+            assert await stream.receive_some() == b""
+            assert trio.current_time() == pytest.approx(40)
+
+    on_real_sockets(scenario)

@@ -1,0 +1,207 @@
+"""One request's callables over a fake wire: what goes out in which write, and what is kept."""
+
+from typing import Any
+
+import pytest
+import trio
+
+from router.front.http1.llhttp import LlhttpParser
+from router.front.http1.turn import Turn
+
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+START: Any = {"type": "http.response.start", "status": 200, "headers": [(b"x-a", b"1")]}
+HEAD = b"HTTP/1.1 200 OK\r\nx-a: 1\r\ndate: now\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
+class FakeWire:
+    """Takes `room` bytes at once; the rest waits for `flush`, which may find the client gone."""
+
+    is_plain = True
+
+    def __init__(self, room: int = 10**6) -> None:
+        self.room = room
+        self.writes: list[bytes] = []
+        self.kept = b""
+        self.broken = False
+        self.flushes = 0
+
+    def write_now(self, data: bytes) -> bool:
+        if self.kept or self.broken:
+            self.kept += data
+            return False
+        taken, self.kept = data[: self.room], data[self.room :]
+        self.room -= len(taken)
+        self.writes.append(taken)
+        return not self.kept
+
+    async def flush(self) -> None:
+        self.flushes += 1
+        await trio.lowlevel.checkpoint()
+        if self.broken:
+            raise trio.BrokenResourceError
+        self.writes.append(self.kept)
+        self.kept = b""
+
+    async def receive(self) -> bytes:
+        raise NotImplementedError
+
+    def abort(self) -> None:
+        self.broken = True
+
+    async def close(self, *, linger: bool) -> None:
+        raise NotImplementedError
+
+
+def turn_on(wire: FakeWire, sent: bytes = GET) -> Turn:
+    parser = LlhttpParser()
+    parser.receive_data(sent)
+    request = parser.next_head()
+    assert request is not None
+    return Turn(parser, wire, request, closing=lambda: False, date=lambda: (b"date", b"now"))
+
+
+def piece(data: bytes, *, more: bool = True) -> Any:
+    return {"type": "http.response.body", "body": data, "more_body": more}
+
+
+async def test_a_whole_answer_is_one_write() -> None:
+    wire = FakeWire()
+    turn = turn_on(wire)
+    await turn.send(START)
+    assert wire.writes == []
+    await turn.send(piece(b"hello", more=False))
+    assert wire.writes == [HEAD + b"5\r\nhello\r\n0\r\n\r\n"]
+    assert turn.answered
+
+
+async def test_the_head_goes_out_with_the_first_piece_and_each_piece_by_itself() -> None:
+    wire = FakeWire()
+    turn = turn_on(wire)
+    await turn.send(START)
+    await turn.send(piece(b"one"))
+    await turn.send(piece(b"two"))
+    await turn.send(piece(b"", more=False))
+    assert wire.writes == [HEAD + b"3\r\none\r\n", b"3\r\ntwo\r\n", b"0\r\n\r\n"]
+
+
+async def test_what_is_sent_at_once_needs_no_waiting() -> None:
+    wire = FakeWire()
+    turn = turn_on(wire)
+    await turn.send(START)
+    assert turn.send_now(b"one")
+    assert turn.send_now(b"two")
+    assert wire.writes == [HEAD + b"3\r\none\r\n", b"3\r\ntwo\r\n"]
+    await turn.send(piece(b"", more=False))
+    assert b"".join(wire.writes).endswith(b"two\r\n0\r\n\r\n")
+
+
+async def test_what_did_not_go_out_at_once_is_kept_in_order_until_flushed() -> None:
+    wire = FakeWire(room=len(HEAD) + 2)
+    turn = turn_on(wire)
+    await turn.send(START)
+    assert not turn.send_now(b"one")
+    assert not turn.send_now(b"two")
+    await turn.flush()
+    assert b"".join(wire.writes) == HEAD + b"3\r\none\r\n3\r\ntwo\r\n"
+    wire.room = 100
+    assert turn.send_now(b"three")
+
+
+async def test_sending_at_once_to_an_old_client_frames_nothing() -> None:
+    wire = FakeWire()
+    turn = turn_on(wire, b"GET / HTTP/1.0\r\n\r\n")
+    await turn.send(START)
+    turn.send_now(b"one")
+    turn.send_now(b"two")
+    assert wire.writes[0].endswith(b"\r\n\r\none")
+    assert wire.writes[1:] == [b"two"]
+
+
+async def test_nothing_is_kept_for_a_client_that_is_gone() -> None:
+    wire = FakeWire()
+    turn = turn_on(wire)
+    await turn.send(START)
+    turn.send_now(b"one")
+    wire.abort()
+    assert not turn.send_now(b"two")
+    with trio.CancelScope() as scope:
+        turn.cancel_on_leave(scope)
+        await turn.flush()
+    assert scope.cancelled_caught
+    held = wire.kept
+    assert not turn.send_now(b"x" * 1000)
+    assert wire.kept == held
+
+
+async def test_a_scope_is_cancelled_by_a_leave_before_or_after_it_is_named() -> None:
+    for leave_first in (True, False):
+        turn = turn_on(FakeWire())
+        scope = trio.CancelScope()
+        if leave_first:
+            turn.leave()
+        turn.cancel_on_leave(scope)
+        assert scope.cancel_called is leave_first
+        turn.leave()
+        assert scope.cancel_called
+
+
+async def test_a_leave_after_the_last_piece_cancels_nothing_even_if_it_is_not_written_yet() -> None:
+    wire = FakeWire(room=10)
+    turn = turn_on(wire)
+    scope = trio.CancelScope()
+    turn.cancel_on_leave(scope)
+    await turn.send(START)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(turn.send, piece(b"hello", more=False))
+        await trio.testing.wait_all_tasks_blocked()
+        turn.leave()
+    assert not scope.cancel_called
+
+
+async def test_many_sends_let_others_run_now_and_then() -> None:
+    ran = 0
+
+    async def other() -> None:
+        nonlocal ran
+        while True:
+            ran += 1
+            await trio.lowlevel.checkpoint()
+
+    turn = turn_on(FakeWire())
+    await turn.send(START)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(other)
+        for _ in range(100):
+            await turn.send(piece(b"x"))
+        nursery.cancel_scope.cancel()
+    assert ran > 3
+
+
+async def test_a_cancelled_application_sends_nothing_more() -> None:
+    wire = FakeWire()
+    turn = turn_on(wire)
+    await turn.send(START)
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await turn.send(piece(b"x"))
+    assert scope.cancelled_caught
+    assert wire.writes == []
+
+
+@pytest.mark.parametrize(
+    "message", [piece(b"no head yet"), {"type": "http.response.trailers"}], ids=["body", "trailers"]
+)
+async def test_what_may_not_be_sent_is_the_applications_mistake(message: Any) -> None:
+    turn = turn_on(FakeWire())
+    with pytest.raises(RuntimeError):
+        await turn.send(message)
+
+
+@pytest.mark.parametrize(
+    "header", [(b"x", b"a\r\nb: c"), (b"x", b"\0"), (b"x: y", b"z"), (b"", b"z"), (b"x\n", b"z")]
+)
+async def test_a_header_cannot_carry_another(header: tuple[bytes, bytes]) -> None:
+    turn = turn_on(FakeWire())
+    await turn.send({"type": "http.response.start", "status": 200, "headers": [header]})
+    with pytest.raises(ValueError, match="not valid HTTP"):
+        await turn.send(piece(b"x"))
