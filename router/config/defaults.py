@@ -8,7 +8,7 @@ for the decoder to report.
 import difflib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from adapters.credential import check_address
@@ -19,15 +19,20 @@ from router.config.environment import expand_home, home, key_reference
 
 Tree = dict[str, Any]
 
+# What of `server` a variable overrides, so that one may try the other way without touching the file.
+_OVERRIDES: Final = (("relay", "SYZE_RELAY"),)
+
 
 def with_defaults(tree: Tree, environ: Mapping[str, str], folder: Path) -> Tree:
     """Return the tree with presets, keys and paths filled in; relative paths start at `folder`."""
     filled = dict(tree)
     filled["store"] = _with_store_path(tree.get("store", {}), environ, folder)
-    server = tree.get("server")
+    server = tree.get("server", {})
     if isinstance(server, dict):
-        filled["server"] = server | _absolute(
-            server, ("tls_certificate", "tls_key"), environ, folder
+        filled["server"] = (
+            server
+            | _absolute(server, ("tls_certificate", "tls_key"), environ, folder)
+            | {name: environ[variable] for name, variable in _OVERRIDES if environ.get(variable)}
         )
     for section, name in (("limits", "folder"), ("money", "journal")):
         table = tree.get(section)

@@ -42,6 +42,7 @@ keep_alive_seconds = 4
 lame_duck_seconds = 4
 drain_seconds = 5
 keepalive_comment_seconds = 6
+relay = "task"
 cors_origins = ["https://app.example.com", "http://localhost:3000"]
 
 [store]
@@ -138,6 +139,7 @@ EVERY_VALUE: dict[type[msgspec.Struct], dict[str, Any]] = {
         "lame_duck_seconds": 4.0,
         "drain_seconds": 5.0,
         "keepalive_comment_seconds": 6.0,
+        "relay": "task",
         "cors_origins": ["https://app.example.com", "http://localhost:3000"],
     },
     TimeoutConfig: {"connect": 7.0, "first_byte": 8.0, "idle": 9.0, "total": 10.0},

@@ -1,0 +1,115 @@
+"""The relay pump: one task that carries all streams of a worker on which nothing else is to be done.
+
+A stream of tokens is mostly silence, broken by small events. Were each stream's own task to wait for its next
+event, every event would cost two switches between tasks, a change of what is polled, and often a read in
+vain. So a task whose stream is only to be passed on goes to sleep here and leaves two things: the socket to
+watch, and a *step*, a synchronous function that reads what has come and writes it to the client. One task of
+the worker watches all these sockets together, through an epoll object of its own that nests in trio's, and
+runs the step of each socket that has something.
+
+The step says when its stream needs its own task again, and then that task wakes. So whoever waits for a
+stream is the stream's own task all the time: deadlines and cancellation strike it where it sleeps, and take
+the socket out of the pump before anything can close it. See `docs/discussion/relay-pump.md`.
+"""
+
+import select
+from collections.abc import Callable
+from typing import Final
+
+import trio
+
+# Beyond so many the other tasks have their turn; the kernel goes round among the sockets that are ready.
+MOST_AT_ONCE: Final = 64
+
+Step = Callable[[float], bool]
+"""Passes on what has come, at this time; returns whether the stream needs its own task."""
+
+
+def can_pump() -> bool:
+    """Whether this machine has what the pump stands on."""
+    return hasattr(select, "epoll")
+
+
+class Pump:
+    """The pump of one worker. It carries streams while `run` runs, and `carrying` of them now."""
+
+    def __init__(self) -> None:
+        self._epoll: select.epoll | None = None
+        self._carried: dict[int, _Carried] = {}
+
+    @property
+    def is_running(self) -> bool:
+        """Whether `carry` may be called."""
+        return self._epoll is not None
+
+    @property
+    def carrying(self) -> int:
+        """How many streams it carries."""
+        return len(self._carried)
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Carry streams until cancelled; those that it still has go back to their own tasks then."""
+        with select.epoll() as epoll:
+            self._epoll = epoll
+            task_status.started()
+            try:
+                while True:
+                    await trio.lowlevel.wait_readable(epoll.fileno())
+                    self._serve(epoll)
+            finally:
+                for fd in list(self._carried):
+                    self._wake(fd)
+                self._epoll = None
+
+    async def carry(self, fd: int, step: Step) -> None:
+        """Run `step` whenever `fd` can be read, until it returns True, or the pump ends.
+
+        The socket is left alone by everybody else meanwhile. Raises what `step` raises; cancelled, `step` is
+        not called again.
+        """
+        assert self._epoll is not None  # noqa: S101 - the caller has asked `is_running`
+        carried = _Carried(step, trio.lowlevel.current_task())
+        self._epoll.register(fd, select.EPOLLIN)
+        self._carried[fd] = carried
+
+        def let_go(_: object) -> trio.lowlevel.Abort:
+            self._take_out(fd)
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        await trio.lowlevel.wait_task_rescheduled(let_go)
+        if carried.error is not None:
+            raise carried.error
+
+    def _serve(self, epoll: select.epoll) -> None:
+        """Run the steps of the sockets that are ready; what one of them raises is its own stream's affair."""
+        now = trio.current_time()
+        for fd, _ in epoll.poll(0, MOST_AT_ONCE):
+            carried = self._carried.get(fd)
+            if carried is None:
+                continue  # a step before this one has had it cancelled
+            try:
+                is_needed = carried.step(now)
+            except Exception as error:  # noqa: BLE001 - it is raised where the stream is waited for
+                carried.error = error
+                is_needed = True
+            if is_needed and fd in self._carried:
+                self._wake(fd)
+
+    def _wake(self, fd: int) -> None:
+        trio.lowlevel.reschedule(self._take_out(fd).task)
+
+    def _take_out(self, fd: int) -> "_Carried":
+        assert self._epoll is not None  # noqa: S101 - nothing is carried without it
+        self._epoll.unregister(fd)
+        return self._carried.pop(fd)
+
+
+class _Carried:
+    """One stream in the pump, the task that sleeps meanwhile, and what its step has raised."""
+
+    __slots__ = ("error", "step", "task")
+
+    def __init__(self, step: Step, task: trio.lowlevel.Task) -> None:
+        self.step = step
+        self.task = task
+        self.error: Exception | None = None
