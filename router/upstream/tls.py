@@ -160,13 +160,16 @@ class TlsStream(trio.abc.Stream):
         if self._has_ended or self._failure is not None:
             return b""
         try:
-            return self._tls.read(most)
+            data = self._tls.read(most)
         except ssl.SSLWantReadError:
             return b""
-        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+        except ssl.SSLEOFError:
             self._has_ended = True
         except ssl.SSLError as error:
             self._failure = error
+        else:
+            self._has_ended = not data  # a goodbye
+            return data
         return b""
 
     def _take_in(self) -> bool:
