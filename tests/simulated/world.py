@@ -34,6 +34,7 @@ from router.billing.opening import price_list
 from router.catalog.models import load_seed
 from router.config import Config, ProviderConfig, ServerConfig, TimeoutConfig
 from router.exchange.books import Bill, Whose
+from router.exchange.pump import Pump
 from router.gateway import Gateway
 from router.ledger.journal import JournalFull
 from router.ledger.settlement import Settlement
@@ -134,7 +135,6 @@ class Client:
             self.answer.pieces.append((trio.current_time(), bytes(message["body"])))
         self.answer.finished = not message["more_body"]
 
-
     def _send_now(self, data: bytes) -> bool:
         assert not self._kept, "what was kept goes first"
         self.sent_now += 1
@@ -224,11 +224,24 @@ class World:
         self.dialling: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
         self.serve_upstream: Callable[[trio.abc.Stream], Awaitable[None]] | None = None
         self.pumps = False
+        self._pumping = trio.CancelScope()
 
     def let_the_pump_carry(self) -> None:
         """Give upstream connections sockets, and clients a server that sends without waiting."""
         self.pumps = True
         self.pair = socket_pair
+
+    async def run_pump(self, pump: Pump, task_status: trio.TaskStatus[None]) -> None:
+        with self._pumping:
+            await pump.run(task_status=task_status)
+
+    def stop_pump(self) -> None:
+        self._pumping.cancel()
+
+    def let_tasks_carry(self) -> None:
+        """Give upstream connections memory, whatever the environment says of the relay."""
+        self.pumps = False
+        self.pair = memory_stream_pair
 
     async def run(
         self,
@@ -379,7 +392,7 @@ async def open_world(
             world = World(gateway, simulators, secret, log_file, limiter)
             world.notebook = notebook
             if gateway.pump is not None:
-                await nursery.start(gateway.pump.run)
+                await nursery.start(world.run_pump, gateway.pump)
             if os.environ.get("SYZE_RELAY") == "pump":
                 world.let_the_pump_carry()
             yield world
