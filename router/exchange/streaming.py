@@ -138,5 +138,5 @@ async def _read_tail(stream: CommittedStream) -> None:
         try:
             while await stream.response.receive_body():
                 pass
-        except UpstreamTransportError:
-            return  # the answer is complete; only the connection is lost
+        except (UpstreamTransportError, trio.ClosedResourceError):
+            return  # the answer is complete; only the connection is lost, or was already
