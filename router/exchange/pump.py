@@ -18,8 +18,16 @@ from typing import Final
 
 import trio
 
-# Beyond so many the other tasks have their turn; the kernel goes round among the sockets that are ready.
+# After so many steps, or so long, the other tasks have their turn. The kernel goes round among the sockets
+# that are ready, as long as all that it has named are served: so it is asked for a few at a time.
 MOST_AT_ONCE: Final = 64
+TURN_SECONDS: Final = 0.005
+_FEW: Final = 8
+
+# Where events come closer than this, a pause lets several of them come together. To wake for each of them
+# would cost about as much as to pass it on.
+BUSY_SECONDS: Final = 1 / 8_000
+GATHER_SECONDS: Final = 0.001
 
 Step = Callable[[float], bool]
 """Passes on what has come, at this time; returns whether the stream needs its own task."""
@@ -31,9 +39,13 @@ def can_pump() -> bool:
 
 
 class Pump:
-    """The pump of one worker. It carries streams while `run` runs, and `carrying` of them now."""
+    """The pump of one worker. It carries streams while `run` runs, and `carrying` of them now.
 
-    def __init__(self) -> None:
+    `gather_seconds`: how long it pauses when much is going on; 0 for never.
+    """
+
+    def __init__(self, *, gather_seconds: float = GATHER_SECONDS) -> None:
+        self.gather_seconds = gather_seconds
         self._epoll: select.epoll | None = None
         self._carried: dict[int, _Carried] = {}
 
@@ -52,10 +64,15 @@ class Pump:
         with select.epoll() as epoll:
             self._epoll = epoll
             task_status.started()
+            last_turn = trio.current_time()
             try:
                 while True:
                     await trio.lowlevel.wait_readable(epoll.fileno())
-                    self._serve(epoll)
+                    steps = self._serve(epoll)
+                    now = trio.current_time()
+                    if self.gather_seconds and now - last_turn < steps * BUSY_SECONDS:
+                        await trio.sleep(self.gather_seconds)
+                    last_turn = now
             finally:
                 for fd in list(self._carried):
                     self._wake(fd)
@@ -80,20 +97,32 @@ class Pump:
         if carried.error is not None:
             raise carried.error
 
-    def _serve(self, epoll: select.epoll) -> None:
-        """Run the steps of the sockets that are ready; what one of them raises is its own stream's affair."""
-        now = trio.current_time()
-        for fd, _ in epoll.poll(0, MOST_AT_ONCE):
-            carried = self._carried.get(fd)
-            if carried is None:
-                continue  # a step before this one has had it cancelled
-            try:
-                is_needed = carried.step(now)
-            except Exception as error:  # noqa: BLE001 - it is raised where the stream is waited for
-                carried.error = error
-                is_needed = True
-            if is_needed and fd in self._carried:
-                self._wake(fd)
+    def _serve(self, epoll: select.epoll) -> int:
+        """Run the steps of the sockets that are ready, and of those that become so meanwhile; count them."""
+        start = now = trio.current_time()
+        steps = 0
+        while steps < MOST_AT_ONCE and now - start < TURN_SECONDS:
+            ready = epoll.poll(0, _FEW)
+            if not ready:
+                break
+            for fd, _ in ready:
+                self._run_step(fd, now)
+            steps += len(ready)
+            now = trio.current_time()
+        return steps
+
+    def _run_step(self, fd: int, now: float) -> None:
+        """Run one step; what it raises is its own stream's affair."""
+        carried = self._carried.get(fd)
+        if carried is None:
+            return  # a step before this one has had it cancelled
+        try:
+            is_needed = carried.step(now)
+        except Exception as error:  # noqa: BLE001 - it is raised where the stream is waited for
+            carried.error = error
+            is_needed = True
+        if is_needed and fd in self._carried:
+            self._wake(fd)
 
     def _wake(self, fd: int) -> None:
         trio.lowlevel.reschedule(self._take_out(fd).task)

@@ -217,7 +217,7 @@ def relayed(
         response = UpstreamResponse(cast("Lease", Lent(connection)), head)
         decoder = ChunkDecoder(CALL, TARGET)
         stream = CommittedStream(response, decoder, [], done=False, malformed=0)
-        pump = Pump()
+        pump = Pump(gather_seconds=0)
         relay = StreamRelay(reply, request_id="req", comment_every=15.0, pump=pump)
         async with trio.open_nursery() as nursery:
             await nursery.start(pump.run)

@@ -392,6 +392,7 @@ async def open_world(
             world = World(gateway, simulators, secret, log_file, limiter)
             world.notebook = notebook
             if gateway.pump is not None:
+                gateway.pump.gather_seconds = 0  # what is timed is exact
                 await nursery.start(world.run_pump, gateway.pump)
             if os.environ.get("SYZE_RELAY") == "pump":
                 world.let_the_pump_carry()

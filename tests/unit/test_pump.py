@@ -15,7 +15,7 @@ from router.exchange.pump import MOST_AT_ONCE, Pump
 @asynccontextmanager
 async def running() -> AsyncIterator[Pump]:
     """A pump that carries nothing any more when the block ends."""
-    pump = Pump()
+    pump = Pump(gather_seconds=0)
     async with trio.open_nursery() as nursery:
         await nursery.start(pump.run)
         yield pump
@@ -200,3 +200,27 @@ async def test_the_streams_of_one_turn_are_told_one_time(autojump_clock: object)
                 line.theirs.send(b"stop")
             await trio.sleep(1)
             assert one.times == other.times
+
+
+async def test_where_much_is_going_on_events_are_gathered_and_where_little_is_none_waits(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    pump = Pump(gather_seconds=0.5)
+    with Line() as line:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(pump.run)
+            nursery.start_soon(line.carry, pump)
+            for _ in range(3):
+                await trio.sleep(1)
+                line.theirs.send(b"slow")
+            assert [round(at, 3) for at in line.times] == [1, 2]
+            await trio.testing.wait_all_tasks_blocked()
+            line.theirs.send(
+                b"fast"
+            )  # at the moment of the one before, so there is a pause after it
+            await trio.testing.wait_all_tasks_blocked()
+            line.theirs.send(b"more")
+            line.theirs.send(b"stop")
+            await trio.sleep(2)
+            assert [round(at, 3) for at in line.times] == [1, 2, 3, 3, 3.5, 3.5]
+            nursery.cancel_scope.cancel()
