@@ -6,6 +6,7 @@ does it.
 
 import contextlib
 import http.client
+import os
 import re
 import socket
 from collections.abc import Iterator, Mapping
@@ -24,6 +25,7 @@ UNREACHABLE_MODEL = "unreachable/anything"
 IMPATIENT_MODEL = "impatient/anything"
 SPARE_MODEL = "gpt-4o-mini"
 SPARE_PROVIDERS = 250
+WAYS = ("SYZE_RELAY",)
 HELD_STATES = ("leased", "connecting")
 
 
@@ -123,8 +125,9 @@ def refusing_port() -> Iterator[int]:
 
 
 def environ_of(folder: Path) -> dict[str, str]:
-    """An environment that holds nothing of the developer's own."""
-    return {"PATH": "/usr/bin:/bin", "HOME": str(folder), "UPSTREAM_KEY": UPSTREAM_KEY}
+    """An environment that holds nothing of the developer's own, but for which way the suite is run."""
+    ways = {name: os.environ[name] for name in WAYS if name in os.environ}
+    return {"PATH": "/usr/bin:/bin", "HOME": str(folder), "UPSTREAM_KEY": UPSTREAM_KEY, **ways}
 
 
 def _toml(server: Mapping[str, Any], *, port: int, refusing: int) -> str:

@@ -278,6 +278,15 @@ def test_a_model_keeps_its_own_timeouts_apart_until_its_provider_is_known(tmp_pa
     assert over == TimeoutConfig(connect=1, first_byte=8, idle=7, total=6)
 
 
+def test_the_environment_overrides_how_streams_are_relayed(tmp_path: Path) -> None:
+    written = '[server]\nrelay = "task"'
+    assert load(tmp_path, written).server.relay == "task"
+    assert load(tmp_path, written, SYZE_RELAY="pump").server.relay == "pump"
+    assert load(tmp_path, "", SYZE_RELAY="task").server.relay == "task"
+    assert load(tmp_path, written, SYZE_RELAY="").server.relay == "task"
+    assert findings(refuse(tmp_path, "", SYZE_RELAY="pomp")) == [("server.relay", "pump")]
+
+
 def test_nothing_can_be_changed_after_loading(everything: Config) -> None:
     with pytest.raises(AttributeError):
         everything.server.drain_seconds = 1.0  # type: ignore[misc]

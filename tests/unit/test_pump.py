@@ -138,7 +138,7 @@ async def test_a_step_may_have_another_cancelled_that_is_ready_as_well() -> None
                 line.meanwhile = nursery.cancel_scope.cancel
                 line.theirs.send(b"none")
                 nursery.start_soon(line.carry, pump)
-            await trio.sleep_forever()
+            await trio.testing.wait_all_tasks_blocked()
     assert len(one.read) + len(other.read) == 1
 
 
