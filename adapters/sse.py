@@ -4,8 +4,8 @@ The wire format is the WHATWG HTML standard's "event stream": lines end in LF, C
 line ends an event, lines that begin with a colon are comments, several `data` lines are joined.
 Providers differ in all of these and cut their writes anywhere, so the decoder takes any split of the
 bytes and gives the same events. The usual form, one `data: {...}` line ended by two LF, takes a path
-that never splits lines. What was searched for an event's end once is not searched again, so a large
-event in small pieces costs linear time.
+that never splits lines, and events that arrive whole are never gathered in a buffer. What was searched
+for an event's end once is not searched again, so a large event in small pieces costs linear time.
 
 The shape is h11's: feed bytes with `receive_data`, take events with `next_event` until it says
 `NEED_DATA`. Feed `b""` once at the end of the body.
@@ -59,6 +59,7 @@ class EventDecoder:
 
     def __init__(self, *, max_event_bytes: int = DEFAULT_MAX_EVENT_BYTES) -> None:
         self._max_event_bytes = max_event_bytes
+        self._whole: list[bytes] = []  # blocks that came whole, the last one first
         self._buffer = bytearray()
         self._searched = 0
         self._plain = True
@@ -77,6 +78,8 @@ class EventDecoder:
                 data = data[1:]
         if self._plain and b"\r" in data:
             self._plain = False
+        if self._plain and not (self._buffer or self._at_start or self._whole):
+            data = self._take_whole(data)
         self._buffer += data
         if self._at_start:
             self._drop_byte_order_mark()
@@ -84,18 +87,36 @@ class EventDecoder:
     def next_event(self) -> ServerSentEvent | Literal[Signal.NEED_DATA, Signal.END]:
         """Return the next event, `NEED_DATA`, or `END` once the body has ended and all is handed out."""
         while True:
-            block = self._next_block()
-            if block is None:
-                if not self._ended:
-                    return NEED_DATA
-                if not self._buffer:
-                    return END
-                self._check_size(len(self._buffer))
-                block = bytes(self._buffer)
-                self._buffer.clear()
-            event = _parse_block(block)
+            if self._whole:
+                block = self._whole.pop()
+            elif not self._buffer:
+                return END if self._ended else NEED_DATA
+            elif (found := self._next_block()) is not None:
+                block = found
+            elif not self._ended:
+                return NEED_DATA
+            else:
+                block = self._rest()
+            if block.startswith(b"data: ") and b"\n" not in block and b"\r" not in block:
+                return ServerSentEvent(block[6:])
+            event = _parse_lines(block)
             if event is not None:
                 return event
+
+    def _take_whole(self, data: bytes) -> bytes:
+        """Take the blocks that are whole in these bytes; return the rest."""
+        if len(data) > self._max_event_bytes:
+            return data
+        *self._whole, rest = data.split(b"\n\n")
+        self._whole.reverse()
+        return rest
+
+    def _rest(self) -> bytes:
+        """Take what the body ended with."""
+        self._check_size(len(self._buffer))
+        rest = bytes(self._buffer)
+        self._buffer.clear()
+        return rest
 
     def _next_block(self) -> bytes | None:
         start, end = self._find_blank_line()
@@ -131,12 +152,6 @@ class EventDecoder:
         return match.span() if match is not None else (-1, -1)
 
 
-def _parse_block(block: bytes) -> ServerSentEvent | None:
-    if block.startswith(b"data: ") and b"\n" not in block and b"\r" not in block:
-        return ServerSentEvent(block[6:])
-    return _parse_lines(block)
-
-
 def _parse_lines(block: bytes) -> ServerSentEvent | None:
     data: list[bytes] = []
     name: bytes | None = None
@@ -157,7 +172,13 @@ def encode_event(event: ServerSentEvent) -> bytes:
 
     JSON takes a space wherever it takes a line break, and hand-made client parsers read one line.
     """
-    data = event.data if b"\n" not in event.data else event.data.replace(b"\n", b" ")
-    if event.name is None:
+    return encode_data(event.data, event.name)
+
+
+def encode_data(data: bytes, name: bytes | None) -> bytes:
+    """Write an event of this data and name, as `encode_event` does."""
+    if b"\n" in data:
+        data = data.replace(b"\n", b" ")
+    if name is None:
         return b"data: " + data + b"\n\n"
-    return b"event: " + event.name + b"\ndata: " + data + b"\n\n"
+    return b"event: " + name + b"\ndata: " + data + b"\n\n"

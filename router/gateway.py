@@ -36,7 +36,10 @@ from router.exchange.endpoint import list_request
 from router.exchange.exchange import Exchange
 from router.exchange.files import RequestFiles
 from router.exchange.live import HedgeSettings, LiveEndpoints
+from router.exchange.pump import Pump, can_pump
 from router.exchange.racing import Racing
+from router.exchange.relay import StreamRelay
+from router.exchange.reply import Reply
 from router.front.app import Front
 from router.front.control import Control
 from router.front.endpoints import Endpoints
@@ -125,6 +128,7 @@ class Gateway:
             tiers_that_have=self._tiers_that_have,
             purse=billing.purse,
         )
+        self.pump = Pump() if config.server.relay == "pump" and can_pump() else None
         self._exchange = self._make_exchange(rng, wall_clock)
         self.endpoints = Endpoints(ring=self.ring, exchange=self._exchange, observer=self.observer)
         self.front = Front(self.endpoints, self._control(), config.server)
@@ -141,6 +145,8 @@ class Gateway:
                     partial(watch_keys, store, self.ring, on_error=self._key_trouble)
                 )
                 await nursery.start(self.drains.run)
+                if self.pump is not None:
+                    await nursery.start(self.pump.run)
                 nursery.start_soon(self._sweep_idle)
                 nursery.start_soon(
                     partial(
@@ -194,7 +200,13 @@ class Gateway:
                 rng=rng,
             ),
             settle=self._settle,
-            comment_every=self.config.server.keepalive_comment_seconds,
+            relay_of=self._relay_of,
+        )
+
+    def _relay_of(self, reply: Reply, request_id: str) -> StreamRelay:
+        comment_every = self.config.server.keepalive_comment_seconds
+        return StreamRelay(
+            reply, request_id=request_id, comment_every=comment_every, pump=self.pump
         )
 
     def _console(self, stores: Stores, wall_clock: Callable[[], float]) -> Console:

@@ -22,6 +22,8 @@ class ModelName:
         self._name = _encode(served_model)
         self._reported: str | None = None
         self._needles: tuple[tuple[bytes, bytes], ...] = ()
+        self._beginning = b""
+        self._new_beginning = b""
 
     def replace(self, data: bytes, reported: str | None) -> bytes:
         """Return `data` with the new name; `reported` is the top-level `model` read from it."""
@@ -29,18 +31,28 @@ class ModelName:
             return data
         if reported != self._reported:
             self._learn(reported)
+        elif self._beginning and data.startswith(self._beginning):
+            return self._new_beginning + data[len(self._beginning) :]
         for member, replacement in self._needles:
             changed = replace_member(data, member, replacement)
             if changed is not None:
+                self._keep_beginning(data, member, replacement)
                 return changed
         return with_fields(data, {"model": msgspec.Raw(self._name)})
 
+    def _keep_beginning(self, data: bytes, member: bytes, replacement: bytes) -> None:
+        """Keep all up to the member, if that alone makes it certain: the next chunk may begin likewise."""
+        start = data.find(member)
+        if _opens_nothing(data, start):
+            self._beginning = data[: start + len(member)]
+            self._new_beginning = data[:start] + replacement
+
     def _learn(self, reported: str) -> None:
         self._reported = reported
-        value, name = _encode(reported), self._name
-        self._needles = (
-            (b'"model":' + value, b'"model":' + name),
-            (b'"model": ' + value, b'"model": ' + name),
+        self._beginning = b""
+        value = _encode(reported)
+        self._needles = tuple(
+            (key + value, key + self._name) for key in (b'"model":', b'"model": ')
         )
 
 
@@ -54,10 +66,14 @@ def replace_member(data: bytes, member: bytes, replacement: bytes) -> bytes | No
         return None
     end = start + len(member)
     last = len(data) - 1
-    nothing_opened = data.find(b"{", 1, start) < 0 and data.find(b"[", 1, start) < 0
-    if nothing_opened or (data.find(b"}", end, last) < 0 and data.find(b"]", end, last) < 0):
+    nothing_closed = data.find(b"}", end, last) < 0 and data.find(b"]", end, last) < 0
+    if nothing_closed or _opens_nothing(data, start):
         return data[:start] + replacement + data[end:]
     return None
+
+
+def _opens_nothing(data: bytes, start: int) -> bool:
+    return data.find(b"{", 1, start) < 0 and data.find(b"[", 1, start) < 0
 
 
 def with_fields(data: bytes, changes: dict[str, msgspec.Raw]) -> bytes:

@@ -33,7 +33,15 @@ from adapters.openai.progress import Progress
 from adapters.openai.rewrite import ModelName, replace_member, with_fields, without_field
 from adapters.openai.usage import read_usage
 from adapters.openai.variant import Variant
-from adapters.sse import END, EventDecoder, EventTooLarge, ServerSentEvent, Signal, encode_event
+from adapters.sse import (
+    END,
+    EventDecoder,
+    EventTooLarge,
+    ServerSentEvent,
+    Signal,
+    encode_data,
+    encode_event,
+)
 
 _DONE: Final = b"data: [DONE]\n\n"
 _NULL_USAGES: Final = (b',"usage":null', b', "usage": null')
@@ -170,10 +178,11 @@ class ChunkDecoder:
     def _read_choices(
         self, event: ServerSentEvent, chunk: Chunk, choices: list[Choice]
     ) -> StreamEvent:
-        self._note_usage(event.data, chunk)
         mends = [self._progress.note(choice) for choice in choices]
         data = self._model.replace(event.data, chunk.model)
-        data = self._without_usage(data, chunk.usage)
+        if chunk.usage is not ABSENT:
+            self._note_usage(event.data, chunk)
+            data = self._without_usage(data, chunk.usage)
         if any(mends):
             data = with_mended_choices(data, mends)
         if self._keeper is not None:
@@ -183,9 +192,11 @@ class ChunkDecoder:
         if not data:
             return StreamEvent(EventKind.START)
         self._last = data
-        said = sum([choice.output_bytes() for choice in choices])
+        said = 0
+        for choice in choices:
+            said += choice.output_bytes()
         self._output_bytes += said
-        return StreamEvent(_kind_of(choices, said), encode_event(ServerSentEvent(data, event.name)))
+        return StreamEvent(_kind_of(choices, said), encode_data(data, event.name))
 
     def _note_usage(self, data: bytes, chunk: Chunk) -> None:
         usage = read_usage(chunk.usage)
@@ -200,8 +211,6 @@ class ChunkDecoder:
 
     def _without_usage(self, data: bytes, usage: msgspec.Raw) -> bytes:
         """Take the usage out of a chunk with choices; the book has a null there if it was asked for."""
-        if usage is ABSENT:
-            return data
         if self._wants_usage:
             return data if usage == NULL else with_fields(data, {"usage": NULL})
         for member in _NULL_USAGES if usage == NULL else ():

@@ -20,7 +20,7 @@ from router.config.environment import expand_home, home, key_reference
 Tree = dict[str, Any]
 
 # What of `server` a variable overrides, so that one may try the other way without touching the file.
-_OVERRIDES: Final = (("http1", "SYZE_HTTP1"),)
+_OVERRIDES: Final = (("http1", "SYZE_HTTP1"), ("relay", "SYZE_RELAY"))
 
 
 def with_defaults(tree: Tree, environ: Mapping[str, str], folder: Path) -> Tree:

@@ -51,7 +51,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 class Exchange:
     """Serves calls against the catalog's candidates.
 
-    `comment_every`: seconds of silence after which a streaming client gets a keep-alive comment. `settle`
+    `relay_of(reply, request_id)` gives what relays the streams of one answer. `settle`
     takes the bill of every request as it ends, see `Closing`. `stopping`: what is cancelled from now on is
     the gateway's own doing, and not a client that left.
     """
@@ -64,14 +64,14 @@ class Exchange:
         admission: Admission,
         racing: Racing,
         settle: Settle,
-        comment_every: float,
+        relay_of: Callable[[Reply, str], StreamRelay],
     ) -> None:
         self._catalog = catalog
         self._attempts_of = attempts_of
         self._admission = admission
         self._racing = racing
         self._settle = settle
-        self._comment_every = comment_every
+        self._relay_of = relay_of
         self.stopping = False
 
     async def serve(self, asked: Asked, reply: Reply, record: RequestRecord) -> None:
@@ -89,7 +89,7 @@ class Exchange:
             tokens_of=admitted.tokens_of if call.stream else admitted.tokens_of_whole,
         )
         closing = Closing(caller, record, books, admitted, settle=self._settle)
-        relay = StreamRelay(reply, request_id=record.request_id, comment_every=self._comment_every)
+        relay = self._relay_of(reply, record.request_id)
         ending: Ending = "failed"
         try:
             limit = admitted.output_limit

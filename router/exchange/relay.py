@@ -8,24 +8,27 @@ bounded by the sockets' buffers.
 
 A stream is complete when `[DONE]` came, or when it ended after every choice gave its finish reason. A cut
 stream is never presented as complete: the relay raises `StreamBroken`, and its caller tells the client.
+
+Where both ends are plain enough, the pump carries the stream for as long as there is nothing to do but to
+pass it on (`router.exchange.pump`), and this task sleeps. What it does when it wakes is the same either way.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Final, Protocol
+from typing import Final
 
 import trio
 
-from adapters.dialect import EventKind, StreamDecoder, StreamEvent, ToldError
-from adapters.sse import Signal
+from adapters.dialect import StreamDecoder, ToldError
 from router.errors import GatewayError, StreamBroken
-from router.exchange.attempt import MAX_MALFORMED_EVENTS, CommittedStream
+from router.exchange.attempt import CommittedStream
 from router.exchange.endpoint import Endpoint
+from router.exchange.outlet import Outlet
+from router.exchange.passage import Passage
+from router.exchange.pump import Pump
 from router.exchange.reply import Headers, Reply
+from router.exchange.source import Source, Watch
 from router.upstream.errors import UpstreamTransportError
 
-# How long an upstream may take for usage and [DONE] once every choice has come to its end.
-COMPLETE_SECONDS: Final = 2.0
-KEEP_ALIVE_COMMENT: Final = b": keep-alive\n\n"
 _STREAM_HEADERS: Final = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
@@ -33,37 +36,28 @@ _STREAM_HEADERS: Final = (
 )
 
 
-class Watch(Protocol):
-    """Watches one stream for who pays for it."""
-
-    def is_paid_for(self) -> bool:
-        """Whether what is held pays for what has been read of it so far. Asked with every event."""
-
-    async def may_go_on(self) -> bool:
-        """Whether there is credit for more of it; holds more if need be."""
-
-    def cut(self) -> bytes:
-        """Return the bytes that end it here, as if it had reached its cap."""
-
-    def before_end(self) -> None:
-        """Hear that its last bytes are about to go out. Raises `GatewayError` if they must not."""
-
-
 class StreamRelay:
     """Relays the streams of one answer.
 
     `headers` go out as the first stream begins. `comment_every`: after so many seconds of silence the client
-    gets a comment, so that proxies between do not give the connection up.
+    gets a comment, so that proxies between do not give the connection up. `pump` carries what it can; without
+    one, each stream is carried by its own task.
     """
 
-    def __init__(self, reply: Reply, *, request_id: str, comment_every: float) -> None:
+    def __init__(
+        self, reply: Reply, *, request_id: str, comment_every: float, pump: Pump | None = None
+    ) -> None:
         self.headers: Headers = ()
         self.reply = reply
+        self._outlet = Outlet(reply, comment_every=comment_every)
         self._request_id = request_id
         self._decoder: StreamDecoder | None = None
-        self._comment_every = comment_every
-        self._last_sent = 0.0
-        self.events = 0
+        self._pump = pump
+
+    @property
+    def events(self) -> int:
+        """Frames that have gone out so far."""
+        return self._outlet.events
 
     async def run(self, stream: CommittedStream, endpoint: Endpoint, watch: Watch) -> None:
         """Relay a stream to its end, and end the reply. Its limit for silence is its endpoint's.
@@ -71,25 +65,85 @@ class StreamRelay:
         Raises `GatewayError` where the stream breaks: what it had handed out is with the client then, and
         another stream may go on. When cancelled, the reply is left unfinished.
         """
-        source = _Source(stream, endpoint, watch)
+        source = Source(stream, endpoint, watch)
         self._decoder = stream.decoder
         if not self.reply.started:
             await self.reply.start(200, [*_STREAM_HEADERS, *self.headers])
-        await self._pass_on(source, watch, source.begin())
+        await self._pass_on(source, source.begin())
         while not stream.done:
-            await self._pass_on(source, watch, source.decode(await self._receive(source)))
+            pump, fd = self._pump, stream.response.fileno()
+            if pump is not None and fd is not None and pump.is_running and self.reply.can_send_now:
+                await self._carry(source, pump, fd)
+            else:
+                await self._pass_on(source, source.decode(await self._receive(source)))
         await self.reply.finish()
 
-    async def _pass_on(self, source: "_Source", watch: Watch, frames: list[bytes]) -> None:
+    async def _carry(self, source: Source, pump: Pump, fd: int) -> None:
+        """Have the pump carry the stream until it needs this task, then do what it needs."""
+        now = trio.current_time()
+        passage = Passage(source, self._outlet, now=now)
+        if not passage.begin(now):
+            await self._sleep(source, passage, pump, fd)
+        if passage.is_unsent:
+            await self._outlet.flush()
+        await self._pass_on(source, passage.frames)
+
+    async def _sleep(self, source: Source, passage: Passage, pump: Pump, fd: int) -> None:
+        """Sleep while the pump carries the stream, but for its silences.
+
+        The deadline is not moved with every event: it is looked at when it has come.
+        """
+        is_over = False
+        while not is_over and pump.is_running:
+            silent_at = passage.heard_at + source.idle_seconds
+            with trio.CancelScope(deadline=min(silent_at, self._outlet.comment_at)) as scope:
+                await pump.carry(fd, passage.step)
+                is_over = True
+            if scope.cancelled_caught and await self._is_silent(
+                source, passage.heard_at + source.idle_seconds
+            ):
+                passage.end()
+                is_over = True
+
+    async def _pass_on(self, source: Source, frames: list[bytes]) -> None:
         """Send frames, and what else has been read already. Raises what has broken the stream behind them."""
+        watch = source.watch
         while source.must_ask:
-            await self._send_frames(frames)
+            await self._outlet.send_frames(frames)
             frames = source.go_on() if await watch.may_go_on() else source.cut()
         if source.stream.done:
             watch.before_end()
-        await self._send_frames(frames)
+        await self._outlet.send_frames(frames)
         if source.broken is not None:
             raise source.broken
+
+    async def _receive(self, source: Source) -> bytes:
+        """Return the next bytes of the upstream's body, `b""` at its end however it came."""
+        silent_at = trio.current_time() + source.idle_seconds
+        while True:
+            with trio.CancelScope(deadline=min(silent_at, self._outlet.comment_at)):
+                try:
+                    return await source.stream.response.receive_body()
+                except UpstreamTransportError:
+                    return b""  # whether it is a cut is for the decoder to say
+            if await self._is_silent(source, silent_at):
+                return b""
+
+    async def _is_silent(self, source: Source, silent_at: float) -> bool:
+        """Whether a stream has said all there is, as its silence shows from `silent_at` on.
+
+        Till then the client gets a comment when one is due: its silence is its own, since an upstream's pings
+        end at the decoder and do not break it. Raises `StreamBroken` where something is missing.
+        """
+        if trio.current_time() >= silent_at:
+            if source.stream.decoder.complete:
+                return True  # nothing is missing but the upstream's own goodbye
+            raise StreamBroken(
+                f"The provider {source.endpoint.provider} sent nothing for {source.idle_seconds:g} seconds."
+            )
+        if trio.current_time() >= self._outlet.comment_at:
+            await self._outlet.comment()
+        return False
 
     async def comment_while(self, work: Callable[[], Awaitable[None]]) -> None:
         """Run `work`, which must not raise, and keep the client's connection from looking dead meanwhile.
@@ -126,112 +180,12 @@ class StreamRelay:
             code=body.code,
             request_id=self._request_id,
         )
-        await self.reply.send(self._decoder.error_frames(told))
+        await self._outlet.send(self._decoder.error_frames(told))
 
     async def _comment_until(self, over: trio.Event) -> None:
         """Send comments until `over`; never interrupts one that is on its way, for that would be an abort."""
         while True:
-            with trio.CancelScope(deadline=self._last_sent + self._comment_every):
+            with trio.CancelScope(deadline=self._outlet.comment_at):
                 await over.wait()
                 return
-            await self._send(KEEP_ALIVE_COMMENT)
-
-    async def _send_frames(self, frames: list[bytes]) -> None:
-        if frames:
-            self.events += len(frames)
-            await self._send(b"".join(frames))
-
-    async def _send(self, data: bytes) -> None:
-        await self.reply.send(data)
-        self._last_sent = trio.current_time()
-
-    async def _receive(self, source: "_Source") -> bytes:
-        """Return the next bytes of the upstream's body, `b""` at its end however it came.
-
-        The client's silence is its own: an upstream's pings end at the decoder and do not break it.
-        """
-        complete = source.stream.decoder.complete
-        idle = COMPLETE_SECONDS if complete else source.endpoint.timeouts.idle
-        stalled = trio.current_time() + idle
-        while True:
-            comment = self._last_sent + self._comment_every
-            with trio.CancelScope(deadline=min(stalled, comment)):
-                try:
-                    return await source.stream.response.receive_body()
-                except UpstreamTransportError:
-                    return b""  # whether it is a cut is for the decoder to say
-            if trio.current_time() >= stalled:
-                if complete:
-                    return b""  # nothing is missing but the upstream's own goodbye
-                raise StreamBroken(
-                    f"The provider {source.endpoint.provider} sent nothing for {idle:g} seconds."
-                )
-            await self._send(KEEP_ALIVE_COMMENT)
-
-
-class _Source:
-    """One stream being relayed; `broken` says why it cannot be any more.
-
-    `must_ask`: it has come to where what is held pays for no more, and whether it may go on is to be found
-    out. It stops there even in the middle of what one read brought, which may be much.
-    """
-
-    def __init__(self, stream: CommittedStream, endpoint: Endpoint, watch: Watch) -> None:
-        self.stream = stream
-        self.endpoint = endpoint
-        self.broken: GatewayError | None = None
-        self.must_ask = False
-        self._watch = watch
-
-    def begin(self) -> list[bytes]:
-        """Return the frames that were held back, and those of what came with them."""
-        frames = self.stream.held[:]
-        self.stream.held.clear()
-        return frames if self.stream.done else frames + self.go_on()
-
-    def decode(self, data: bytes) -> list[bytes]:
-        """Return the frames that these bytes complete; notes the end, any break, and when to ask."""
-        self.stream.decoder.receive_data(data)
-        return self.go_on()
-
-    def cut(self) -> list[bytes]:
-        """End it here; return the frames that do so."""
-        self.must_ask = False
-        self.stream.done = True
-        return [self._watch.cut()]
-
-    def go_on(self) -> list[bytes]:
-        """Return the frames of what has been read already."""
-        self.must_ask = False
-        stream = self.stream
-        frames: list[bytes] = []
-        while not isinstance(event := stream.decoder.next_event(), Signal):
-            self._take(event, frames)
-            if stream.done or self.broken is not None:
-                return frames
-            if not self._watch.is_paid_for():
-                self.must_ask = True
-                return frames
-        if event is Signal.END:
-            if stream.decoder.complete:
-                frames.append(stream.decoder.closing_frames())
-                stream.done = True
-            else:
-                self.broken = StreamBroken(
-                    f"The provider {self.endpoint.provider} cut the stream before its end."
-                )
-        return frames
-
-    def _take(self, event: StreamEvent, frames: list[bytes]) -> None:
-        if event.frame:
-            frames.append(event.frame)
-        if event.kind is EventKind.DONE:
-            self.stream.done = True
-        elif event.kind is EventKind.ERROR and event.failure is not None:
-            self.broken = self.endpoint.fault(event.failure, self.stream.token)
-        elif event.kind is EventKind.MALFORMED:
-            self.stream.malformed += 1
-            if self.stream.malformed > MAX_MALFORMED_EVENTS:
-                self.broken = StreamBroken(
-                    f"The provider {self.endpoint.provider} sent a stream that cannot be read."
-                )
+            await self._outlet.comment()

@@ -25,11 +25,24 @@ class Reply(Protocol):
     def sent_bytes(self) -> int:
         """Bytes of body handed to the server so far."""
 
+    @property
+    def can_send_now(self) -> bool:
+        """Whether `send_now` may be used from here on."""
+
     async def start(self, status: int, headers: Headers) -> None:
         """Send the head of a streamed answer."""
 
     async def send(self, data: bytes) -> None:
         """Send a piece of the body; waits while the client does not take it."""
+
+    def send_now(self, data: bytes) -> bool:
+        """Send a piece of the body without waiting; whether all of it went out.
+
+        If not, the reply keeps the rest, and `flush` must come before anything else is sent.
+        """
+
+    async def flush(self) -> None:
+        """Send what `send_now` has kept; waits while the client does not take it."""
 
     async def finish(self) -> None:
         """End the body cleanly."""

@@ -95,20 +95,18 @@ class _Watch:
         self._won = won
         self._closing = closing
         self._meter = meter
+        self._written_before = closing.books.output_bytes()  # by who wrote on this answer before
         self.has_cut = False
 
     def is_paid_for(self) -> bool:
         """Whether what is held pays for what has been written of the answer."""
-        if self._meter is None:
-            return True
-        self.note(whole=False)
-        return self._meter.covers(self._closing.books.output_bytes())
+        return self._meter is None or self._meter.covers(self._output_bytes())
 
     async def may_go_on(self) -> bool:
         """Whether there is credit for more than has been written of the answer."""
         if self._meter is None:
             return True
-        return await self._meter.allows(self._closing.books.output_bytes())
+        return await self._meter.allows(self._output_bytes())
 
     def cut(self) -> bytes:
         """Return the bytes that end it here, with the usage that is paid for."""
@@ -121,6 +119,9 @@ class _Watch:
         self.note(whole=not self.has_cut)
         self._won.run.completed(trio.current_time())
         self._closing.close("whole")
+
+    def _output_bytes(self) -> int:
+        return self._written_before + self._won.value.decoder.output_bytes
 
     def note(self, *, whole: bool) -> None:
         """Enter what it has used so far."""
@@ -137,5 +138,5 @@ async def _read_tail(stream: CommittedStream) -> None:
         try:
             while await stream.response.receive_body():
                 pass
-        except UpstreamTransportError:
-            return  # the answer is complete; only the connection is lost
+        except (UpstreamTransportError, trio.ClosedResourceError):
+            return  # the answer is complete; only the connection is lost, or was already

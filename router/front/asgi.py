@@ -5,7 +5,7 @@ Quart serves everything else; its `asgi_http_class` hands the few hot paths to t
 client leaves, the watcher cancels the handler and with it every upstream attempt.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import cast
 
 import trio
@@ -20,6 +20,8 @@ from hypercorn.typing import (
 )
 
 Headers = Sequence[tuple[bytes, bytes]]
+SendNow = Callable[[bytes], bool]
+Flush = Callable[[], Awaitable[None]]
 
 
 class ClientGone(Exception):
@@ -31,10 +33,23 @@ class AsgiReply:
 
     `common_headers` go out with every answer (request id, CORS). `finished` turns true as the last piece
     is handed over: from then on the server reports the client as gone, as it does after every answer.
+
+    `send_now` and `flush` are the server's, where it offers to send pieces of a streamed answer without
+    waiting: the first frames a piece and hands it to the socket, and tells whether all of it went out; the
+    second sends what did not.
     """
 
-    def __init__(self, send: ASGISendCallable, common_headers: Headers) -> None:
+    def __init__(
+        self,
+        send: ASGISendCallable,
+        common_headers: Headers,
+        *,
+        send_now: SendNow | None = None,
+        flush: Flush | None = None,
+    ) -> None:
         self._send = send
+        self._send_now = send_now
+        self._flush = flush
         self._common_headers = list(common_headers)
         self.limit_headers: Headers = ()
         self.started = False
@@ -55,6 +70,22 @@ class AsgiReply:
         """Send a piece of the body; waits while the client does not take it."""
         self.sent_bytes += len(data)
         await self._send(_body(data, more=True))
+
+    @property
+    def can_send_now(self) -> bool:
+        """Whether the server offers it, and the answer has begun."""
+        return self._send_now is not None and self._flush is not None and self.sent_bytes > 0
+
+    def send_now(self, data: bytes) -> bool:
+        """Send a piece of the body without waiting; whether all of it went out, or `flush` must follow."""
+        assert self._send_now is not None  # noqa: S101 - the caller has asked `can_send_now`
+        self.sent_bytes += len(data)
+        return self._send_now(data)
+
+    async def flush(self) -> None:
+        """Send what is left of the pieces; waits while the client does not take it."""
+        assert self._flush is not None  # noqa: S101 - nothing is left where nothing was sent so
+        await self._flush()
 
     async def finish(self) -> None:
         """End the body cleanly."""

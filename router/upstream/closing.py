@@ -8,6 +8,8 @@ permits: the length of every answer is known from HTTP itself.
 
 import trio
 
+from router.upstream.tls import TlsStream
+
 
 def close_now(stream: trio.abc.AsyncResource) -> None:
     """Close a stream and whatever it stands on; again is harmless. Raises TypeError if it cannot.
@@ -37,7 +39,7 @@ def has_unread_input(stream: trio.abc.AsyncResource) -> bool:
     Streams that are no sockets cannot be asked and count as quiet.
     """
     match stream:
-        case trio.SSLStream():
+        case trio.SSLStream() | TlsStream():
             return has_unread_input(stream.transport_stream)
         case trio.SocketStream():
             return stream.socket.is_readable()

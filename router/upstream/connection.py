@@ -8,13 +8,15 @@ left to read decides. Only a refusal is believed then, since a success would spe
 origin never saw whole.
 
 Body bytes are read only when asked for, at most 64 KiB at a time, so an origin that sends faster
-than the caller reads is held back by TCP.
+than the caller reads is held back by TCP. Whoever watches many bodies at once can poll for one
+(`fileno`) and take what has come without waiting (`receive_now`, `at_hand`).
 """
 
 import contextlib
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 import trio
 
@@ -23,6 +25,7 @@ from router.upstream.errors import UpstreamCut, UpstreamTransportError
 from router.upstream.fast_http1 import FastHttp1Client
 from router.upstream.message import OutgoingRequest, ResponseHead
 from router.upstream.origin import Origin
+from router.upstream.tls import TlsStream
 
 _READ_BYTES = 64 * 1024
 _SINGLE_WRITE_BYTES = 64 * 1024
@@ -41,6 +44,8 @@ class HttpConnection:
         self.origin = origin
         self._stream = stream
         self._socket = stream.socket if isinstance(stream, trio.SocketStream) else None
+        self._polled = stream.socket if isinstance(stream, trio.SocketStream | TlsStream) else None
+        self._read_now = _reader_of(stream)
         self._http = FastHttp1Client(origin)
         self._response_started = False
         self._is_writing = False
@@ -79,6 +84,28 @@ class HttpConnection:
         while (piece := self._http.next_body()) is None:
             self._http.receive_data(await self._read())
         return piece
+
+    def fileno(self) -> int | None:
+        """The socket that shows when `receive_now` has something; None where one can only wait."""
+        if self._polled is None or self._read_ahead:
+            return None
+        return self._polled.fileno()
+
+    def receive_now(self) -> bytes | None:
+        """Read once, without waiting; None when that made no piece of the body. Raises like `send`."""
+        assert self._read_now is not None  # noqa: S101 - the caller has asked `fileno`
+        try:
+            data = self._read_now()
+        except OSError as error:
+            raise UpstreamCut(self.origin, response_started=True) from error
+        if data is None:
+            return None
+        self._http.receive_data(data)
+        return self._http.next_body()
+
+    def at_hand(self) -> bytes | None:
+        """What of the body has been read already, b"" if that is its end. Raises like `send`."""
+        return self._http.next_body()
 
     @property
     def is_reusable(self) -> bool:
@@ -170,6 +197,20 @@ class HttpConnection:
             raise UpstreamCut(self.origin, response_started=self._response_started) from error
 
 
+def _reader_of(stream: trio.abc.Stream) -> Callable[[], bytes | None] | None:
+    """What reads the stream without waiting; None if it cannot be read so."""
+    if isinstance(stream, trio.SocketStream):
+        return partial(_read_socket_now, stream.socket)
+    return stream.read_now if isinstance(stream, TlsStream) else None
+
+
+def _read_socket_now(socket: trio.socket.SocketType) -> bytes | None:
+    try:
+        return os.read(socket.fileno(), _READ_BYTES)
+    except BlockingIOError:
+        return None
+
+
 async def _read_when_there(socket: trio.socket.SocketType) -> bytes:
     """Wait for bytes and read them, empty at the end; cancelled, nothing is lost.
 
@@ -177,8 +218,9 @@ async def _read_when_there(socket: trio.socket.SocketType) -> bytes:
     """
     while True:
         await trio.lowlevel.wait_readable(socket)
-        with contextlib.suppress(BlockingIOError):  # woken for nothing, which the kernel may do
-            return os.read(socket.fileno(), _READ_BYTES)
+        data = _read_socket_now(socket)
+        if data is not None:  # else woken for nothing, which the kernel may do
+            return data
 
 
 def _is_refusal(head: ResponseHead) -> bool:

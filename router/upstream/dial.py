@@ -16,6 +16,7 @@ import trio
 from router.upstream.closing import close_now
 from router.upstream.errors import ConnectFailed, ConnectFailureKind
 from router.upstream.origin import Origin
+from router.upstream.tls import TlsStream
 
 Dial = Callable[[Origin], Awaitable[trio.abc.Stream]]
 
@@ -27,12 +28,14 @@ _UNREACHABLE = frozenset(
 class TcpDialer:
     """The `Dial` for real networks. Loading the system's trust takes a while: make one and keep it.
 
-    A context given by the caller is set to offer HTTP/1.1 (ALPN), which is all we speak.
+    A context given by the caller is set to offer HTTP/1.1 (ALPN), which is all we speak, and to refuse
+    renegotiation, which HTTP has no use for.
     """
 
     def __init__(self, ssl_context: ssl.SSLContext | None = None) -> None:
         self._ssl_context = ssl_context or ssl.create_default_context()
         self._ssl_context.set_alpn_protocols(["http/1.1"])
+        self._ssl_context.options |= ssl.OP_NO_RENEGOTIATION
 
     async def __call__(self, origin: Origin) -> trio.abc.Stream:
         """Connect; raises ConnectFailed. When cancelled, nothing stays open."""
@@ -44,17 +47,13 @@ class TcpDialer:
             return stream
         return await self._shake_hands(origin, stream)
 
-    async def _shake_hands(
-        self, origin: Origin, transport: trio.SocketStream
-    ) -> trio.SSLStream[trio.SocketStream]:
+    async def _shake_hands(self, origin: Origin, transport: trio.SocketStream) -> TlsStream:
         try:
-            stream = trio.SSLStream(
-                transport, self._ssl_context, server_hostname=origin.host, https_compatible=True
-            )
+            stream = TlsStream(transport, self._ssl_context, server_hostname=origin.host)
             await stream.do_handshake()
         except (trio.BrokenResourceError, OSError, UnicodeError) as error:
             close_now(transport)
-            # trio wraps what really happened, TLS or socket error, as the cause.
+            # trio wraps what really happened to the socket, as the cause.
             raise _connect_failed(origin, error.__cause__ or error) from error
         except BaseException:
             close_now(transport)

@@ -40,6 +40,27 @@ class UpstreamResponse:
             self.discard()
             raise
 
+    def fileno(self) -> int | None:
+        """The socket to poll for `receive_now`; None where the body can only be waited for.
+
+        That holds for a body that is decoded here: it may unfold into more than one should do at once.
+        """
+        if self._decoder is not None or self._lease.has_ended:
+            return None
+        return self._lease.connection.fileno()
+
+    def receive_now(self) -> bytes | None:
+        """Read once, without waiting: a piece of the body, b"" at its end, None if that made none.
+
+        Only where `fileno` is not None. Raises UpstreamCut or UpstreamProtocolError; `discard` is left to the
+        caller then, who may have to stop polling before.
+        """
+        return self._lease.connection.receive_now()
+
+    def at_hand(self) -> bytes | None:
+        """What has been read of the body and not handed out; otherwise like `receive_now`."""
+        return self._lease.connection.at_hand()
+
     async def read(self, max_bytes: int) -> bytes:
         """The rest of the body in one piece; raises AnswerTooLarge, or like `receive_body`.
 

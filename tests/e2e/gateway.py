@@ -19,7 +19,7 @@ import msgspec
 from router.simulator import Simulator
 from tests.e2e.process import GatewayProcess, run_syze, wait_until
 
-CARRIED = ("PYTHONPATH", "SYZE_HTTP1")
+CARRIED = ("PYTHONPATH", "SYZE_HTTP1", "SYZE_RELAY")
 UPSTREAM_KEY = "sk-upstream-secret"
 MODEL = "openai/gpt-4o-mini"
 UNREACHABLE_MODEL = "unreachable/anything"

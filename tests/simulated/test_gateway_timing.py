@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from router.config import Config, ProviderConfig, ServerConfig, TimeoutConfig
-from router.exchange.relay import COMPLETE_SECONDS
+from router.exchange.source import COMPLETE_SECONDS
 from router.simulator import REALISTIC, Simulator
 from tests.simulated.scripted_stream import DONE, END, FINISH, ROLE, chunk, framed, saying, word
 from tests.simulated.simulator_wire import connected

@@ -7,6 +7,7 @@ everything timed is exact. `leak_check` is how every scenario ends.
 
 import io
 import math
+import os
 import random
 import tempfile
 import time
@@ -34,6 +35,7 @@ from router.billing.opening import price_list
 from router.catalog.models import load_seed
 from router.config import Config, ProviderConfig, ServerConfig, TimeoutConfig
 from router.exchange.books import Bill, Whose
+from router.exchange.pump import Pump
 from router.gateway import Gateway
 from router.ledger.journal import JournalFull
 from router.ledger.settlement import Settlement
@@ -89,7 +91,9 @@ class ClientAnswer:
 class Client:
     """One client connection, seen from the ASGI side.
 
-    `leave` disconnects; while `reading` is not set, the gateway's sends wait as for a slow client.
+    `leave` disconnects; while `reading` is not set, the gateway's sends wait as for a slow client. `state` is
+    what its server offers beyond ASGI: nothing, until `offer_to_send_now`; `sent_now` counts how often that
+    was taken up.
     """
 
     def __init__(self, body: bytes, *, pieces: int = 1) -> None:
@@ -100,6 +104,12 @@ class Client:
         self.reading = trio.Event()
         self.reading.set()
         self.answer = ClientAnswer()
+        self.state: dict[str, Any] = {}
+        self.sent_now = 0
+        self._kept: list[bytes] = []
+
+    def offer_to_send_now(self) -> None:
+        self.state = {"send_now": self._send_now, "flush": self._flush}
 
     def leave(self) -> None:
         self._left.set()
@@ -115,6 +125,7 @@ class Client:
     async def send(self, message: Mapping[str, Any]) -> None:
         await self.reading.wait()
         await trio.lowlevel.checkpoint()
+        assert not self._kept, "what was kept goes first"
         if self.answer.finished:
             self.answer.after_the_end.append(message)
         if message["type"] == "http.response.start":
@@ -125,6 +136,21 @@ class Client:
         if message["body"]:
             self.answer.pieces.append((trio.current_time(), bytes(message["body"])))
         self.answer.finished = not message["more_body"]
+
+    def _send_now(self, data: bytes) -> bool:
+        assert not self._kept, "what was kept goes first"
+        self.sent_now += 1
+        if not self.reading.is_set():
+            self._kept.append(data)
+            return False
+        self.answer.pieces.append((trio.current_time(), data))
+        return True
+
+    async def _flush(self) -> None:
+        await self.reading.wait()
+        await trio.lowlevel.checkpoint()
+        self.answer.pieces += [(trio.current_time(), data) for data in self._kept]
+        self._kept.clear()
 
 
 class Billed(NamedTuple):
@@ -199,6 +225,25 @@ class World:
         self.pair: Callable[[], tuple[trio.abc.Stream, trio.abc.Stream]] = memory_stream_pair
         self.dialling: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
         self.serve_upstream: Callable[[trio.abc.Stream], Awaitable[None]] | None = None
+        self.pumps = False
+        self._pumping = trio.CancelScope()
+
+    def let_the_pump_carry(self) -> None:
+        """Give upstream connections sockets, and clients a server that sends without waiting."""
+        self.pumps = True
+        self.pair = socket_pair
+
+    async def run_pump(self, pump: Pump, task_status: trio.TaskStatus[None]) -> None:
+        with self._pumping:
+            await pump.run(task_status=task_status)
+
+    def stop_pump(self) -> None:
+        self._pumping.cancel()
+
+    def let_tasks_carry(self) -> None:
+        """Give upstream connections memory, whatever the environment says of the relay."""
+        self.pumps = False
+        self.pair = memory_stream_pair
 
     async def run(
         self,
@@ -209,6 +254,8 @@ class World:
         headers: Mapping[str, str] | None = None,
     ) -> ClientAnswer:
         """Serve one request to its end, as a server does for one connection."""
+        if self.pumps:
+            client.offer_to_send_now()
         given = {"authorization": f"Bearer {self.secret}"} if headers is None else dict(headers)
         raw, _, query = path.partition("?")
         scope = {
@@ -224,7 +271,7 @@ class World:
             "headers": [(n.lower().encode(), v.encode("latin-1")) for n, v in given.items()],
             "client": ("203.0.113.9", 50000),
             "server": ("127.0.0.1", 8080),
-            "state": {},
+            "state": client.state,
             "extensions": {},
         }
         application = cast("Callable[..., Awaitable[None]]", self.gateway.front)
@@ -257,12 +304,19 @@ class World:
         assert self.gateway.observer.in_flight == 0
         assert self.gateway.live.in_flight == 0
         assert self.gateway.drains.in_flight == 0
+        assert self.gateway.pump is None or self.gateway.pump.carrying == 0
         assert self.gateway.admission.waiting == 0
         assert self.limiter.standing("key:key_test", now=trio.current_time()).in_flight == 0
         snapshot = self.gateway.client.snapshot()
         assert (snapshot.leased, snapshot.connecting, snapshot.waiting) == (0, 0, 0), snapshot
         assert not any(simulator.open_exchanges for simulator in self.simulators.values())
         assert self.upstream_connections == snapshot.idle
+
+
+def socket_pair() -> tuple[trio.SocketStream, trio.SocketStream]:
+    """The two ends of a connection that can be polled."""
+    ours, theirs = trio.socket.socketpair()
+    return trio.SocketStream(ours), trio.SocketStream(theirs)
 
 
 def chat_fields(**fields: Any) -> dict[str, Any]:
@@ -346,6 +400,11 @@ async def open_world(
             gateway.ring.replace(Snapshot.embedded([_key(secret)]))
             world = World(gateway, simulators, secret, log_file, limiter)
             world.notebook = notebook
+            if gateway.pump is not None:
+                gateway.pump.gather_seconds = 0  # what is timed is exact
+                await nursery.start(world.run_pump, gateway.pump)
+            if os.environ.get("SYZE_RELAY") == "pump":
+                world.let_the_pump_carry()
             yield world
             await gateway.client.aclose()
             nursery.cancel_scope.cancel()

@@ -44,6 +44,7 @@ keep_alive_seconds = 4
 lame_duck_seconds = 4
 drain_seconds = 5
 keepalive_comment_seconds = 6
+relay = "task"
 cors_origins = ["https://app.example.com", "http://localhost:3000"]
 
 [store]
@@ -153,6 +154,7 @@ EVERY_VALUE: dict[type[msgspec.Struct], dict[str, Any]] = {
         "lame_duck_seconds": 4.0,
         "drain_seconds": 5.0,
         "keepalive_comment_seconds": 6.0,
+        "relay": "task",
         "cors_origins": ["https://app.example.com", "http://localhost:3000"],
     },
     TimeoutConfig: {"connect": 7.0, "first_byte": 8.0, "idle": 9.0, "total": 10.0},
@@ -317,6 +319,15 @@ def test_a_model_keeps_its_own_timeouts_apart_until_its_provider_is_known(tmp_pa
     assert overrides is not None
     over = overrides.over(TimeoutConfig(connect=9, first_byte=8, idle=7, total=6))
     assert over == TimeoutConfig(connect=1, first_byte=8, idle=7, total=6)
+
+
+def test_the_environment_overrides_how_streams_are_relayed(tmp_path: Path) -> None:
+    written = '[server]\nrelay = "task"'
+    assert load(tmp_path, written).server.relay == "task"
+    assert load(tmp_path, written, SYZE_RELAY="pump").server.relay == "pump"
+    assert load(tmp_path, "", SYZE_RELAY="task").server.relay == "task"
+    assert load(tmp_path, written, SYZE_RELAY="").server.relay == "task"
+    assert findings(refuse(tmp_path, "", SYZE_RELAY="pomp")) == [("server.relay", "pump")]
 
 
 def test_nothing_can_be_changed_after_loading(everything: Config) -> None:

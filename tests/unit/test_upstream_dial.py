@@ -14,6 +14,7 @@ from router.upstream.closing import close_now
 from router.upstream.dial import TcpDialer
 from router.upstream.errors import ConnectFailed
 from router.upstream.origin import Origin
+from router.upstream.tls import TlsStream
 
 TLS = Path(__file__).parent.parent / "fixtures" / "tls"
 
@@ -73,7 +74,7 @@ async def test_https_is_verified_and_negotiated_before_it_is_handed_over(
 ) -> None:
     port = await serve(greet_over_tls)
     stream = await TcpDialer(trusting())(Origin("https", host, port))
-    assert isinstance(stream, trio.SSLStream)
+    assert isinstance(stream, TlsStream)
     assert stream.selected_alpn_protocol() == "http/1.1"
     assert stream.getpeercert()
     assert await stream.receive_some() == b"hello"

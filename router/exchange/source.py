@@ -1,0 +1,111 @@
+"""The upstream's end of a relayed stream: bytes in, frames for the client out, and what they meant.
+
+Everything here is synchronous, so that the relay and the pump, which move the bytes in different ways, agree
+on every event: what is passed on, when a stream is whole, what breaks it, and when its cost must be looked
+at.
+"""
+
+from typing import Final, Protocol
+
+from adapters.dialect import EventKind, StreamEvent
+from adapters.sse import Signal
+from router.errors import GatewayError, StreamBroken
+from router.exchange.attempt import MAX_MALFORMED_EVENTS, CommittedStream
+from router.exchange.endpoint import Endpoint
+
+# How long an upstream may take for usage and [DONE] once every choice has come to its end.
+COMPLETE_SECONDS: Final = 2.0
+
+
+class Watch(Protocol):
+    """Watches one stream for who pays for it."""
+
+    def is_paid_for(self) -> bool:
+        """Whether what is held pays for what has been read of it so far. Asked with every event."""
+
+    async def may_go_on(self) -> bool:
+        """Whether there is credit for more of it; holds more if need be."""
+
+    def cut(self) -> bytes:
+        """Return the bytes that end it here, as if it had reached its cap."""
+
+    def before_end(self) -> None:
+        """Hear that its last bytes are about to go out. Raises `GatewayError` if they must not."""
+
+
+class Source:
+    """One stream being relayed; `broken` says why it cannot be any more.
+
+    `must_ask`: it has come to where what is held pays for no more, and whether it may go on is to be found
+    out. It stops there even in the middle of what one read brought, which may be much.
+    """
+
+    def __init__(self, stream: CommittedStream, endpoint: Endpoint, watch: Watch) -> None:
+        self.stream = stream
+        self.endpoint = endpoint
+        self.watch = watch
+        self.broken: GatewayError | None = None
+        self.must_ask = False
+
+    @property
+    def stops_here(self) -> bool:
+        """Whether more is to be done now than to send the frames and read on."""
+        return self.must_ask or self.stream.done or self.broken is not None
+
+    @property
+    def idle_seconds(self) -> float:
+        """How long it may be silent as far as it has come."""
+        return COMPLETE_SECONDS if self.stream.decoder.complete else self.endpoint.timeouts.idle
+
+    def begin(self) -> list[bytes]:
+        """Return the frames that were held back, and those of what came with them."""
+        frames = self.stream.held[:]
+        self.stream.held.clear()
+        return frames if self.stream.done else frames + self.go_on()
+
+    def decode(self, data: bytes) -> list[bytes]:
+        """Return the frames that these bytes complete; notes the end, any break, and when to ask."""
+        self.stream.decoder.receive_data(data)
+        return self.go_on()
+
+    def cut(self) -> list[bytes]:
+        """End it here; return the frames that do so."""
+        self.must_ask = False
+        self.stream.done = True
+        return [self.watch.cut()]
+
+    def go_on(self) -> list[bytes]:
+        """Return the frames of what has been read already."""
+        self.must_ask = False
+        stream = self.stream
+        frames: list[bytes] = []
+        while not isinstance(event := stream.decoder.next_event(), Signal):
+            self._take(event, frames)
+            if stream.done or self.broken is not None:
+                return frames
+            if not self.watch.is_paid_for():
+                self.must_ask = True
+                return frames
+        if event is Signal.END:
+            if stream.decoder.complete:
+                frames.append(stream.decoder.closing_frames())
+                stream.done = True
+            else:
+                self.broken = StreamBroken(
+                    f"The provider {self.endpoint.provider} cut the stream before its end."
+                )
+        return frames
+
+    def _take(self, event: StreamEvent, frames: list[bytes]) -> None:
+        if event.frame:
+            frames.append(event.frame)
+        if event.kind is EventKind.DONE:
+            self.stream.done = True
+        elif event.kind is EventKind.ERROR and event.failure is not None:
+            self.broken = self.endpoint.fault(event.failure, self.stream.token)
+        elif event.kind is EventKind.MALFORMED:
+            self.stream.malformed += 1
+            if self.stream.malformed > MAX_MALFORMED_EVENTS:
+                self.broken = StreamBroken(
+                    f"The provider {self.endpoint.provider} sent a stream that cannot be read."
+                )
