@@ -15,17 +15,14 @@ import click
 import trio
 
 from bench.agreement import SCENARIO, measure_agreement
-from bench.answers import WrongAnswer
 from bench.endurance import measure_endurance
 from bench.figures import measure_figures
-from bench.http1 import BadResponse
 from bench.kept import Result, save
 from bench.micro import measure_micro
 from bench.micro_record import Micro, MicroSettings
 from bench.money import measure_money
 from bench.money_record import Money, MoneySettings
 from bench.processes import StandFailed
-from bench.progress import Progress
 from bench.race_record import Agreement, AgreementSettings, Stragglers, StragglerSettings
 from bench.race_report import Row
 from bench.record import Endurance, EnduranceSettings, FigureSettings
@@ -40,6 +37,9 @@ from bench.report import (
 from bench.stragglers import measure_stragglers
 from bench.windows import LoadFailed
 from router.config import ConfigError
+from router.loadtest.exchange import WrongAnswer
+from router.loadtest.progress import Progress
+from router.loadtest.response import BadResponse
 
 RESULTS: Final = Path(__file__).resolve().parent / "results"
 _EXPECTED: Final = (

@@ -16,20 +16,21 @@ import trio
 
 from bench.cores import Layout, running_on
 from bench.machine import describe_machine
-from bench.measure import Probe, process_tree
 from bench.money_record import Money, MoneySettings, Pair, median_more
 from bench.processes import LOOPBACK, Service, ending, free_port, raise_file_limit
-from bench.progress import Progress
 from bench.record import Check, Origin
 from bench.stand import announced, gateway_config, python_command, ready, serve_command
 from bench.windows import Span, request_window
-from bench.wire import open_pump
-from bench.work import MODEL, Target, whole_work
+from bench.work import MODEL, whole_work
 from limiter.demand import Limits
 from router.accounts.account_store import AccountStore
 from router.accounts.keys import KeyTerms
 from router.accounts.store import KeyStore
 from router.ledger.book import Book
+from router.loadtest.measure import Probe, process_tree
+from router.loadtest.progress import Progress
+from router.loadtest.pump import open_pump
+from router.loadtest.target import Target
 
 PLENTY: Final = 10**9
 CREDIT: Final = 10**15  # nano-dollars: a million dollars

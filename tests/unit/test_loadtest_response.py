@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.http1 import MAX_HEAD_BYTES, BadResponse, ResponseReader
+from router.loadtest.response import MAX_HEAD_BYTES, BadResponse, ResponseReader
 
 SIZED = (
     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\ncontent-length: 11\r\n\r\nhello\r\nwrld"
@@ -100,6 +100,6 @@ def test_bytes_after_the_end_are_refused(wire: bytes, together: bool) -> None:
         b"x" * (MAX_HEAD_BYTES + 1),
     ],
 )
-def test_what_our_servers_never_send_is_refused(wire: bytes) -> None:
+def test_what_is_no_response_is_refused(wire: bytes) -> None:
     with pytest.raises(BadResponse):
         read([wire])
