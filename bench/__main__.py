@@ -15,6 +15,7 @@ import click
 import trio
 
 from bench.agreement import SCENARIO, measure_agreement
+from bench.compare.command import compare
 from bench.endurance import measure_endurance
 from bench.figures import measure_figures
 from bench.kept import Result, save
@@ -241,6 +242,9 @@ def money(*, name: str, note: str, output: Path, tsv: bool, **chosen: Any) -> No
     with explained():
         result = measure_money(settings, name=name, note=note, progress=Progress(sys.stderr))
     finish_judged(result, output, [], tsv=tsv)
+
+
+main.add_command(compare)
 
 
 def finish_judged(

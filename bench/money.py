@@ -116,7 +116,7 @@ def _gateway(stack: ExitStack, provider: Target, cores: Collection[int], *, bare
         gateway_config(provider, port)
         + f'[money.prices."sim/{MODEL}"]\ninput = 2.5\noutput = 10.0\ncache_read = 1.25\n'
     )
-    secret = _prepaid_key(folder)
+    secret = prepaid_key(folder)
     command = python_command("bench.money_bare", str(config)) if bare else serve_command(config)
     with running_on(cores):
         service = Service("gateway", command, folder / "gateway.log")
@@ -125,7 +125,7 @@ def _gateway(stack: ExitStack, provider: Target, cores: Collection[int], *, bare
     return service, Target(LOOPBACK, port, "/v1", secret, f"sim/{MODEL}"), folder, holder
 
 
-def _prepaid_key(folder: Path) -> str:
+def prepaid_key(folder: Path) -> str:
     """Open a prepaid account with every limit and much credit; return a key of it."""
     store = KeyStore.open(folder / "bench.db")
     try:

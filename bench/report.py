@@ -140,7 +140,7 @@ def page(results: Sequence[Result]) -> str:
 
 def _section(result: Result) -> str:
     origin = result.origin
-    parts = [f"## {origin.name}", *([origin.note] if origin.note else []), _provenance(origin)]
+    parts = [f"## {origin.name}", *([origin.note] if origin.note else []), provenance(origin)]
     if isinstance(result, Figures):
         parts += [
             markdown_table(figure_rows(result)),
@@ -156,7 +156,8 @@ def _section(result: Result) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _provenance(origin: Origin) -> str:
+def provenance(origin: Origin) -> str:
+    """Say where a result comes from, in a paragraph."""
     machine = origin.machine
     commit = machine.commit[:12] if machine.commit else "none yet"
     changes = " with uncommitted changes" if machine.commit and machine.uncommitted else ""
