@@ -29,6 +29,10 @@ _FOR_EVER_TOKENS: Final = 1_000_000
 _TIMEOUT: Final = 600.0
 _SETTLE_SECONDS: Final = 0.5
 _SHOWN: Final = 3
+_CALM_SECONDS: Final = 15.0
+_CALM_EVERY: Final = 0.25
+_CALM: Final = 0.1
+"""The share of a core below which a contestant is at rest."""
 
 
 class Course(msgspec.Struct, frozen=True):
@@ -42,6 +46,7 @@ class Course(msgspec.Struct, frozen=True):
 
     async def requests(self, connections: int) -> Requests:
         """Ask in a closed loop, answers in one piece."""
+        await self._calm()
         settings = self.settings
         plan = Plan(
             model=self.target.model,
@@ -74,6 +79,7 @@ class Course(msgspec.Struct, frozen=True):
 
     async def streams(self, count: int) -> Streams:
         """Hold so many streams open, and look at what they cost while they run."""
+        await self._calm()
         settings = self.settings
         gap_ms = max(settings.gap_ms, round(1000 * count / settings.event_rate))
         pace = Pace(stamped=True)
@@ -115,6 +121,16 @@ class Course(msgspec.Struct, frozen=True):
             bytes_per_stream=grown / max(1, opened),
             probe=probe,
         )
+
+    async def _calm(self) -> None:
+        """Wait, for a bounded time, until what came before has been cleared away."""
+        pids = process_tree(self.pid)
+        with trio.move_on_after(_CALM_SECONDS):
+            busy = 1.0
+            while busy > _CALM:
+                before = cpu_seconds_of(pids)
+                await trio.sleep(_CALM_EVERY)
+                busy = (cpu_seconds_of(pids) - before) / _CALM_EVERY
 
     async def _begin(
         self, nursery: trio.Nursery, client: Client, outcomes: Sequence[Outcome], gap_ms: int

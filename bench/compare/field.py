@@ -20,7 +20,7 @@ class Entry(msgspec.Struct, frozen=True):
     """A contestant under a name of its own for what is special about it.
 
     `tls` puts the upstream behind TLS, `spread` lets it run on all cores, `part` keeps it to one number of
-    streams and one of connections, `streams` are asked for beyond the settings.
+    streams and one of connections, `streams` come last, beyond the settings.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Entry(msgspec.Struct, frozen=True):
             return msgspec.structs.replace(
                 settings, connections=(PART_CONNECTIONS,), streams=(PART_STREAMS,), probed=()
             )
-        return msgspec.structs.replace(settings, streams=(*settings.streams, *self.streams))
+        return settings
 
 
 def entries() -> list[Entry]:

@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -57,7 +57,7 @@ def measure_comparison(  # noqa: PLR0913 - whatever a result tells of itself
     _check_same(kept, settings)
     cores = os.sched_getaffinity(0)
     layout = Layout.of(cores)
-    raise_file_limit(4 * max(max(entry.settings(settings).streams) for entry in field) + 400)
+    raise_file_limit(3 * max(*settings.streams, *(n for one in field for n in one.streams)) + 400)
     origin = Origin.now(name=name, note=note, machine=describe_machine(len(cores)))
     missing = list(_installed(field, cache, progress))
     absent = {one.contestant for one in missing}
@@ -99,7 +99,7 @@ class _Stage(msgspec.Struct, frozen=True):
             upstream = stack.enter_context(serving_upstream(folder, tls=False))
             loaded = (upstream.target, upstream.service, 0.0)
             who = (DIRECT, "upstream", "-")
-            run = self._run(who, loaded, upstream, number, self.settings)
+            run = self._run(who, loaded, upstream, number, settings=self.settings)
         _write(path, run)
 
     def turn(self, entry: Entry, number: int) -> Missing | None:
@@ -130,8 +130,9 @@ class _Stage(msgspec.Struct, frozen=True):
             )
             time.sleep(_REST_SECONDS)
             loaded = (it.target, it.service, it.first_answer)
-            kind, settings = entry.contestant.kind, entry.settings(self.settings)
-            return self._run((entry.name, kind, version), loaded, upstream, number, settings)
+            who = (entry.name, entry.contestant.kind, version)
+            settings = entry.settings(self.settings)
+            return self._run(who, loaded, upstream, number, settings=settings, more=entry.streams)
 
     def _run(
         self,
@@ -139,7 +140,9 @@ class _Stage(msgspec.Struct, frozen=True):
         loaded: _Loaded,
         upstream: Upstream,
         number: int,
+        *,
         settings: Settings,
+        more: Sequence[int] = (),
     ) -> Run:
         name, kind, version = who
         target, service, first_answer = loaded
@@ -149,10 +152,10 @@ class _Stage(msgspec.Struct, frozen=True):
 
         idle = memory_of(process_tree(service.pid)).pss_bytes
         course = Course(target, service.pid, upstream.service.pid, settings, show)
-        streams = [
-            trio.run(course.streams, count) for count in sorted(settings.streams, reverse=True)
-        ]
+        first = sorted(settings.streams, reverse=True)
+        streams = [trio.run(course.streams, count) for count in first]
         requests = [trio.run(course.requests, count) for count in settings.connections]
+        streams += [trio.run(course.streams, count) for count in more]
         return Run(
             contestant=name,
             kind=kind,

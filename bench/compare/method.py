@@ -19,8 +19,8 @@ CPU is time of all processes of a contestant by their own clocks, over a window 
 
 Requests: answers in one piece over kept connections in a closed loop. Streams: as many as named are open
 at once, begun at {starts} a second, an event each {gap} ms but at most {rate:,.0f} events a second over
-all of them. A contestant that cannot keep up delivers fewer. Lost are streams that had not begun within
-20 s or broke.
+all of them. A star marks who delivered less than 95 % of them: events that wait are handed on together,
+which costs less for each. Lost are streams that had not begun within 20 s or broke.
 
 Time to first token: short streams at random moments, {probe:g} a second, beside the open ones; the same
 against the upstream alone is subtracted.

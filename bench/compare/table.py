@@ -2,11 +2,14 @@
 
 import statistics
 from collections.abc import Callable, Iterator, Sequence
+from typing import Final
 
 from bench.compare.record import Comparison, Requests, Run, Streams
 
 Row = tuple[str, ...]
 NOTHING = "-"
+_KEPT_UP: Final = 0.95
+"""Whoever delivers less has fallen behind; then several events come at once, and cost less each."""
 
 
 def compare_tables(result: Comparison) -> list[list[Row]]:
@@ -75,6 +78,7 @@ def _event_rows(result: Comparison) -> list[Row]:
     for name in names_of(result):
         cells = (
             _number(stream_median(result, name, count, lambda one: one.cpu_us), digits=1)
+            + _star(stream_median(result, name, count, _delivered))
             for count in counts
         )
         lost = sum(one.lost for run in _runs(result, name) for one in run.streams)
@@ -109,9 +113,8 @@ def _keeping_rows(result: Comparison) -> list[Row]:
         runs = _runs(result, name)
         idle = statistics.median(run.idle_bytes for run in runs)
         # Only the first and largest number that it held tells the memory of a stream.
-        largest = max(one.streams for one in runs[0].streams)
-        grown = stream_median(result, name, largest, lambda one: one.bytes_per_stream)
-        each = NOTHING if grown is None or largest < most else f"{grown / 1024:.1f}"
+        grown = stream_median(result, name, most, lambda one: one.bytes_per_stream)
+        each = NOTHING if grown is None else f"{grown / 1024:.1f}"
         first = statistics.median(run.first_answer for run in runs)
         rows.append((name, f"{idle / 2**20:.1f}", each, f"{first:.2f}"))
     return rows
@@ -167,6 +170,16 @@ def _added(
         if one.streams == streams and (value := figure(one)) is not None
     )
     return None if through is None or direct is None else through - direct
+
+
+def _delivered(one: Streams) -> float:
+    """Return which share of the events that its open streams should have brought came."""
+    ordered = one.open * 1000 / one.gap_ms
+    return one.per_second / ordered if ordered else 0.0
+
+
+def _star(delivered: float | None) -> str:
+    return "" if delivered is None or delivered >= _KEPT_UP else "*"
 
 
 def _first_p50(one: Streams) -> float | None:
