@@ -31,6 +31,7 @@ from router.loadtest.run import Load
 from router.loadtest.target import Target
 
 _GRACE_SECONDS: Final = 30.0
+_WARM_SECONDS: Final = 0.3
 _PREFIX: Final = "crosscheck"
 _SCRIPT: Final = """\
 wrk.method = "POST"
@@ -45,12 +46,12 @@ function done(summary, latency, requests)
 end
 """
 _METHOD: Final = """
-Both generators ask one simulated provider for answers of {tokens} tokens in one piece, over {connections} kept
-connections in a closed loop, in turn, {rounds} times each, {seconds:g} s at a time. Medians are compared. The
-provider has a core to itself and is always busy, so its speed is what both see.
+Both generators ask one simulated provider for answers of {tokens} tokens in one piece, over {connections}
+kept connections in a closed loop, in turn, {rounds} times each, {seconds:g} s at a time. Medians are
+compared. The provider has a core to itself and is always busy, so its speed is what both see.
 
-wrk runs with one thread. The provider's CPU time is that of its process by its own clock, over the whole of a
-turn; that of the load generator's turns is taken from its measured window.
+wrk runs with one thread. The provider's CPU time is that of its process by its own clock, over the whole of
+a turn. Rate and times of ours are those of its measured window, after {warm:g} s of load.
 """
 
 
@@ -176,7 +177,7 @@ def _plan(settings: CrosscheckSettings) -> Plan:
         streamed=False,
         connections=settings.connections,
         seconds=settings.seconds,
-        warm=0.0,
+        warm=_WARM_SECONDS,
         max_tokens=None,
         timeout=_GRACE_SECONDS,
     )
@@ -188,5 +189,6 @@ def _method(settings: CrosscheckSettings) -> list[str]:
         connections=settings.connections,
         rounds=settings.rounds,
         seconds=settings.seconds,
+        warm=_WARM_SECONDS,
     )
     return [" ".join(paragraph.split()) for paragraph in text.strip().split("\n\n")]
