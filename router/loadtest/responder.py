@@ -104,14 +104,19 @@ class Responder:
         self._lines: dict[float, deque[_Client]] = {}
 
     def run(self) -> None:
-        """Answer until told to stop."""
-        while not self.stopping:
-            for number, _ in self._epoll.poll(self._wait()):
-                if number == self._listener.fileno():
-                    self._accept()
-                elif (client := self._clients.get(number)) is not None:
-                    self._attend(client)
-            self._serve_streams()
+        """Answer until told to stop, then drop all clients."""
+        try:
+            while not self.stopping:
+                for number, _ in self._epoll.poll(self._wait()):
+                    if number == self._listener.fileno():
+                        self._accept()
+                    elif (client := self._clients.get(number)) is not None:
+                        self._attend(client)
+                self._serve_streams()
+        finally:
+            for client in list(self._clients.values()):
+                self._leave(client)
+            self._epoll.close()
 
     def _wait(self) -> float:
         """Return the seconds until the next event is due, at most one, so that a signal is noticed."""
