@@ -53,15 +53,22 @@ class Cache(msgspec.Struct, frozen=True):
             raise NotInstalled(f"{package} was installed and is not there")
         return python, version
 
-    def node_package(self, name: str, package: str) -> tuple[Path, str]:
-        """Return the folder of a Node package, and its version; installs it. Raises NotInstalled."""
+    def node_package(
+        self, name: str, package: str, *, overrides: Mapping[str, str]
+    ) -> tuple[Path, str]:
+        """Return the folder of a Node package, and its version; installs it. Raises NotInstalled.
+
+        `overrides` choose versions of what it depends on.
+        """
         place = self.folder / name
         home = place / "node_modules" / package
         if not (home / "package.json").exists():
             self._allowed(name)
             place.mkdir(parents=True, exist_ok=True)
+            wanted = {"private": True, "dependencies": {package: "*"}, "overrides": dict(overrides)}
+            (place / "package.json").write_bytes(msgspec.json.encode(wanted))
             npm = ["npm", "install", "--no-audit", "--no-fund", "--prefix", str(place)]
-            _run([*npm, package], place)
+            _run(npm, place)
         version: str = json.loads((home / "package.json").read_text(encoding="utf-8"))["version"]
         return home, version
 

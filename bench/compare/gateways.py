@@ -1,5 +1,6 @@
 """Other gateways, each with as little switched on as it can do with: no keys, no store, no logs."""
 
+from pathlib import Path
 from typing import Final
 
 from bench.compare.cache import Cache
@@ -20,6 +21,7 @@ litellm_settings:
   request_timeout: 600
 general_settings:
   disable_spend_logs: true
+  dangerously_permit_weak_or_unset_master_key: true
 """
 
 _TENSORZERO: Final = """\
@@ -81,14 +83,17 @@ class Portkey:
     name = "portkey"
     kind = "gateway"
     _package = "@portkey-ai/gateway"
+    # Later ones, which its range allows too, hand it a response whose headers it cannot change, and then
+    # every stream fails.
+    _overrides: Final = {"@hono/node-server": "1.13.8"}
 
     def install(self, cache: Cache) -> str:
         """Install the Node package."""
-        return cache.node_package(self.name, self._package)[1]
+        return self._installed(cache)[1]
 
     def start(self, cache: Cache, place: Place) -> Start:
         """Without its web pages."""
-        home, _ = cache.node_package(self.name, self._package)
+        home, _ = self._installed(cache)
         command = ["node", str(home / "build" / "start-server.js"), f"--port={place.port}"]
         headers = (
             ("x-portkey-provider", "openai"),
@@ -96,6 +101,9 @@ class Portkey:
         )
         target = Target("127.0.0.1", place.port, "/v1", "none", MODEL, headers=headers)
         return Start([*command, "--headless"], target, {"NODE_ENV": "production"})
+
+    def _installed(self, cache: Cache) -> tuple[Path, str]:
+        return cache.node_package(self.name, self._package, overrides=self._overrides)
 
 
 class TensorZero:
