@@ -26,7 +26,7 @@ from router.loadtest.target import Target
 STARTS_PER_SECOND: Final = 400
 BEGIN_SECONDS: Final = 20.0
 _SLACK_SECONDS: Final = 8.0
-"""By so much streams outlast what is planned. They do end: some gateways read on when their client has left."""
+"""By so much streams outlast what is planned. They do end: some gateways read on without a client."""
 _TIMEOUT: Final = 600.0
 _SETTLE_SECONDS: Final = 0.5
 _SHOWN: Final = 3
