@@ -25,7 +25,7 @@ _QUICK: Final = Settings(
     connections=(16, 64),
     streams=(10, 100, 1000),
     runs=1,
-    seconds=2.0,
+    seconds=1.5,
     warm=0.5,
 )
 _FOLDER: Final = click.Path(file_okay=False, path_type=Path)

@@ -25,10 +25,9 @@ from router.loadtest.target import Target
 
 STARTS_PER_SECOND: Final = 400
 BEGIN_SECONDS: Final = 20.0
-_SLACK_SECONDS: Final = 8.0
+_SLACK_SECONDS: Final = 5.0
 """By so much streams outlast what is planned. They do end: some gateways read on without a client."""
 _TIMEOUT: Final = 600.0
-_SETTLE_SECONDS: Final = 0.5
 _SHOWN: Final = 3
 _CALM_SECONDS: Final = 20.0
 _CALM_EVERY: Final = 0.25
@@ -141,7 +140,8 @@ class Course(msgspec.Struct, frozen=True):
         start = trio.current_time()
         settings = self.settings
         spread = len(outcomes) / STARTS_PER_SECOND
-        lasting = spread + settings.seconds + settings.probe_seconds + _SLACK_SECONDS
+        probing = settings.probe_seconds if len(outcomes) in settings.probed else 0.0
+        lasting = spread + settings.seconds + probing + _SLACK_SECONDS
         plan = Plan(
             model=self.target.model,
             connections=1,
@@ -157,7 +157,7 @@ class Course(msgspec.Struct, frozen=True):
             while client.open < len(outcomes) and not all(one.told for one in outcomes):
                 self.show(f"{client.open} of {len(outcomes)} streams have begun")
                 await trio.sleep(0.05)
-        await trio.sleep(_SETTLE_SECONDS)
+        await trio.sleep(settings.settle)
 
     async def _probe(self) -> Probe:
         """Ask for short streams beside the long ones."""

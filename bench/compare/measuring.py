@@ -33,7 +33,6 @@ from router.loadtest.progress import Progress
 from router.loadtest.target import Target
 
 DIRECT: Final = "upstream alone"
-_REST_SECONDS: Final = 1.0
 _SHOWN: Final = 600
 _Loaded = tuple[Target, Service, float]
 
@@ -128,7 +127,7 @@ class _Stage(msgspec.Struct, frozen=True):
             it = stack.enter_context(
                 standing(entry.contestant, self.cache, upstream, folder / "its", cores=cores)
             )
-            time.sleep(_REST_SECONDS)
+            time.sleep(self.settings.settle)
             loaded = (it.target, it.service, it.first_answer)
             who = (entry.name, entry.contestant.kind, version)
             settings = entry.settings(self.settings)

@@ -10,18 +10,22 @@ from bench.record import Origin
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """What was asked for. `event_rate` bounds the events a second of all streams together."""
+    """What was asked for. `event_rate` bounds the events a second of all streams together.
+
+    `settle` is the rest after the streams have begun, and after a start.
+    """
 
     connections: tuple[int, ...] = (1, 16, 64, 256)
     streams: tuple[int, ...] = (10, 100, 500, 1000)
     probed: tuple[int, ...] = (10, 100)
     runs: int = 3
-    seconds: float = 2.5
+    seconds: float = 2.0
     warm: float = 0.7
     gap_ms: int = 5
     event_rate: float = 20_000.0
     probe_rate: float = 100.0
-    probe_seconds: float = 3.0
+    probe_seconds: float = 2.5
+    settle: float = 0.5
 
 
 class Requests(msgspec.Struct, frozen=True):
