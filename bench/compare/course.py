@@ -81,7 +81,7 @@ class Course(msgspec.Struct, frozen=True):
         """Hold so many streams open, and look at what they cost while they run."""
         await self._calm()
         settings = self.settings
-        gap_ms = max(settings.gap_ms, round(1000 * count / settings.event_rate))
+        gap_ms = settings.gap_of(count)
         pace = Pace(stamped=True)
         outcomes = [Outcome(0.0, problem=UNFINISHED) for _ in range(count)]
         before = _pss(self.pid)

@@ -17,10 +17,11 @@ they are the marks to aim at.
 CPU is time of all processes of a contestant by their own clocks, over a window of {seconds:g} s after
 {warm:g} s of load, divided by the answers or the events that came in it. Nothing is subtracted.
 
-Requests: answers in one piece over kept connections in a closed loop. Streams: as many as named are open
-at once, begun at {starts} a second, an event each {gap} ms but at most {rate:,.0f} events a second over
-all of them. A star marks who delivered less than 95 % of them: events that wait are handed on together,
-which costs less for each. Lost are streams that had not begun within 20 s or broke.
+Requests: answers in one piece over kept connections in a closed loop. Streams: as many as named are open at
+once, begun at {starts} a second, an event each {gap} ms. Where that would be more than {most:,.0f} events a
+second, all streams share {shared:,.0f} instead. A star marks who delivered less than 95 % of them: events
+that wait are handed on together, which costs less for each. Lost are streams that had not begun within 20 s
+or broke.
 
 Time to first token: short streams at random moments, {probe:g} a second, beside the open ones; the same
 against the upstream alone is subtracted.
@@ -49,7 +50,8 @@ def compare_method(settings: Settings, layout: Layout) -> list[str]:
         warm=settings.warm,
         starts=STARTS_PER_SECOND,
         gap=settings.gap_ms,
-        rate=settings.event_rate,
+        most=settings.most_rate,
+        shared=settings.shared_rate,
         probe=settings.probe_rate,
         part_connections=PART_CONNECTIONS,
         part_streams=PART_STREAMS,

@@ -10,9 +10,11 @@ from bench.record import Origin
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """What was asked for. `event_rate` bounds the events a second of all streams together.
+    """What was asked for.
 
-    `settle` is the rest after the streams have begun, and after a start.
+    Events of a stream are `gap_ms` apart, unless all streams together would then have more than `most_rate`
+    events a second; so many streams share `shared_rate`. `settle` is the rest after the streams have begun,
+    and after a start.
     """
 
     connections: tuple[int, ...] = (1, 16, 64, 256)
@@ -22,10 +24,17 @@ class Settings(msgspec.Struct, frozen=True):
     seconds: float = 2.0
     warm: float = 0.7
     gap_ms: int = 5
-    event_rate: float = 20_000.0
+    most_rate: float = 20_000.0
+    shared_rate: float = 10_000.0
     probe_rate: float = 100.0
     probe_seconds: float = 2.5
     settle: float = 0.5
+
+    def gap_of(self, streams: int) -> int:
+        """Return how many milliseconds apart the events of each of so many streams are."""
+        if streams * 1000 / self.gap_ms <= self.most_rate:
+            return self.gap_ms
+        return round(1000 * streams / self.shared_rate)
 
 
 class Requests(msgspec.Struct, frozen=True):

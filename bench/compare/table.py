@@ -12,6 +12,10 @@ _KEPT_UP: Final = 0.95
 """Whoever delivers less has fallen behind; then several events come at once, and cost less each."""
 
 
+_NEARLY_ALL: Final = 0.9
+"""The share of the streams that have to be open for memory to be divided among them."""
+
+
 def compare_tables(result: Comparison) -> list[list[Row]]:
     """All tables, each with its header first."""
     tables = [
@@ -113,7 +117,12 @@ def _keeping_rows(result: Comparison) -> list[Row]:
         runs = _runs(result, name)
         idle = statistics.median(run.idle_bytes for run in runs)
         # Only the first and largest number that it held tells the memory of a stream.
-        grown = stream_median(result, name, most, lambda one: one.bytes_per_stream)
+        grown = _median(
+            one.bytes_per_stream
+            for run in runs
+            for one in run.streams
+            if one.streams == most and one.open >= _NEARLY_ALL * most
+        )
         each = NOTHING if grown is None else f"{grown / 1024:.1f}"
         first = statistics.median(run.first_answer for run in runs)
         rows.append((name, f"{idle / 2**20:.1f}", each, f"{first:.2f}"))

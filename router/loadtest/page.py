@@ -103,8 +103,8 @@ def _method(result: Result) -> Iterator[str]:
     if ceiling is not None:
         yield (
             "The load generator is one process. Against a responder that does nothing it takes "
-            f"{ceiling.request_us:.0f} µs of CPU for a request and {ceiling.event_us:.1f} µs for an event, so "
-            f"it can ask at most {ceiling.requests_per_second:,.0f} requests or read "
+            f"{ceiling.request_us:.0f} µs of CPU for a request and {ceiling.event_us:.1f} µs for an event, "
+            f"so it can ask at most {ceiling.requests_per_second:,.0f} requests or read "
             f"{ceiling.events_per_second:,.0f} events a second here."
         )
     if result.server is not None:

@@ -26,9 +26,7 @@ Curve = tuple[str, Sequence[Point]]
 
 def percentile_plot(curves: Sequence[Curve]) -> str:
     """Draw distributions: points are (share of all, seconds within which they lie)."""
-    drawn = [
-        (name, [(_nines(share), seconds) for share, seconds in points]) for name, points in curves
-    ]
+    drawn = [(name, _by_nines(points)) for name, points in curves]
     nines = max((x for _, points in drawn for x, _ in points), default=1.0)
     frame = _Frame(drawn, last_x=max(1.0, min(nines, _MOST_NINES)))
     marks = [(_nines(share), f"{100 * share:g} %") for share in (0, 0.5, 0.9, 0.99, 0.999, 0.9999)]
@@ -121,9 +119,19 @@ def _text(x: float, y: float, text: str, anchor: str, colour: str = "#444") -> s
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}">{escape(text)}</text>'
 
 
+def _by_nines(points: Sequence[Point]) -> list[Point]:
+    """Place a distribution.
+
+    The greatest of all stands where the last but one does, for want of another place.
+    """
+    placed = [(_nines(share), seconds) for share, seconds in points if share < 1.0]
+    last = placed[-1][0] if placed else 0.0
+    return placed + [(last, seconds) for share, seconds in points if share >= 1.0]
+
+
 def _nines(share: float) -> float:
-    """Return 1 for 90 %, 2 for 99 % and so on; all of them is as far as the picture goes."""
-    return _MOST_NINES if share >= 1.0 else min(-log10(1.0 - share), _MOST_NINES)
+    """Return 1 for 90 %, 2 for 99 % and so on."""
+    return -log10(1.0 - share)
 
 
 def _seconds(value: float) -> str:

@@ -30,6 +30,7 @@ _LENGTH: Final = re.compile(rb"\r\ncontent-length: *([0-9]+)", re.IGNORECASE)
 _BACKLOG: Final = 4096
 _READ_BYTES: Final = 65_536
 _DEFAULT_TOKENS: Final = 20
+_IDLE_SECONDS: Final = 0.1
 
 _CHUNK: Final = (
     b'data: {"id":"chatcmpl-canned","object":"chat.completion.chunk","created":1700000000,'
@@ -119,9 +120,11 @@ class Responder:
             self._epoll.close()
 
     def _wait(self) -> float:
-        """Return the seconds until the next event is due, at most one, so that a signal is noticed."""
+        """Return the seconds until the next event is due, at most a tenth, so that a signal is noticed."""
         firsts = [line[0].due for line in self._lines.values() if line]
-        return min(1.0, max(0.0, min(firsts) - time.monotonic())) if firsts else 1.0
+        if not firsts:
+            return _IDLE_SECONDS
+        return min(_IDLE_SECONDS, max(0.0, min(firsts) - time.monotonic()))
 
     def _accept(self) -> None:
         accepted, _ = self._listener.accept()

@@ -365,6 +365,24 @@ def test_a_comparison_is_kept_with_a_page(tmp_path: Path) -> None:
     assert "Made up." in page
 
 
+@pytest.mark.parametrize(
+    ("streams", "gap"), [(1, 5), (10, 5), (100, 5), (101, 10), (500, 50), (1000, 100), (5000, 500)]
+)
+def test_many_streams_share_a_rate_that_all_can_keep_up_with(streams: int, gap: int) -> None:
+    assert Settings().gap_of(streams) == gap
+
+
+def test_memory_is_not_divided_among_streams_that_never_began() -> None:
+    result = comparison()
+    few = [msgspec.structs.replace(streams(9.0), open=5, lost=95)]
+    behind = [
+        msgspec.structs.replace(one, streams=few) if one.contestant == "nginx" else one
+        for one in result.runs
+    ]
+    kept = compare_tables(msgspec.structs.replace(result, runs=behind))[3]
+    assert kept[-1] == ("nginx", "64.0", "-", "0.50")
+
+
 def test_the_field_is_the_one_that_was_promised() -> None:
     field = {entry.name: entry for entry in entries()}
     assert set(field) == {

@@ -59,7 +59,8 @@ def test_the_first_token_is_the_first_event_with_output(first: bytes) -> None:
     clock = Clock()
     reading = StreamReading(Pace(), clock)
     reading.receive_data(b": a comment\n\n" + ROLE)
-    assert reading.first_token is None
+    before = reading.first_token
+    assert before is None
     clock.now = 101.5
     reading.receive_data(first)
     clock.now = 102.0
@@ -103,7 +104,8 @@ def test_nothing_is_kept_outside_of_the_window() -> None:
     reading.receive_data(delta(content="a"))
     clock.now += 1.0
     reading.receive_data(delta(content="a"))
-    assert (pace.events, pace.gaps.count, pace.gaps.greatest) == (3, 1, pytest.approx(1.0))
+    assert (pace.events, pace.gaps.count) == (3, 1)
+    assert pace.gaps.greatest == pytest.approx(1.0)
 
 
 def test_a_stamp_tells_how_long_an_event_was_under_way() -> None:
