@@ -24,7 +24,7 @@ from router.loadtest.stream import Pace, StreamReading
 from router.loadtest.target import Target
 
 STARTS_PER_SECOND: Final = 400
-BEGIN_SECONDS: Final = 20.0
+BEGIN_SECONDS: Final = 10.0
 _SLACK_SECONDS: Final = 5.0
 """By so much streams outlast what is planned. They do end: some gateways read on without a client."""
 _TIMEOUT: Final = 600.0

@@ -1,6 +1,6 @@
 """How the comparison was made, in words, for those who read only a result."""
 
-from bench.compare.course import STARTS_PER_SECOND
+from bench.compare.course import BEGIN_SECONDS, STARTS_PER_SECOND
 from bench.compare.field import MANY_STREAMS, PART_CONNECTIONS, PART_STREAMS
 from bench.compare.record import Settings
 from bench.cores import Layout
@@ -20,8 +20,8 @@ CPU is time of all processes of a contestant by their own clocks, over a window 
 Requests: answers in one piece over kept connections in a closed loop. Streams: as many as named are open at
 once, begun at {starts} a second, an event each {gap} ms. Where that would be more than {most:,.0f} events a
 second, all streams share {shared:,.0f} instead. A star marks who delivered less than 95 % of them: events
-that wait are handed on together, which costs less for each. Lost are streams that had not begun within 20 s
-or broke.
+that wait are handed on together, which costs less for each. Lost are streams that had not begun within {begin:g}
+s of the last start, or broke.
 
 Time to first token: short streams at random moments, {probe:g} a second, beside the open ones; the same
 against the upstream alone is subtracted.
@@ -57,5 +57,6 @@ def compare_method(settings: Settings, layout: Layout) -> list[str]:
         part_streams=PART_STREAMS,
         many=MANY_STREAMS,
         runs=settings.runs,
+        begin=BEGIN_SECONDS,
     )
     return [" ".join(paragraph.split()) for paragraph in text.strip().split("\n\n")]

@@ -22,12 +22,12 @@ class Settings(msgspec.Struct, frozen=True):
     probed: tuple[int, ...] = (10, 100)
     runs: int = 3
     seconds: float = 2.0
-    warm: float = 0.7
+    warm: float = 0.5
     gap_ms: int = 5
     most_rate: float = 20_000.0
     shared_rate: float = 10_000.0
     probe_rate: float = 100.0
-    probe_seconds: float = 2.5
+    probe_seconds: float = 2.0
     settle: float = 0.5
 
     def gap_of(self, streams: int) -> int:

@@ -25,8 +25,10 @@ Curve = tuple[str, Sequence[Point]]
 
 
 def percentile_plot(curves: Sequence[Curve]) -> str:
-    """Draw distributions: points are (share of all, seconds within which they lie)."""
-    drawn = [(name, _by_nines(points)) for name, points in curves]
+    """Draw distributions: points are (share of all, less than 1, seconds within which they lie)."""
+    drawn = [
+        (name, [(_nines(share), seconds) for share, seconds in points]) for name, points in curves
+    ]
     nines = max((x for _, points in drawn for x, _ in points), default=1.0)
     frame = _Frame(drawn, last_x=max(1.0, min(nines, _MOST_NINES)))
     marks = [(_nines(share), f"{100 * share:g} %") for share in (0, 0.5, 0.9, 0.99, 0.999, 0.9999)]
@@ -117,16 +119,6 @@ def _wrapped(parts: Sequence[str]) -> str:
 
 def _text(x: float, y: float, text: str, anchor: str, colour: str = "#444") -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}">{escape(text)}</text>'
-
-
-def _by_nines(points: Sequence[Point]) -> list[Point]:
-    """Place a distribution.
-
-    The greatest of all stands where the last but one does, for want of another place.
-    """
-    placed = [(_nines(share), seconds) for share, seconds in points if share < 1.0]
-    last = placed[-1][0] if placed else 0.0
-    return placed + [(last, seconds) for share, seconds in points if share >= 1.0]
 
 
 def _nines(share: float) -> float:
