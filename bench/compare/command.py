@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 from typing import Final
@@ -83,6 +84,8 @@ def compare(  # noqa: PLR0913 - one parameter an option
         for line in _installed(home):
             click.echo(line)
         return
+    # Whoever ends this early, a build's time limit for instance, is not left with servers that run on.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     kept = home.folder / "runs" / name
     _forget(kept, again)
     try:

@@ -1,7 +1,7 @@
 """How the comparison was made, in words, for those who read only a result."""
 
 from bench.compare.course import BEGIN_SECONDS, STARTS_PER_SECOND
-from bench.compare.field import MANY_STREAMS, PART_CONNECTIONS, PART_STREAMS
+from bench.compare.field import LITELLM_STREAMS, MANY_STREAMS, PART_CONNECTIONS, PART_STREAMS
 from bench.compare.record import Settings
 from bench.cores import Layout
 
@@ -17,11 +17,11 @@ they are the marks to aim at.
 CPU is time of all processes of a contestant by their own clocks, over a window of {seconds:g} s after
 {warm:g} s of load, divided by the answers or the events that came in it. Nothing is subtracted.
 
-Requests: answers in one piece over kept connections in a closed loop. Streams: as many as named are open at
-once, begun at {starts} a second, an event each {gap} ms. Where that would be more than {most:,.0f} events a
-second, all streams share {shared:,.0f} instead. A star marks who delivered less than 95 % of them: events
-that wait are handed on together, which costs less for each. Lost are streams that had not begun within {begin:g}
-s of the last start, or broke.
+Requests: answers in one piece over kept connections in a closed loop. Streams: as many as named are open
+at once, begun at {starts} a second, an event each {gap} ms. Where that would be more than {most:,.0f}
+events a second, all streams share {shared:,.0f} instead. A star marks who delivered less than 95 % of
+them: events that wait are handed on together, which costs less for each. Lost are streams that had not
+begun {begin:g} s after the last was asked for, or broke.
 
 Time to first token: short streams at random moments, {probe:g} a second, beside the open ones; the same
 against the upstream alone is subtracted.
@@ -31,7 +31,8 @@ streams. Start: from the start of the process to its first right answer.
 
 "tls" has the upstream behind TLS. "2-workers" runs two workers on all cores, which the load needs too;
 its capacity is twice what a worker's cost allows, beside one worker's. All three have {part_connections}
-connections and {part_streams} streams only. {many:,} streams are asked of ours alone.
+connections and {part_streams} streams only. {many:,} streams are asked of ours alone, and of LiteLLM no
+more than {litellm}.
 
 Medians of {runs} runs, each with fresh processes; all contestants take a turn before any takes its next.
 """
@@ -58,5 +59,6 @@ def compare_method(settings: Settings, layout: Layout) -> list[str]:
         many=MANY_STREAMS,
         runs=settings.runs,
         begin=BEGIN_SECONDS,
+        litellm=LITELLM_STREAMS,
     )
     return [" ".join(paragraph.split()) for paragraph in text.strip().split("\n\n")]

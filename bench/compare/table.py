@@ -182,9 +182,8 @@ def _added(
 
 
 def _delivered(one: Streams) -> float:
-    """Return which share of the events that its open streams should have brought came."""
-    ordered = one.open * 1000 / one.gap_ms
-    return one.per_second / ordered if ordered else 0.0
+    """Return which share of the events that were ordered came."""
+    return one.per_second * one.gap_ms / 1000 / one.streams
 
 
 def _star(delivered: float | None) -> str:
