@@ -67,9 +67,14 @@ def capacity_rows(figures: Figures) -> list[Row]:
 
 def check_rows(result: Judged) -> list[Row]:
     """The findings of a measurement that is judged, the header first."""
+    return found_rows(result.checks)
+
+
+def found_rows(checks: Sequence[Check]) -> list[Row]:
+    """Some findings, the header first."""
     return [
         ("check", "result", "found"),
-        *((check.name, _verdict(check), check.detail) for check in result.checks),
+        *((check.name, _verdict(check), check.detail) for check in checks),
     ]
 
 

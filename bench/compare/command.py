@@ -12,11 +12,12 @@ import msgspec
 
 from bench.compare.cache import Cache, NotInstalled, default_cache
 from bench.compare.field import entries
+from bench.compare.goals import goals
 from bench.compare.measuring import measure_comparison
-from bench.compare.page import save, write_page
+from bench.compare.page import all_tables, save, write_page
 from bench.compare.record import Settings
-from bench.compare.table import compare_tables
 from bench.processes import StandFailed
+from bench.record import all_passed
 from bench.report import plain_table, tab_separated
 from router.loadtest.progress import Progress
 
@@ -70,6 +71,7 @@ def compare(  # noqa: PLR0913 - one parameter an option
     """Measure the gateway and its peers in turn, with one load and one upstream.
 
     What was measured before under the same name stands, so that a comparison that was broken off goes on.
+    Exit code 1 when a goal is missed.
     """
     settings = _QUICK if quick else Settings()
     if runs is not None:
@@ -96,8 +98,9 @@ def compare(  # noqa: PLR0913 - one parameter an option
         raise click.ClickException(str(error)) from error
     progress.end()
     form = tab_separated if tsv else plain_table
-    click.echo("\n" + "\n\n".join(form(rows) for rows in compare_tables(result)))
+    click.echo("\n" + "\n\n".join(form(rows) for rows in all_tables(result)))
     click.echo(f"\nkept in {save(result, output)} and {write_page(output)}", err=True)
+    sys.exit(0 if all_passed(goals(result)) else 1)
 
 
 def _forget(kept: Path, again: tuple[str, ...]) -> None:

@@ -5,9 +5,11 @@ from typing import Final
 
 import msgspec
 
+from bench.compare.goals import goals
 from bench.compare.record import Comparison
 from bench.compare.table import compare_tables
-from bench.report import markdown_table, provenance
+from bench.race_report import Row
+from bench.report import found_rows, markdown_table, provenance
 
 PAGE: Final = "README.md"
 _INTRODUCTION: Final = """\
@@ -37,9 +39,15 @@ def write_page(folder: Path) -> Path:
     return path
 
 
+def all_tables(result: Comparison) -> list[list[Row]]:
+    """The goals, where there are any, and then the figures."""
+    checks = goals(result)
+    return [*([found_rows(checks)] if checks else []), *compare_tables(result)]
+
+
 def _section(result: Comparison) -> str:
     origin = result.origin
     parts = [f"## {origin.name}", *([origin.note] if origin.note else []), provenance(origin)]
-    parts += map(markdown_table, compare_tables(result))
+    parts += map(markdown_table, all_tables(result))
     parts += ["Method:", "\n".join(f"- {paragraph}" for paragraph in result.method)]
     return "\n\n".join(parts) + "\n"

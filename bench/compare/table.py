@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from bench.compare.record import Comparison, Requests, Run, Streams
+from bench.race_report import Row
 
-Row = tuple[str, ...]
 NOTHING = "-"
 _KEPT_UP: Final = 0.95
 """Whoever delivers less has fallen behind; then several events come at once, and cost less each."""
@@ -63,6 +63,27 @@ def stream_median(
     )
 
 
+def bytes_per_stream(result: Comparison, name: str) -> float | None:
+    """The memory of a stream: only the first and largest number that a process held can tell it."""
+    most = max(result.settings.streams)
+    return _median(
+        one.bytes_per_stream
+        for run in _runs(result, name)
+        for one in run.streams
+        if one.streams == most and one.open >= _NEARLY_ALL * most
+    )
+
+
+def added_first_p50(result: Comparison, name: str, streams: int) -> float | None:
+    """What a contestant adds to the median time to first token, in seconds."""
+    return _added(result, name, streams, _first_p50)
+
+
+def added_first_p99(result: Comparison, name: str, streams: int) -> float | None:
+    """What a contestant adds to its 99th percentile, in seconds."""
+    return _added(result, name, streams, _first_p99)
+
+
 def _request_rows(result: Comparison) -> list[Row]:
     counts = result.settings.connections
     header = ("CPU µs per request", "version", *(f"{count} conn." for count in counts), "failed")
@@ -97,9 +118,9 @@ def _delay_rows(result: Comparison) -> list[Row]:
     rows: list[Row] = [("added to the first token, ms", *header, *transit)]
     for name in names_of(result):
         cells = [
-            _milliseconds(_added(result, name, count, figure))
+            _milliseconds(figure(result, name, count))
             for count in counts
-            for figure in (_first_p50, _first_p99)
+            for figure in (added_first_p50, added_first_p99)
         ]
         moved = [
             _milliseconds(stream_median(result, name, count, lambda one: one.transit_p50))
@@ -116,13 +137,7 @@ def _keeping_rows(result: Comparison) -> list[Row]:
     for name in names_of(result):
         runs = _runs(result, name)
         idle = statistics.median(run.idle_bytes for run in runs)
-        # Only the first and largest number that it held tells the memory of a stream.
-        grown = _median(
-            one.bytes_per_stream
-            for run in runs
-            for one in run.streams
-            if one.streams == most and one.open >= _NEARLY_ALL * most
-        )
+        grown = bytes_per_stream(result, name)
         each = NOTHING if grown is None else f"{grown / 1024:.1f}"
         first = statistics.median(run.first_answer for run in runs)
         rows.append((name, f"{idle / 2**20:.1f}", each, f"{first:.2f}"))

@@ -16,6 +16,7 @@ from bench.__main__ import main
 from bench.compare.cache import Cache, NotInstalled, default_cache, program
 from bench.compare.contestant import Contestant, Place, Start
 from bench.compare.field import MANY_STREAMS, Entry, entries
+from bench.compare.goals import goals
 from bench.compare.measuring import measure_comparison
 from bench.compare.ours import Ours
 from bench.compare.page import save, write_page
@@ -341,6 +342,41 @@ def test_tables_have_the_medians_and_ours_first() -> None:
         ("2 workers: capacity to 1", "1.90", "2.00"),
     ]
     assert missing[1] == ("litellm", "sold out")
+
+
+def test_goals_are_judged_by_the_medians_of_those_who_were_there() -> None:
+    found = {check.name: (check.passed, check.detail) for check in goals(comparison())}
+    assert found == {
+        "an event at 100 streams, to nginx: at most 2": (True, "1.5"),
+        "at most 33 KiB a stream": (True, "20.0 KiB"),
+        "idle at most 70 MiB": (True, "64.0 MiB"),
+        "first answer within 1 s": (True, "0.50 s"),
+        "an event with the upstream behind TLS, to one without: at most 1.6": (True, "1.5"),
+        "two workers do at least 1.85 of one": (True, "1.90"),
+    }
+
+
+def test_a_goal_that_is_missed_says_by_how_much() -> None:
+    result = comparison()
+    runs = [run("syze", "gateway", 1, request_us=1000.0, event_us=30.0)]
+    runs += [run("tensorzero", "gateway", 1, request_us=200.0, event_us=34.0)]
+    runs += [one for one in result.runs if one.contestant == "nginx"]
+    missed = [
+        (check.name, check.detail)
+        for check in goals(msgspec.structs.replace(result, runs=runs))
+        if not check.passed
+    ]
+    assert missed == [
+        ("an event at 100 streams, to nginx: at most 2", "2.5"),
+        ("a request at 64 connections, to tensorzero: at most 0.9", "5"),
+        ("at 100 streams, p99: below every gateway", "3.0 ms beside 3.0 ms"),
+    ]
+
+
+def test_without_ours_there_are_no_goals() -> None:
+    result = comparison()
+    others = [one for one in result.runs if one.contestant == "nginx"]
+    assert goals(msgspec.structs.replace(result, runs=others)) == []
 
 
 def test_who_falls_behind_gets_a_star() -> None:
