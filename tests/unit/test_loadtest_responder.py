@@ -19,13 +19,15 @@ from router.cli import main
 from router.loadtest.client import Client
 from router.loadtest.outcome import Outcome
 from router.loadtest.plan import Plan
-from router.loadtest.pump import Pump, open_pump
+from router.loadtest.pump import open_pump
 from router.loadtest.responder import Responder
 from router.loadtest.stream import Pace, StreamReading, WholeReading
 from router.loadtest.target import Target
 from router.loadtest.tls import tls_wire
 from router.loadtest.watched import Watched
 from router.loadtest.wire import Wire
+
+TLS = Path(__file__).parent.parent / "fixtures" / "tls"
 
 
 @contextmanager
@@ -95,22 +97,10 @@ async def test_many_streams_at_once_are_all_served() -> None:
     assert [outcome.problem for outcome in found] == [None] * 30
 
 
-def certificate(folder: Path) -> Path:
-    """Make a certificate of 127.0.0.1 with its key."""
-    both = folder / "both.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
-    command += ["-nodes", "-days", "2", "-subj", "/CN=localhost", "-keyout", str(folder / "key")]
-    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-out", str(folder / "certificate")]
-    subprocess.run(command, check=True, capture_output=True, timeout=60)
-    both.write_bytes((folder / "certificate").read_bytes() + (folder / "key").read_bytes())
-    return both
-
-
-async def test_over_tls_the_same_is_read_and_a_stranger_is_refused(tmp_path: Path) -> None:
-    both = certificate(tmp_path)
+async def test_over_tls_the_same_is_read_and_a_stranger_is_refused() -> None:
     secret = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    secret.load_cert_chain(both)
-    trusting = ssl.create_default_context(cafile=str(tmp_path / "certificate"))
+    secret.load_cert_chain(TLS / "server.pem", TLS / "server-key.pem")
+    trusting = ssl.create_default_context(cafile=str(TLS / "ca.pem"))
     plan = Plan(model="m", rate=1.0, prompt="[tokens=4 gap=1]")
     with responding(secret) as target:
         pace, outcome, refused = Pace(), Outcome(0.0), Outcome(0.0)
@@ -214,11 +204,3 @@ def test_a_base_url_becomes_a_request(url: str, authority: bytes) -> None:
     request = Target.of_url(url, key="k", model="m").request({})
     assert request.startswith(b"POST /v1/chat/completions HTTP/1.1\r\n")
     assert authority in request
-
-
-def test_a_pump_that_dials_a_name_without_an_address_raises() -> None:
-    async def dial() -> None:
-        await Pump(0.0).dialer(Target("no-such-host.invalid", 1, "/v1", "none", "m"))()
-
-    with pytest.raises(OSError):  # noqa: PT011 - the words are the resolver's
-        trio.run(dial)
