@@ -12,6 +12,7 @@ _KEPT_UP: Final = 0.95
 """Whoever delivers less has fallen behind; then several events come at once, and cost less each."""
 
 
+_LAST_WORDS: Final = 160
 _NEARLY_ALL: Final = 0.9
 """The share of the streams that have to be open for memory to be divided among them."""
 
@@ -28,7 +29,8 @@ def compare_tables(result: Comparison) -> list[list[Row]]:
     if len(ratios) > 1:
         tables.append(ratios)
     if result.missing:
-        tables.append([("left out", "why"), *((one.contestant, one.why) for one in result.missing)])
+        rows = [(one.contestant, _in_a_line(one.why)) for one in result.missing]
+        tables.append([("left out", "why"), *rows])
     return tables
 
 
@@ -194,6 +196,12 @@ def _added(
         if one.streams == streams and (value := figure(one)) is not None
     )
     return None if through is None or direct is None else through - direct
+
+
+def _in_a_line(why: str) -> str:
+    """The last words of a reason, which mostly say it, fit for a cell of a table."""
+    words = " ".join(why.replace("|", "/").split())
+    return words if len(words) <= _LAST_WORDS else f"... {words[-_LAST_WORDS:]}"
 
 
 def _delivered(one: Streams) -> float:

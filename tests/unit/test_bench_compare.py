@@ -413,6 +413,14 @@ def test_many_streams_share_a_rate_that_all_can_keep_up_with(streams: int, gap: 
     assert Settings().gap_of(streams) == gap
 
 
+def test_a_long_reason_for_being_left_out_is_told_by_its_end() -> None:
+    told = Missing("litellm", "line one\n" * 100 + "Error: | no key")
+    last = compare_tables(msgspec.structs.replace(comparison(), missing=[told]))[-1][1][1]
+    assert last.startswith("... ")
+    assert last.endswith("line one Error: / no key")
+    assert len(last) < 200
+
+
 def test_memory_is_not_divided_among_streams_that_never_began() -> None:
     result = comparison()
     few = [msgspec.structs.replace(streams(9.0), open=5, lost=95)]
