@@ -1,5 +1,5 @@
-"""The command line: `python -m bench figures`, `endurance`, `stragglers`, `agreement`, `micro`
-and `money`.
+"""The command line: `python -m bench figures`, `endurance`, `stragglers`, `agreement`, `micro`, `money`,
+`crosscheck` and `compare`.
 
 Tables go to standard output, progress to standard error. Exit codes: 0 measured and passed, 1 failed
 or could not be measured, 2 the command line is wrong.
@@ -15,21 +15,22 @@ import click
 import trio
 
 from bench.agreement import SCENARIO, measure_agreement
-from bench.answers import WrongAnswer
+from bench.compare.command import compare
+from bench.crosscheck import measure_crosscheck
+from bench.crosscheck_record import CrosscheckSettings
 from bench.endurance import measure_endurance
 from bench.figures import measure_figures
-from bench.http1 import BadResponse
 from bench.kept import Result, save
 from bench.micro import measure_micro
-from bench.micro_record import Micro, MicroSettings
+from bench.micro_record import MicroSettings
 from bench.money import measure_money
-from bench.money_record import Money, MoneySettings
+from bench.money_record import MoneySettings
 from bench.processes import StandFailed
-from bench.progress import Progress
-from bench.race_record import Agreement, AgreementSettings, Stragglers, StragglerSettings
+from bench.race_record import AgreementSettings, StragglerSettings
 from bench.race_report import Row
-from bench.record import Endurance, EnduranceSettings, FigureSettings
+from bench.record import EnduranceSettings, FigureSettings
 from bench.report import (
+    Judged,
     capacity_rows,
     figure_rows,
     judged_tables,
@@ -40,6 +41,9 @@ from bench.report import (
 from bench.stragglers import measure_stragglers
 from bench.windows import LoadFailed
 from router.config import ConfigError
+from router.loadtest.exchange import WrongAnswer
+from router.loadtest.progress import Progress
+from router.loadtest.response import BadResponse
 
 RESULTS: Final = Path(__file__).resolve().parent / "results"
 _EXPECTED: Final = (
@@ -116,6 +120,7 @@ _S: Final = StragglerSettings()
 _A: Final = AgreementSettings()
 _M: Final = MicroSettings()
 _P: Final = MoneySettings()
+_C: Final = CrosscheckSettings()
 
 
 @main.command()
@@ -243,8 +248,25 @@ def money(*, name: str, note: str, output: Path, tsv: bool, **chosen: Any) -> No
     finish_judged(result, output, [], tsv=tsv)
 
 
+@main.command()
+@click.option("--connections", type=click.IntRange(1, 1000), default=_C.connections)
+@click.option("--rounds", type=click.IntRange(1, 100), default=_C.rounds, help="Turns of each.")
+@click.option("--seconds", type=SECONDS, default=_C.seconds, help="Length of each turn.")
+@click.option("--tolerance", type=click.FloatRange(0, 10), default=_C.tolerance)
+@output_options("crosscheck")
+def crosscheck(*, name: str, note: str, output: Path, tsv: bool, **chosen: Any) -> None:  # noqa: ANN401 - by option
+    """Compare what the load generator says of a server with what wrk says of it."""
+    settings = CrosscheckSettings(**chosen)
+    with explained():
+        result = measure_crosscheck(settings, name=name, note=note, progress=Progress(sys.stderr))
+    finish_judged(result, output, [], tsv=tsv)
+
+
+main.add_command(compare)
+
+
 def finish_judged(
-    result: Endurance | Stragglers | Agreement | Micro | Money,
+    result: Judged,
     output: Path,
     problems: Sequence[str],
     *,

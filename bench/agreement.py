@@ -14,10 +14,10 @@ from typing import Final
 from bench.machine import describe_machine
 from bench.method import agreement_method
 from bench.processes import raise_file_limit
-from bench.progress import Progress
 from bench.race_record import Agreement, AgreementSettings, Compared, Seen
 from bench.races import play_in_virtual_time, play_over_sockets
 from bench.record import Check, Origin
+from router.loadtest.progress import Progress
 from router.simulation.scenario import Scenario, load_scenario
 
 SCENARIO: Final = Path(__file__).resolve().parent / "scenarios" / "agreement.toml"

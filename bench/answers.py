@@ -12,12 +12,9 @@ from typing import Final
 import msgspec
 
 from bench.work import Work
+from router.loadtest.exchange import WrongAnswer
 
 _SHOWN: Final = 60
-
-
-class WrongAnswer(Exception):
-    """The answer is not what the request should have produced."""
 
 
 class _Delta(msgspec.Struct):

@@ -18,7 +18,13 @@ import trio
 from bench.cores import Layout, running_on
 from bench.load import StreamOutcome, Tally, run_streams
 from bench.machine import describe_machine
-from bench.measure import (
+from bench.method import endurance_method
+from bench.processes import Service, raise_file_limit
+from bench.record import Check, Endurance, EnduranceSettings, Held, Origin, StreamTotals
+from bench.stand import Stand, probe_of, stand
+from bench.windows import GRACE_SECONDS, pause
+from bench.work import stream_work
+from router.loadtest.measure import (
     Memory,
     Window,
     between,
@@ -26,14 +32,8 @@ from bench.measure import (
     memory_of,
     process_tree,
 )
-from bench.method import endurance_method
-from bench.processes import Service, raise_file_limit
-from bench.progress import Progress
-from bench.record import Check, Endurance, EnduranceSettings, Held, Origin, StreamTotals
-from bench.stand import Stand, probe_of, stand
-from bench.windows import GRACE_SECONDS, pause
-from bench.wire import STREAM_REST_SECONDS, open_pump
-from bench.work import stream_work
+from router.loadtest.progress import Progress
+from router.loadtest.pump import STREAM_REST_SECONDS, open_pump
 
 SHOWN_PROBLEMS = 20
 

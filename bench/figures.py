@@ -13,15 +13,16 @@ import trio
 
 from bench.cores import Layout, running_on
 from bench.machine import describe_machine
-from bench.measure import Probe, Window
 from bench.method import figures_method
 from bench.processes import raise_file_limit
-from bench.progress import Progress
 from bench.record import Capacity, Figures, FigureSettings, Origin, Point
 from bench.stand import Stand, probe_of, stand
 from bench.windows import Span, idle_window, request_window, stream_window
-from bench.wire import STREAM_REST_SECONDS, open_pump
-from bench.work import Target, stream_work, whole_work
+from bench.work import stream_work, whole_work
+from router.loadtest.measure import Probe, Window
+from router.loadtest.progress import Progress
+from router.loadtest.pump import STREAM_REST_SECONDS, open_pump
+from router.loadtest.target import Target
 
 DIRECT_CONNECTIONS = 64
 DIRECT_STREAMS = 100

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import msgspec
 
+from bench.crosscheck_record import Crosscheck
 from bench.micro_record import Micro
 from bench.money_record import Money
 from bench.race_record import Agreement, Stragglers
 from bench.record import Endurance, Figures
 
-Result = Figures | Endurance | Stragglers | Agreement | Micro | Money
+Result = Figures | Endurance | Stragglers | Agreement | Micro | Money | Crosscheck
 
 
 def save(result: Result, folder: Path) -> Path:

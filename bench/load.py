@@ -13,16 +13,18 @@ and how many broke is the finding. Neither function knows whether it talks to so
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 
 import msgspec
 import trio
 
-from bench.answers import StreamCheck, WrongAnswer, check_whole
-from bench.http1 import BadResponse, ResponseReader
-from bench.wire import Dial, Wire
+from bench.answers import StreamCheck, check_whole
 from bench.work import Work
+from router.loadtest.arrivals import open_loop
+from router.loadtest.exchange import WrongAnswer, exchange
+from router.loadtest.response import BadResponse
+from router.loadtest.wire import Dial
 
 UNFINISHED = "did not end in time"
 
@@ -88,11 +90,12 @@ async def run_streams_at(
     """
     outcomes = [StreamOutcome(number) for number in range(len(works))]
     start = trio.current_time()
+
+    async def ask(number: int, at: float) -> None:
+        await _stream_due(start + at, dial, works[number], tally, outcomes[number])
+
     with trio.move_on_after(limit):
-        async with trio.open_nursery() as nursery:
-            for seconds, work, outcome in zip(due, works, outcomes, strict=True):
-                await trio.sleep_until(start + seconds)
-                nursery.start_soon(_stream_due, start + seconds, dial, work, tally, outcome)
+        await open_loop(due, ask)
     return outcomes
 
 
@@ -100,7 +103,7 @@ async def _ask_repeatedly(dial: Dial, work: Work, tally: Tally) -> None:
     with closing(await dial()) as wire:
         while not tally.stopping:
             pieces: list[bytes] = []
-            await _exchange(wire, work, pieces.append)
+            await exchange(wire, work.request, pieces.append)
             check_whole(b"".join(pieces), work)
             tally.completed += 1
 
@@ -137,27 +140,9 @@ async def _stream(at: float, dial: Dial, work: Work, tally: Tally, outcome: Stre
 
     try:
         with closing(await dial()) as wire:
-            await _exchange(wire, work, receive)
+            await exchange(wire, work.request, receive)
         check.finish()
         tally.completed += 1
     finally:
         if outcome.events:
             tally.open -= 1
-
-
-async def _exchange(wire: Wire, work: Work, use: Callable[[bytes], object]) -> None:
-    """Send a request, and give the body of its answer to `use`, piece by piece, until it ends."""
-    reader = ResponseReader()
-
-    def take(data: bytes) -> bool:
-        if not data:
-            reader.receive_eof()
-        body = reader.receive_data(data)
-        if reader.status not in {0, 200}:
-            raise WrongAnswer(f"status {reader.status}: {body[:200]!r}")
-        if body:
-            use(body)
-        return reader.complete
-
-    await wire.send(work.request)
-    await wire.receive(take)

@@ -18,8 +18,8 @@ from bench.micro_contestants import ASKED, BUSY_KEYS, USED, Ours
 from bench.micro_record import Cost, Micro, MicroSettings
 from bench.micro_round import CONTESTANTS
 from bench.processes import StandFailed
-from bench.progress import Progress
 from bench.record import Check, Origin
+from router.loadtest.progress import Progress
 
 LONGEST_SECONDS: Final = 1800.0  # of one process
 _METHOD: Final = """

@@ -16,20 +16,21 @@ import trio
 
 from bench.cores import Layout, running_on
 from bench.machine import describe_machine
-from bench.measure import Probe, process_tree
 from bench.money_record import Money, MoneySettings, Pair, median_more
 from bench.processes import LOOPBACK, Service, ending, free_port, raise_file_limit
-from bench.progress import Progress
 from bench.record import Check, Origin
 from bench.stand import announced, gateway_config, python_command, ready, serve_command
 from bench.windows import Span, request_window
-from bench.wire import open_pump
-from bench.work import MODEL, Target, whole_work
+from bench.work import MODEL, whole_work
 from limiter.demand import Limits
 from router.accounts.account_store import AccountStore
 from router.accounts.keys import KeyTerms
 from router.accounts.store import KeyStore
 from router.ledger.book import Book
+from router.loadtest.measure import Probe, process_tree
+from router.loadtest.progress import Progress
+from router.loadtest.pump import open_pump
+from router.loadtest.target import Target
 
 PLENTY: Final = 10**9
 CREDIT: Final = 10**15  # nano-dollars: a million dollars
@@ -115,7 +116,7 @@ def _gateway(stack: ExitStack, provider: Target, cores: Collection[int], *, bare
         gateway_config(provider, port)
         + f'[money.prices."sim/{MODEL}"]\ninput = 2.5\noutput = 10.0\ncache_read = 1.25\n'
     )
-    secret = _prepaid_key(folder)
+    secret = prepaid_key(folder)
     command = python_command("bench.money_bare", str(config)) if bare else serve_command(config)
     with running_on(cores):
         service = Service("gateway", command, folder / "gateway.log")
@@ -124,7 +125,7 @@ def _gateway(stack: ExitStack, provider: Target, cores: Collection[int], *, bare
     return service, Target(LOOPBACK, port, "/v1", secret, f"sim/{MODEL}"), folder, holder
 
 
-def _prepaid_key(folder: Path) -> str:
+def prepaid_key(folder: Path) -> str:
     """Open a prepaid account with every limit and much credit; return a key of it."""
     store = KeyStore.open(folder / "bench.db")
     try:

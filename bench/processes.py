@@ -8,7 +8,7 @@ import resource
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TypeVar
@@ -26,13 +26,24 @@ class StandFailed(Exception):
 class Service:
     """One process and its log. `exit_code` is None until `end` has been called."""
 
-    def __init__(self, name: str, command: Sequence[str], log: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        log: Path,
+        *,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.name = name
         self.exit_code: int | None = None
         self._log = log
         with log.open("wb") as output:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=environment,
             )
 
     @property
@@ -44,15 +55,21 @@ class Service:
         """What it has written so far."""
         return self._log.read_text(encoding="utf-8", errors="replace").splitlines()
 
-    def wait_until(self, check: Callable[[], T | None]) -> T:
+    def wait_until(
+        self,
+        check: Callable[[], T | None],
+        *,
+        every: float = 0.05,
+        seconds: float = START_SECONDS,
+    ) -> T:
         """Ask `check` until it gives something. Raises StandFailed when the process ends or time is up."""
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + seconds
         while (found := check()) is None:
             if self._process.poll() is not None:
                 raise self._failed(f"ended with status {self._process.returncode}")
             if time.monotonic() > deadline:
-                raise self._failed(f"was not ready after {START_SECONDS:g} s")
-            time.sleep(0.05)
+                raise self._failed(f"was not ready after {seconds:g} s")
+            time.sleep(every)
         return found
 
     def end(self) -> None:

@@ -10,8 +10,8 @@ from typing import Self
 
 import msgspec
 
-from bench.measure import Window
 from bench.record import Check, Origin, all_passed
+from router.loadtest.measure import Window
 from router.simulation.figures import Figures
 from router.simulation.report import report_of
 

@@ -17,7 +17,8 @@ import msgspec
 
 from bench.processes import LOOPBACK, Service, StandFailed, ending, free_port
 from bench.stand import MAX_CONNECTIONS, announced, python_command, serving_gateway
-from bench.work import MODEL, Target
+from bench.work import MODEL
+from router.loadtest.target import Target
 from router.simulation.scenario import EndpointModel, Scenario, load_scenario
 
 _ASKED_FOR: Final = "tier-0"

@@ -18,13 +18,13 @@ import msgspec
 import trio
 
 from bench.load import StreamOutcome, Tally, run_streams_at
-from bench.measure import Probe, Window, between, process_tree
 from bench.modelled import TOKENS
 from bench.race_record import Seen
 from bench.race_stand import RaceStand, asked, by_endpoint, race_stand
 from bench.windows import Show, pause
-from bench.wire import Pump, open_pump
 from bench.work import unordered_work
+from router.loadtest.measure import Probe, Window, between, process_tree
+from router.loadtest.pump import Pump, open_pump
 from router.simulation.figures import Figures
 from router.simulation.scenario import Scenario, Traffic
 from router.simulation.world import World

@@ -11,7 +11,7 @@ from typing import Self
 import msgspec
 
 from bench.machine import Machine
-from bench.measure import Memory, Window
+from router.loadtest.measure import Memory, Window
 
 
 class Origin(msgspec.Struct, frozen=True):

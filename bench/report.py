@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from bench.crosscheck_record import Crosscheck
+from bench.crosscheck_report import crosscheck_rows
 from bench.kept import Result, load_all
 from bench.micro_record import Micro
 from bench.micro_report import micro_rows
@@ -15,6 +17,8 @@ from bench.money_report import money_rows
 from bench.race_record import Agreement, Stragglers
 from bench.race_report import Row, agreement_rows, noise_rows, straggler_rows
 from bench.record import Capacity, Check, Endurance, Figures, Origin, Point
+
+Judged = Endurance | Stragglers | Agreement | Micro | Money | Crosscheck
 
 PAGE: Final = "README.md"
 _INTRODUCTION: Final = """\
@@ -61,11 +65,16 @@ def capacity_rows(figures: Figures) -> list[Row]:
     ]
 
 
-def check_rows(result: Endurance | Stragglers | Agreement | Micro | Money) -> list[Row]:
+def check_rows(result: Judged) -> list[Row]:
     """The findings of a measurement that is judged, the header first."""
+    return found_rows(result.checks)
+
+
+def found_rows(checks: Sequence[Check]) -> list[Row]:
+    """Some findings, the header first."""
     return [
         ("check", "result", "found"),
-        *((check.name, _verdict(check), check.detail) for check in result.checks),
+        *((check.name, _verdict(check), check.detail) for check in checks),
     ]
 
 
@@ -90,7 +99,7 @@ def endurance_rows(endurance: Endurance) -> list[Row]:
     ]
 
 
-def judged_tables(result: Endurance | Stragglers | Agreement | Micro | Money) -> list[list[Row]]:
+def judged_tables(result: Judged) -> list[list[Row]]:
     """All tables of a measurement that is judged."""
     if isinstance(result, Endurance):
         return [check_rows(result), endurance_rows(result)]
@@ -98,6 +107,8 @@ def judged_tables(result: Endurance | Stragglers | Agreement | Micro | Money) ->
         return [check_rows(result), straggler_rows(result), noise_rows(result)]
     if isinstance(result, Micro):
         return [check_rows(result), micro_rows(result)]
+    if isinstance(result, Crosscheck):
+        return [check_rows(result), crosscheck_rows(result)]
     if isinstance(result, Money):
         return [check_rows(result), money_rows(result)]
     return [check_rows(result), agreement_rows(result), noise_rows(result)]
@@ -140,7 +151,7 @@ def page(results: Sequence[Result]) -> str:
 
 def _section(result: Result) -> str:
     origin = result.origin
-    parts = [f"## {origin.name}", *([origin.note] if origin.note else []), _provenance(origin)]
+    parts = [f"## {origin.name}", *([origin.note] if origin.note else []), provenance(origin)]
     if isinstance(result, Figures):
         parts += [
             markdown_table(figure_rows(result)),
@@ -156,7 +167,8 @@ def _section(result: Result) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _provenance(origin: Origin) -> str:
+def provenance(origin: Origin) -> str:
+    """Say where a result comes from, in a paragraph."""
     machine = origin.machine
     commit = machine.commit[:12] if machine.commit else "none yet"
     changes = " with uncommitted changes" if machine.commit and machine.uncommitted else ""

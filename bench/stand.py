@@ -19,9 +19,10 @@ from urllib.parse import urlsplit
 import msgspec
 
 from bench.cores import Layout, running_on
-from bench.measure import Probe, process_tree
 from bench.processes import LOOPBACK, START_SECONDS, Service, StandFailed, ending, free_port
-from bench.work import MODEL, Target
+from bench.work import MODEL
+from router.loadtest.measure import Probe, process_tree
+from router.loadtest.target import Target
 
 MAX_CONNECTIONS: Final = 10_000
 _PROVIDER: Final = "sim"

@@ -17,10 +17,10 @@ import msgspec
 from bench.machine import describe_machine
 from bench.method import stragglers_method
 from bench.processes import raise_file_limit
-from bench.progress import Progress
 from bench.race_record import Cell, Stragglers, StragglerSettings, Trio
 from bench.races import play_in_virtual_time, play_over_sockets
 from bench.record import Check, Origin
+from router.loadtest.progress import Progress
 from router.simulation.scenario import scenario_of
 
 SHARE: Final = 0.03

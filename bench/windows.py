@@ -11,9 +11,9 @@ import msgspec
 import trio
 
 from bench.load import StreamOutcome, Tally, ask_repeatedly, run_streams
-from bench.measure import Probe, Window, between
-from bench.wire import Dial
 from bench.work import Work
+from router.loadtest.measure import Probe, Window, between
+from router.loadtest.wire import Dial
 
 GRACE_SECONDS = 30.0
 TICK_SECONDS = 0.5

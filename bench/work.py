@@ -10,32 +10,11 @@ from typing import Any, Final
 
 import msgspec
 
+from router.loadtest.target import Target
 from router.simulator.choices import expected_tokens
 
 MODEL: Final = "bench-model"
 """The model's name at the provider."""
-
-
-class Target(msgspec.Struct, frozen=True):
-    """A server that speaks the API: its address, its path prefix, a key, and its name for the model."""
-
-    host: str
-    port: int
-    prefix: str
-    key: str
-    model: str
-
-    def request(self, fields: dict[str, Any]) -> bytes:
-        """Write a whole chat request, head and body."""
-        body = msgspec.json.encode({**fields, "model": self.model})
-        head = (
-            f"POST {self.prefix}/chat/completions HTTP/1.1\r\n"
-            f"host: {self.host}:{self.port}\r\n"
-            f"authorization: Bearer {self.key}\r\n"
-            "content-type: application/json\r\n"
-            f"content-length: {len(body)}\r\n\r\n"
-        )
-        return head.encode() + body
 
 
 class Work(msgspec.Struct, frozen=True):

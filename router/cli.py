@@ -24,6 +24,7 @@ from router.catalog.catalog import Catalog
 from router.catalog.models import load_seed
 from router.catalog.routes import Route
 from router.cli_accounts import accounts, tiers
+from router.cli_bench import bench
 from router.cli_frame import (
     CONFIG_OPTION,
     JSON_OPTION,
@@ -166,6 +167,7 @@ main.add_command(credit)
 main.add_command(usage)
 main.add_command(ledger)
 main.add_command(simulate)
+main.add_command(bench)
 
 
 @main.group("config")

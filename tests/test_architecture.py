@@ -135,6 +135,17 @@ RULES: tuple[Rule, ...] = (
         "a provider that shared the gateway's code would share its mistakes, and hide them",
         but=("router.simulator",),
     ),
+    Forbid(
+        "router.loadtest",
+        ("router",),
+        "a client that shared the gateway's code would share its mistakes, and hide them",
+        but=("router.loadtest",),
+    ),
+    Confine(
+        ("router.loadtest",),
+        ("router.loadtest", "router.cli_bench"),
+        "it asks servers from outside, and none of them may depend on who asks",
+    ),
     Confine(
         ("router.simulation",),
         ("router.simulation", "router.cli_simulate"),

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.answers import StreamCheck, WrongAnswer, check_whole
+from bench.answers import StreamCheck, check_whole
 from bench.work import Work
+from router.loadtest.exchange import WrongAnswer
 
 DONE = b"data: [DONE]\n\n"
 PLAIN = Work(b"", "Oak “and” elm", tokens=3)

@@ -8,12 +8,13 @@ import pytest
 import trio
 import trio.testing
 
-from bench.answers import WrongAnswer
 from bench.load import UNFINISHED, StreamOutcome, Tally, ask_repeatedly, run_streams
-from bench.measure import Probe
 from bench.windows import LoadFailed, Span, check_streams, request_window, stream_window
-from bench.wire import Take, Wire
-from bench.work import MODEL, Target, Work, stream_work, whole_work
+from bench.work import MODEL, Work, stream_work, whole_work
+from router.loadtest.exchange import WrongAnswer
+from router.loadtest.measure import Probe
+from router.loadtest.target import Target
+from router.loadtest.wire import Take, Wire
 from router.simulator.simulator import Simulator
 
 TARGET = Target("provider", 80, "/v1", "unused", MODEL)

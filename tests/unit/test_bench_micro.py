@@ -12,10 +12,10 @@ from bench.micro_contestants import BareReads, Ours, Refused
 from bench.micro_record import Cost, Micro, MicroSettings
 from bench.micro_report import micro_rows
 from bench.micro_round import CONTESTANTS
-from bench.progress import Progress
 from bench.record import Origin
 from bench.report import page
 from limiter.demand import Limits
+from router.loadtest.progress import Progress
 
 SETTINGS = MicroSettings(keys=(10, 1000))
 MACHINE = Machine("A CPU", 2, 2**34, "Linux 6", "CPython 3.11", {"trio": "0.35"}, "f" * 40, True)

@@ -10,7 +10,6 @@ from bench.agreement import compare
 from bench.agreement import judge as judge_agreement
 from bench.kept import Result, load_all, save
 from bench.machine import Machine
-from bench.measure import Cpu, Window
 from bench.method import agreement_method, stragglers_method
 from bench.race_record import (
     Agreement,
@@ -25,6 +24,7 @@ from bench.race_record import (
 from bench.record import Check, Origin
 from bench.report import judged_tables, write_page
 from bench.stragglers import KINDS, Kind, judge, scenarios_of
+from router.loadtest.measure import Cpu, Window
 from router.simulation.figures import Figures
 from router.simulation.scenario import Scenario, scenario_of
 

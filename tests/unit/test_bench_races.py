@@ -14,11 +14,12 @@ from bench.modelled import TOKENS, Stopwatch, Street, behaviour_of
 from bench.processes import StandFailed
 from bench.race_stand import by_endpoint, race_config
 from bench.races import arrivals, play_over_sockets
-from bench.wire import Wire
-from bench.work import MODEL, Target, unordered_work
+from bench.work import MODEL, unordered_work
 from router.catalog.catalog import Catalog
 from router.config import load_config
 from router.errors import UpstreamOverloaded, UpstreamRateLimited, UpstreamTimeout
+from router.loadtest.target import Target
+from router.loadtest.wire import Wire
 from router.simulation.scenario import load_scenario
 from router.simulation.upstreams import Fate
 from router.simulator import Behaviour

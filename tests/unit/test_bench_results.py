@@ -8,12 +8,10 @@ import pytest
 from click.testing import CliRunner
 
 from bench.__main__ import explained, main
-from bench.answers import WrongAnswer
 from bench.endurance import Course, Round, judge, total
 from bench.kept import Result, load_all, save
 from bench.load import StreamOutcome, Tally
 from bench.machine import Machine
-from bench.measure import Cpu, Memory, Window
 from bench.record import (
     Capacity,
     Check,
@@ -37,6 +35,8 @@ from bench.report import (
     tab_separated,
     write_page,
 )
+from router.loadtest.exchange import WrongAnswer
+from router.loadtest.measure import Cpu, Memory, Window
 
 MACHINE = Machine("A CPU", 2, 2**34, "Linux 6", "CPython 3.11", {"trio": "0.35"}, "f" * 40, True)
 SETTINGS = EnduranceSettings(streams=2)

@@ -11,10 +11,11 @@ import pytest
 from bench.cores import Layout, running_on
 from bench.machine import describe_machine, field_of
 from bench.processes import Service, StandFailed, ending, raise_file_limit
-from bench.progress import PLAIN_EVERY_SECONDS, Progress
 from bench.stand import MAX_CONNECTIONS, gateway_config
-from bench.work import MODEL, Target, stream_work, whole_work
+from bench.work import MODEL, stream_work, whole_work
 from router.config import load_config
+from router.loadtest.progress import PLAIN_EVERY_SECONDS, Progress
+from router.loadtest.target import Target
 
 PROVIDER = Target("127.0.0.1", 4711, "/v1", "unused", MODEL)
 

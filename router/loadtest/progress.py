@@ -29,6 +29,11 @@ class Progress:
             self._said_at = self._now()
             self._write(text + "\n")
 
+    def end(self) -> None:
+        """Leave a terminal's line, so that what follows begins a new one."""
+        if self._rewrites:
+            self._write("\n")
+
     def _write(self, text: str) -> None:
         self._stream.write(text)
         self._stream.flush()

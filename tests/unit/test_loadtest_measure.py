@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.measure import (
+from router.loadtest.measure import (
     Cpu,
     Memory,
     Probe,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.http1 import MAX_HEAD_BYTES, BadResponse, ResponseReader
+from router.loadtest.response import MAX_HEAD_BYTES, BadResponse, ResponseReader
 
 SIZED = (
     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\ncontent-length: 11\r\n\r\nhello\r\nwrld"
@@ -79,27 +79,55 @@ def test_bytes_after_the_end_are_refused(wire: bytes, together: bool) -> None:
 @pytest.mark.parametrize(
     "wire",
     [
-        b"HTTP/1.0 200 OK\r\ncontent-length: 0\r\n\r\n",
         b"HTTP/1.1 20 OK\r\ncontent-length: 0\r\n\r\n",
         b"HTTP/1.1 2000\r\ncontent-length: 0\r\n\r\n",
-        b"HTTP/1.1 100 Continue\r\ncontent-length: 0\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\n\r\n",
         b"HTTP/1.1 200 OK\r\ncontent-length: ten\r\n\r\n",
         b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n",
         b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nfolded: a\r\n b: c\r\n\r\n",
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nxyz\r\n",
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n-5\r\n",
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n\r\n",
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nabc\r\n",
-        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\nx: trailer\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nfffffffff\r\n",
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n" + b"1" * 40,
         b"x" * (MAX_HEAD_BYTES + 1),
     ],
 )
-def test_what_our_servers_never_send_is_refused(wire: bytes) -> None:
+def test_what_is_no_response_is_refused(wire: bytes) -> None:
     with pytest.raises(BadResponse):
         read([wire])
+
+
+def test_interim_responses_are_passed_over() -> None:
+    reader, body = read([b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n" + SIZED])
+    assert (reader.status, body, reader.complete) == (200, b"hello\r\nwrld", True)
+    assert b"link" not in reader.headers
+
+
+def test_a_body_without_framing_ends_with_the_connection() -> None:
+    reader, body = read([b"HTTP/1.0 200 OK\r\n\r\nsome", b" text"])
+    assert (body, reader.complete) == (b"some text", False)
+    reader.receive_eof()
+    assert (reader.complete, reader.reusable) == (True, False)
+
+
+def test_trailers_are_read_and_are_no_headers() -> None:
+    reader, body = read([CHUNKED[:-2] + b"x-after: 1\r\n\r\n"])
+    assert (body, reader.complete) == (CHUNKED_BODY, True)
+    assert b"x-after" not in reader.headers
+
+
+@pytest.mark.parametrize(
+    ("wire", "reusable"),
+    [
+        (SIZED, True),
+        (CHUNKED, True),
+        (SIZED.replace(b"Content-Type", b"connection: close\r\ncontent-type"), False),
+        (SIZED.replace(b"HTTP/1.1", b"HTTP/1.0"), False),
+    ],
+)
+def test_a_response_says_whether_the_connection_can_be_used_again(
+    wire: bytes, reusable: bool
+) -> None:
+    assert read([wire])[0].reusable is reusable

@@ -8,50 +8,50 @@ client stays an ordinary task, with its own nursery, errors and cancellation.
 
 Waking is most of what is left, so a pump can rest a moment after each pass and find more ready the
 next time. That delays the readings, and is for loads from which no latency is taken.
-
-`Wire` is what the load needs of a connection, so that it also runs without sockets.
 """
 
 import select
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+import ssl
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 import outcome
 import trio
 
-from bench.work import Target
+from router.loadtest.target import Target
+from router.loadtest.tls import tls_wire
+from router.loadtest.wire import Dial, Take, Wire
 
 READ_BYTES: Final = 65_536
 STREAM_REST_SECONDS: Final = 0.005
 """A pump's rest under many streams."""
-
-Take = Callable[[bytes], bool]
-"""Receives bytes as they come, `b""` when the peer has closed; answers whether that was all."""
-
-
-class Wire(Protocol):
-    """One connection. Failures of the connection are OSError or trio.BrokenResourceError."""
-
-    async def send(self, data: bytes) -> None:
-        """Send everything."""
-
-    async def receive(self, take: Take) -> None:
-        """Read until `take` says that it has all. What `take` raises comes out here."""
-
-    def close(self) -> None:
-        """Close at once."""
-
-
-Dial = Callable[[], Awaitable[Wire]]
 
 
 class _Reader(msgspec.Struct, frozen=True):
     socket: socket.socket
     take: Take
     task: trio.lowlevel.Task
+
+
+async def _connect(host: str, port: int) -> socket.socket:
+    """Try a host's addresses in turn. Raises OSError if none of them takes the connection."""
+    found = await trio.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    for number, (family, kind, protocol, _, address) in enumerate(found, 1):
+        with trio.socket.socket(family, kind, protocol) as connecting:
+            try:
+                await connecting.connect(address)
+            except OSError:
+                if number == len(found):
+                    raise
+                continue
+            connecting.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connected = socket.socket(fileno=connecting.detach())
+        connected.settimeout(0)
+        return connected
+    raise OSError(f"{host} has no address")
 
 
 class Pump:
@@ -64,14 +64,12 @@ class Pump:
 
     def dialer(self, target: Target) -> Dial:
         """Return a way to connect to a target. What it opens has to be closed before the pump ends."""
+        secret = ssl.create_default_context() if target.tls else None
 
         async def dial() -> Wire:
-            with trio.socket.socket() as connecting:
-                await connecting.connect((target.host, target.port))
-                connecting.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                connected = socket.socket(fileno=connecting.detach())
-            connected.settimeout(0)
-            return SocketWire(connected, self)
+            connected = await _connect(target.host, target.port)
+            wire = SocketWire(connected, self)
+            return wire if secret is None else await tls_wire(wire, secret, target.host)
 
         return dial
 

@@ -7,8 +7,8 @@ import pytest
 import trio
 import trio.testing
 
-from bench.wire import READ_BYTES, Pump, SocketWire, open_pump
-from bench.work import Target
+from router.loadtest.pump import READ_BYTES, Pump, SocketWire, open_pump
+from router.loadtest.target import Target
 
 Pair = tuple[socket.socket, socket.socket]
 
