@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from adapters.dialect import Call, FaceName
+from adapters.dialect import Call, FaceName, File, FilesWanted
 from router.front.faces import decode_call
 from tests.dialect_wire import (
     ASKED_AT,
@@ -22,6 +22,7 @@ from tests.dialect_wire import (
     whole_chat_message,
 )
 from tests.features.columns import Column
+from tests.simulated.dialect_world import PNG
 from tests.unit.responses_wire import told
 
 FACES: Final[tuple[FaceName, ...]] = ("chat", "responses", "messages")
@@ -72,8 +73,16 @@ def call_of(face: FaceName, *fields: Mapping[str, Any], streamed: bool = False) 
 
 
 def request_of(column: Column, call: Call) -> dict[str, Any]:
-    """Return the JSON in which a provider is asked. Raises `BadCall` where it cannot be."""
-    encoded = column.endpoint.dialect_of(call).encode_request(call, column.endpoint.target)
+    """Return the JSON in which a provider is asked. Raises `BadCall` where it cannot be.
+
+    What the gateway would fetch for a provider is an image here, whatever its address.
+    """
+    dialect, target = column.endpoint.dialect_of(call), column.endpoint.target
+    try:
+        encoded = dialect.encode_request(call, target)
+    except FilesWanted as wanted:
+        files = dict.fromkeys(wanted.urls, File("image/png", PNG))
+        encoded = dialect.encode_request(msgspec.structs.replace(call, files=files), target)
     body: dict[str, Any] = json.loads(encoded.body)
     return body
 

@@ -22,6 +22,8 @@ Form = Literal["openai", "anthropic", "gemini", "bedrock", "cohere"]
 _PROVIDERS: Final = Path(__file__).with_name("providers.toml")
 _FORMS: Final[Mapping[str, Form]] = {
     "openai": "openai",
+    "mistral": "openai",
+    "deepseek": "openai",
     "anthropic": "anthropic",
     "gemini": "gemini",
     "vertex": "gemini",

@@ -64,6 +64,7 @@ OTHER_ENDPOINTS: Final = (
             **_EMBEDDING,
             "openai": Said({"dimensions": 256}),
             "gemini": Said({"requests": [{"outputDimensionality": 256}]}),
+            "mistral": Said({"output_dimension": 256}),
             "vertex": Said({"parameters": {"outputDimensionality": 256}}),
             "cohere": Said({"output_dimension": 256}),
         },

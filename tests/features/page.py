@@ -33,6 +33,8 @@ speak. How to set them up is in [Speak other dialects](../how-to/other-dialects.
 "Yes" is what the gateway does. Whether a model can hear, see or think is for its provider to say, and that
 reaches the client. A face that has no word for a feature has no row for it. Streams and whole answers do not
 differ. Tokens are counted by the gateway itself, whatever the model (`/v1/messages/count_tokens`).
+What a provider does not open by its address, the gateway fetches. To a provider that is configured to have
+Responses itself, all of a request for Responses is said as it came.
 
 Each cell is a test: face, row and column are its name. That of the first one is
 `tests/features/test_cells.py::test_cell[chat-system-openai]`. The columns stand for these models:

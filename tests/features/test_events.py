@@ -12,7 +12,8 @@ from openai.types.responses import ResponseStreamEvent
 from pydantic import TypeAdapter
 
 from adapters.dialect import EventKind, FaceName
-from tests.dialect_wire import frames, stream
+from adapters.registry import dialect_of_call
+from tests.dialect_wire import SERVED, frames, sent, stream
 from tests.features.asking import TOOLS
 from tests.features.clients import FACES, Heard, answer_of, call_of, heard
 from tests.features.columns import Column, columns
@@ -197,7 +198,35 @@ def test_where_bytes_pass_through_so_do_unknown_events_and_fields(
     events = with_strange_fields(story(column.form))
     for strange in with_strangers(column.form, events):
         body = on_wire(column.form, strange)
-        sent = frames(stream(dialect, call, [body], column.endpoint.target))
-        assert MARK.encode() in sent
-        assert sent.count(b'"brandNew"') >= len(events)
-        assert sent.count(json.dumps(MARK).encode()) == body.count(json.dumps(MARK).encode())
+        passed = frames(stream(dialect, call, [body], column.endpoint.target))
+        assert MARK.encode() in passed
+        assert passed.count(b'"brandNew"') >= len(events)
+        assert passed.count(json.dumps(MARK).encode()) == body.count(json.dumps(MARK).encode())
+
+
+@pytest.mark.parametrize("end", range(4), ids=lambda end: story("responses")[end - 4]["type"])
+def test_responses_pass_through_to_a_provider_that_has_them(end: int) -> None:
+    events = story("responses")
+    call = call_of("responses", streamed=True)
+    dialect = dialect_of_call(call, "openai", has_responses=True)
+    before, last = with_strange_fields(events[:-4]), events[end - 4]
+    stranger = {"type": MARK, "sequence_number": 0, "note": 1}
+    for place in range(1, len(before) + 1) if end == 0 else [1]:
+        said = [*before[:place], stranger, *before[place:], last]
+        body = b"".join(_named(event) for event in said)
+        found = stream(dialect, call, [body], columns()[0].endpoint.target)
+        failed = [event for event in found if event.kind is EventKind.ERROR]
+        assert bool(failed) is (last["type"] in {"error", "response.failed"})
+        told = [json.loads(event.data) for event in sent(frames(found))]
+        assert told == [_served(event) for event in (said[:-1] if failed else said)]
+
+
+def _named(event: dict[str, Any]) -> bytes:
+    return f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode()
+
+
+def _served(event: dict[str, Any]) -> dict[str, Any]:
+    """An event as a client gets it: with the gateway's name of the model."""
+    if "response" not in event:
+        return event
+    return {**event, "response": {**event["response"], "model": SERVED}}

@@ -24,6 +24,9 @@ def _gemini_says(*parts: Fields) -> Said:
     return Said({"contents": [{"role": "user", "parts": list(parts)}]})
 
 
+_BEDROCKS_PNG: Final = Said(
+    {"messages": asked({"image": {"format": "png", "source": {"bytes": PNG}}})}
+)
 _SYSTEM: Final[dict[str, Outcome]] = {
     "openai": Said({"messages": [{"role": "system", "content": "Be brief."}]}),
     "anthropic": Said({"system": [{"type": "text", "text": "Be brief."}]}),
@@ -69,6 +72,8 @@ CONTENT: Final = (
             },
         },
         found={
+            "mistral": _SYSTEM["openai"],
+            "deepseek": _SYSTEM["openai"],
             **_SYSTEM,
             "chat/openai": Said({"messages": [{"role": "developer", "content": "Be brief."}]}),
         },
@@ -82,12 +87,11 @@ CONTENT: Final = (
             "messages": {"messages": asked(image_block(BASE64_PNG))},
         },
         found={
+            "deepseek": REFUSED,
             "openai": openai_says(CHAT_IMAGE),
             "anthropic": Said({"messages": asked(image_block(BASE64_PNG))}),
             "gemini": _gemini_says({"inlineData": {"mimeType": "image/png", "data": PNG}}),
-            "bedrock": Said(
-                {"messages": asked({"image": {"format": "png", "source": {"bytes": PNG}}})}
-            ),
+            "bedrock": _BEDROCKS_PNG,
             "cohere": openai_says(CHAT_IMAGE),
         },
     ),
@@ -102,10 +106,11 @@ CONTENT: Final = (
             "messages": {"messages": asked(image_block({"type": "url", "url": IMAGE_URL}))},
         },
         found={
+            "deepseek": REFUSED,
             "openai": openai_says({"type": "image_url", "image_url": {"url": IMAGE_URL}}),
             "anthropic": Said({"messages": asked(image_block({"type": "url", "url": IMAGE_URL}))}),
             "gemini": _gemini_says({"fileData": {"mimeType": "image/png", "fileUri": IMAGE_URL}}),
-            "bedrock": REFUSED,
+            "bedrock": _BEDROCKS_PNG,
             "cohere": openai_says({"type": "image_url", "image_url": {"url": IMAGE_URL}}),
         },
     ),
@@ -148,6 +153,7 @@ CONTENT: Final = (
             },
         },
         found={
+            "deepseek": REFUSED,
             "openai": openai_says(
                 {
                     "type": "file",
@@ -201,6 +207,7 @@ CONTENT: Final = (
             },
         },
         found={
+            "deepseek": REFUSED,
             "openai": openai_says(
                 {"type": "input_audio", "input_audio": {"data": _WAV, "format": "wav"}}
             ),

@@ -9,7 +9,7 @@ from tests.features.asking import (
     TOOLS,
     Fields,
 )
-from tests.features.outcomes import DROPPED, REFUSED, Said, Within
+from tests.features.outcomes import DROPPED, Said, Within
 from tests.features.rows import Wish
 
 _CHAT_FORMAT: Final = {
@@ -39,6 +39,13 @@ _OPENAI_FORMAT: Final = Said(
 _ANTHROPIC_FORMAT: Final = Said(
     {"output_config": {"format": {"type": "json_schema", "schema": CITY}}}
 )
+# The schema in words, and any JSON object demanded.
+_DESCRIBED: Final = Said(
+    {
+        "response_format": {"type": "json_object"},
+        "messages": [{"role": "system", "content": Within("JSON schema")}],
+    }
+)
 _GIVE_ANSWER: Final = {"toolSpec": {"name": "give_answer", "inputSchema": {"json": CITY}}}
 
 FORM: Final = (
@@ -47,6 +54,7 @@ FORM: Final = (
         "Structured output (`json_schema`)",
         said=_FORMATS,
         found={
+            "deepseek": _DESCRIBED,
             "openai": _OPENAI_FORMAT,
             "anthropic": _ANTHROPIC_FORMAT,
             "gemini": _GEMINI_FORMAT,
@@ -67,11 +75,14 @@ FORM: Final = (
         beside=TOOLS,
         said=_FORMATS,
         found={
+            "deepseek": _DESCRIBED,
             "openai": _OPENAI_FORMAT,
             "anthropic": _ANTHROPIC_FORMAT,
             "gemini": _GEMINI_FORMAT,
             "bedrock": Said({"toolConfig": {"tools": [_GIVE_ANSWER], "toolChoice": {"any": {}}}}),
-            "cohere": REFUSED,
+            "cohere": Said(
+                {"tool_choice": "REQUIRED", "tools": [{"function": {"name": "give_answer"}}]}
+            ),
         },
     ),
     Wish(

@@ -31,6 +31,8 @@ SAMPLING: Final = (
             "messages": {"max_tokens": 300},
         },
         found={
+            "mistral": Said({"max_tokens": 300}),
+            "deepseek": Said({"max_tokens": 300}),
             "openai": Said({"max_tokens": 300}),
             "responses/openai/openai": Said({"max_completion_tokens": 300}),
             "messages/openai/openai": Said({"max_completion_tokens": 300}),
@@ -95,6 +97,7 @@ SAMPLING: Final = (
         "Seed",
         said={"chat": {"seed": 7}},
         found={
+            "mistral": Said({"random_seed": 7}),
             "openai": Said({"seed": 7}),
             "anthropic": DROPPED,
             "gemini": _config(seed=7),
@@ -119,6 +122,7 @@ SAMPLING: Final = (
         "Several choices (`n`)",
         said={"chat": {"n": 2}},
         found={
+            "deepseek": REFUSED,
             "openai": Said({"n": 2}),
             "anthropic": REFUSED,
             "gemini": _config(candidateCount=2),
@@ -134,6 +138,7 @@ SAMPLING: Final = (
             "responses": {"top_logprobs": 2},
         },
         found={
+            "mistral": REFUSED,
             "openai": REFUSED,
             "chat/openai": Said({"logprobs": True, "top_logprobs": 2}),
             "anthropic": REFUSED,
@@ -147,6 +152,7 @@ SAMPLING: Final = (
         "`logit_bias`",
         said={"chat": {"logit_bias": {"50256": -100}}},
         found={
+            "mistral": DROPPED,
             "openai": Said({"logit_bias": {"50256": -100}}),
             "anthropic": DROPPED,
             "gemini": DROPPED,
@@ -159,6 +165,7 @@ SAMPLING: Final = (
         "`verbosity`",
         said={"chat": {"verbosity": "low"}, "responses": {"text": {"verbosity": "low"}}},
         found={
+            "mistral": DROPPED,
             "openai": Said({"verbosity": "low"}),
             "anthropic": DROPPED,
             "gemini": DROPPED,
@@ -175,6 +182,7 @@ SAMPLING: Final = (
             "messages": {"metadata": {"user_id": "u-1"}},
         },
         found={
+            "mistral": DROPPED,
             "openai": Said({"user": "u-1"}),
             "anthropic": Said({"metadata": {"user_id": "u-1"}}),
             "gemini": DROPPED,
@@ -191,6 +199,7 @@ SAMPLING: Final = (
             "messages": {"service_tier": "standard_only"},
         },
         found={
+            "mistral": DROPPED,
             "openai": Said({"service_tier": "priority"}),
             "messages/openai": Said({"service_tier": "default"}),
             "anthropic": Said({"service_tier": "auto"}),

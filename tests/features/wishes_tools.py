@@ -160,6 +160,7 @@ TOOL_USE: Final = (
             "messages": _history("messages", [image_block(BASE64_PNG)]),
         },
         found={
+            "deepseek": REFUSED,
             # The book has no image in a tool's message: it follows in the user's own.
             "openai": openai_says(CHAT_IMAGE),
             "chat/openai": Said({"messages": [{"role": "tool", "content": [CHAT_IMAGE]}]}),
