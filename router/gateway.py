@@ -99,10 +99,8 @@ class Gateway:
         self.client = UpstreamClient(dial=dial, limits=_pool_limits(config))
         self.bearers = Bearers(self.client, wall_clock)
         race = config.race
-        self.live = LiveEndpoints(
-            USER_AGENT,
-            HedgeSettings(quantile=race.hedge_quantile, minimum=race.hedge_minimum),
-        )
+        hedging = HedgeSettings(quantile=race.hedge_quantile, minimum=race.hedge_minimum)
+        self.live = LiveEndpoints(USER_AGENT, hedging)
         self.tracer = tracer
         self.metrics = Metrics(
             version=VERSION,
@@ -128,7 +126,7 @@ class Gateway:
             tiers_that_have=self._tiers_that_have,
             purse=billing.purse,
         )
-        self.pump = Pump() if config.server.relay == "pump" and can_pump() else None
+        self.pump = _pump_of(config)
         self._exchange = self._make_exchange(rng, wall_clock)
         self.endpoints = Endpoints(ring=self.ring, exchange=self._exchange, observer=self.observer)
         self.front = Front(self.endpoints, self._control(), config.server)
@@ -281,6 +279,10 @@ def _race_limits(race: RaceConfig) -> RaceLimits:
         max_attempts=race.max_attempts,
         hedge=race.hedge,
     )
+
+
+def _pump_of(config: Config) -> Pump | None:
+    return Pump() if config.server.relay == "pump" and can_pump() else None
 
 
 def _pool_limits(config: Config) -> PoolLimits:

@@ -298,6 +298,23 @@ class World:
         lines = [msgspec.json.decode(line) for line in self.log.getvalue().splitlines()]
         return [line for line in lines if line["event"] == "request"]
 
+    async def dial(self, nursery: trio.Nursery, origin: Origin) -> trio.abc.Stream:
+        """Connect to a host's simulator, which serves in the nursery."""
+        self.dials.append(origin.host)
+        await self.dialling()
+        if self.refuse_connections or origin.host in self.unreachable:
+            raise refused(origin)
+        ours, theirs = self.pair()
+        nursery.start_soon(self._serve, theirs, self.simulators[origin.host])
+        return ours
+
+    async def _serve(self, theirs: trio.abc.Stream, simulator: Simulator) -> None:
+        self.upstream_connections += 1
+        try:
+            await (self.serve_upstream or simulator.serve_stream)(theirs)
+        finally:
+            self.upstream_connections -= 1
+
     async def leak_check(self) -> None:
         """Nothing in flight or reserved, no upstream connection in use, no exchange open at the provider."""
         await trio.testing.wait_all_tasks_blocked()
@@ -368,28 +385,12 @@ async def open_world(
     async with trio.open_nursery() as nursery:
         world: World
 
-        async def dial(origin: Origin) -> trio.abc.Stream:
-            world.dials.append(origin.host)
-            await world.dialling()
-            if world.refuse_connections or origin.host in world.unreachable:
-                raise refused(origin)
-            ours, theirs = world.pair()
-            nursery.start_soon(serve, theirs, world.simulators[origin.host])
-            return ours
-
-        async def serve(theirs: trio.abc.Stream, simulator: Simulator) -> None:
-            world.upstream_connections += 1
-            try:
-                await (world.serve_upstream or simulator.serve_stream)(theirs)
-            finally:
-                world.upstream_connections -= 1
-
         notebook = Notebook()
         with nullcontext(shared) if shared else private_limiter() as limiter:
             gateway = BookedGateway(
                 config or world_config(),
                 log=make_log(log_file),
-                dial=dial,
+                dial=lambda origin: world.dial(nursery, origin),
                 engine=LocalEngine(limiter, clock=trio.current_time),
                 billing=billing_of(config or world_config(), notebook),
                 tracer=Tracer(),
