@@ -5,7 +5,7 @@ whose prompts begin alike go to the same place where that is cheaper, because a 
 beginning before charges less for it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from random import Random
 from typing import Final
 
@@ -19,7 +19,7 @@ from router.exchange.crowd import LEAST_MEMBERS, Crowd
 from router.exchange.hedge import Contender
 from router.exchange.live import Form, LiveEndpoint, LiveEndpoints
 from router.routing.availability import Standing
-from router.routing.plan import Preference, Sort, Tier
+from router.routing.plan import CandidateView, Preference, Sort, Tier
 from router.routing.policy import order
 from router.routing.sticky import fingerprint
 
@@ -49,11 +49,12 @@ class Choice:
         prefix = _prefix(route, call)
         indifferent = sort is Sort.LOAD and prefix is None and not wish.first_provider_only
         draws = indifferent and any(len(tier) >= LEAST_MEMBERS for tier in route.tiers)
-        views = [
-            one.view(form, tier=level, now=now)
-            for level, tier in enumerate(route.tiers)
-            for one in (self._drawn_from(tier, now) if draws else map(self._live.of, tier))
-        ]
+        views: list[CandidateView[LiveEndpoint]] = []
+        for level, tier in enumerate(route.tiers):
+            if draws:
+                views += self._drawn_from(tier, form, level=level, now=now)
+            else:
+                views += [self._live.of(one).view(form, tier=level, now=now) for one in tier]
         preference = Preference(sort=sort, prefix=prefix, may_probe=len(views) > 1, is_drawn=draws)
         plan = order(views, rng=self._rng, preference=preference)
         return [
@@ -61,12 +62,19 @@ class Choice:
             for tier in plan.tiers
         ]
 
-    def _drawn_from(self, tier: tuple[Candidate, ...], now: float) -> Sequence[LiveEndpoint]:
+    def _drawn_from(
+        self, tier: tuple[Candidate, ...], form: Form, *, level: int, now: float
+    ) -> list[CandidateView[LiveEndpoint]]:
         """Return a tier in an order drawn by weight: the first few only, if enough of them are well."""
         crowd = self._crowd_of(tier)
-        few = crowd.draw(2 * self._attempts + 4, self._rng)
-        well = [one for one in few if one.availability(now).standing is Standing.USABLE]
-        return few if len(well) > self._attempts else crowd.draw_all(self._rng)
+        views: list[CandidateView[LiveEndpoint]] = []
+        for wanted in (self._attempts + 2, 2 * self._attempts + 4, None):
+            few = crowd.draw(self._rng, wanted)
+            views = [one.view(form, tier=level, now=now) for one in few]
+            well = sum(view.availability.standing is Standing.USABLE for view in views)
+            if well > self._attempts or len(few) == len(tier):
+                break
+        return views
 
     def _crowd_of(self, tier: tuple[Candidate, ...]) -> Crowd:
         """Return the tier made ready; the catalog keeps a tier as the same object until it is replaced."""

@@ -16,7 +16,7 @@ from router.catalog.candidate import Candidate
 from router.exchange.live import LiveEndpoint
 
 # Below this, everybody is looked at: to draw would save nothing.
-LEAST_MEMBERS: Final = 32
+LEAST_MEMBERS: Final = 16
 _MOST_DRAWS: Final = 4  # for each that is wanted, since the same may be drawn again
 
 
@@ -28,20 +28,18 @@ class Crowd:
         self._members = members
         self._ends = list(accumulate(member.endpoint.weight for member in members))
 
-    def draw(self, wanted: int, rng: Random) -> Sequence[LiveEndpoint]:
+    def draw(self, rng: Random, wanted: int | None) -> Sequence[LiveEndpoint]:
         """Return so many members, each drawn in proportion to its weight from those that are left.
 
-        Everybody where there are not that many, or where a few outweigh all others by far.
+        Everybody, in an order drawn in the same way, for `None`; also where there are not that many, or
+        where a few outweigh all others by far.
         """
-        places: dict[int, None] = {}
-        draws = _MOST_DRAWS * wanted if wanted < len(self._members) else 0
-        for _ in range(draws):
-            place = bisect(self._ends, rng.random() * self._ends[-1])
-            places[min(place, len(self._members) - 1)] = None
-            if len(places) == wanted:
-                return [self._members[place] for place in places]
-        return self.draw_all(rng)
-
-    def draw_all(self, rng: Random) -> Sequence[LiveEndpoint]:
-        """Return all members in an order that is drawn in the same way."""
-        return sorted(self._members, key=lambda member: rng.expovariate(member.endpoint.weight))
+        members = self._members
+        if wanted is not None and wanted < len(members):
+            places: dict[int, None] = {}
+            for _ in range(_MOST_DRAWS * wanted):
+                place = bisect(self._ends, rng.random() * self._ends[-1])
+                places[min(place, len(members) - 1)] = None
+                if len(places) == wanted:
+                    return [members[place] for place in places]
+        return sorted(members, key=lambda member: rng.expovariate(member.endpoint.weight))

@@ -68,6 +68,16 @@ def test_a_request_that_cares_has_all_to_choose_from(choice: Choice, wish: Wish)
     assert len(line) == MANY
 
 
+def test_where_some_are_unwell_a_few_more_are_drawn(choice: Choice, live: LiveEndpoints) -> None:
+    tier = tier_of(MANY)
+    for one in tier[: MANY // 4]:
+        eject(live.of(one))
+    sizes = Counter(
+        len(choice.contenders(route_of(tier), CALL, Wish(), 0.0)[0]) for _ in range(100)
+    )
+    assert set(sizes) == {8, 16}
+
+
 def test_where_few_are_well_all_are_looked_at(choice: Choice, live: LiveEndpoints) -> None:
     tier = tier_of(MANY)
     for one in tier[: MANY - 3]:
@@ -81,8 +91,8 @@ def test_the_first_of_the_few_comes_as_often_as_the_first_of_all(live: LiveEndpo
     tier = tier_of(100, m7=50.0)
     crowd = Crowd(tier, [live.of(one) for one in tier])
     rng = Random(5)
-    drawn = Counter(crowd.draw(16, rng)[0].endpoint.target.upstream_model for _ in range(3000))
-    every = Counter(crowd.draw_all(rng)[0].endpoint.target.upstream_model for _ in range(3000))
+    drawn = Counter(crowd.draw(rng, 16)[0].endpoint.target.upstream_model for _ in range(3000))
+    every = Counter(crowd.draw(rng, None)[0].endpoint.target.upstream_model for _ in range(3000))
     assert drawn["m7"] == pytest.approx(1000, abs=100)  # 50 of 149, four standard deviations wide
     assert every["m7"] == pytest.approx(1000, abs=100)
     assert len(drawn) > 90
@@ -91,7 +101,7 @@ def test_the_first_of_the_few_comes_as_often_as_the_first_of_all(live: LiveEndpo
 def test_one_that_outweighs_all_others_leaves_nobody_out(live: LiveEndpoints) -> None:
     tier = tier_of(100, m7=1e12)
     crowd = Crowd(tier, [live.of(one) for one in tier])
-    assert len(crowd.draw(16, Random(5))) == 100
+    assert len(crowd.draw(Random(5), 16)) == 100
 
 
 def test_a_tier_that_was_replaced_is_not_remembered(choice: Choice) -> None:
