@@ -70,10 +70,10 @@ async def test_pieces_go_out_without_waiting_only_where_the_server_offers_it_and
 
     send = cast("ASGISendCallable", sent.send)
     reply = AsgiReply(send, COMMON, send_now=send_now, flush=flush)
-    await reply.start(200, [])
-    assert not reply.can_send_now
+    could = [reply.can_send_now]
     await reply.send(b"first")
-    assert reply.can_send_now
+    could.append(reply.can_send_now)
+    assert could == [False, True]
     assert (reply.send_now(b"second"), reply.send_now(b"third")) == (True, False)
     await reply.flush()
     assert (now, flushed, reply.sent_bytes) == ([b"second", b"third"], ["all"], 16)
