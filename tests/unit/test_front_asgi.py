@@ -50,6 +50,36 @@ async def test_a_streamed_answer_is_finished_only_by_finish() -> None:
     assert [message.get("more_body") for message in sent.messages] == [None, True, True, False]
 
 
+async def test_pieces_go_out_without_waiting_only_where_the_server_offers_it_and_after_the_first() -> (
+    None
+):
+    plain = Sent()
+    await plain.reply.start(200, [])
+    await plain.reply.send(b"one")
+    assert not plain.reply.can_send_now
+
+    sent, now, flushed = Sent(), list[bytes](), list[str]()
+
+    def send_now(data: bytes) -> bool:
+        now.append(data)
+        return len(now) < 2
+
+    async def flush() -> None:
+        await trio.lowlevel.checkpoint()
+        flushed.append("all")
+
+    send = cast("ASGISendCallable", sent.send)
+    reply = AsgiReply(send, COMMON, send_now=send_now, flush=flush)
+    could = [reply.can_send_now]
+    await reply.send(b"first")
+    could.append(reply.can_send_now)
+    assert could == [False, True]
+    assert (reply.send_now(b"second"), reply.send_now(b"third")) == (True, False)
+    await reply.flush()
+    assert (now, flushed, reply.sent_bytes) == ([b"second", b"third"], ["all"], 16)
+    assert not reply.finished
+
+
 class Receiver:
     """Gives messages as a test releases them."""
 
