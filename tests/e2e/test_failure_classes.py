@@ -8,6 +8,7 @@ answered or what was said, and how often each provider was asked.
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import anthropic
 import pytest
 
 from router.routing.endpoint_health import EndpointLimits
@@ -46,6 +47,7 @@ BEFORE_AN_ANSWER = "refused, reset, DNS or TLS failure, before an answer"
 TOO_LONG = "400, longer than the model's context"
 NOT_UNDERSTOOD = "an answer that cannot be understood"
 BROKEN = "cut, stalled or unreadable, once the client has part of the answer"
+UNFETCHED = "400, a URL that could not be fetched for a provider that wants bytes"
 LONG = refusal(400, "context_length_exceeded")
 
 CASES = {
@@ -123,7 +125,20 @@ CASES = {
 
 
 def test_every_row_is_met() -> None:
-    assert {case.row for case in CASES.values()} == {reaction.when for reaction in REACTIONS}
+    met = {case.row for case in CASES.values()} | {UNFETCHED}
+    assert met == {reaction.when for reaction in REACTIONS}
+
+
+def test_a_file_that_cannot_be_fetched_is_a_400_and_nobody_is_asked(hall: Hall, room: Room) -> None:
+    base_url = hall.gateway.base_url.removesuffix("/v1")
+    source = {"type": "url", "url": "http://127.0.0.1:9/private.pdf"}
+    messages: Any = [{"role": "user", "content": [{"type": "document", "source": source}]}]
+    with (
+        anthropic.Anthropic(base_url=base_url, api_key=hall.gateway.key, max_retries=0) as client,
+        pytest.raises(anthropic.BadRequestError, match=r"messages\[0\]\.content\[0\]"),
+    ):
+        client.messages.create(model=room.name, max_tokens=10, messages=messages)
+    assert room.asked == (0, 0)
 
 
 @pytest.mark.parametrize("name", CASES)

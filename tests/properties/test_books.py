@@ -366,7 +366,7 @@ def trait(case: Case) -> str:
 def test_the_counters_of_attempts_agree_with_the_bills() -> None:
     async def scenario() -> None:
         config = CONFIGS[3]
-        rng = Random(0)
+        rng = Random(2)
         async with open_world(PROFILE, config=config, hosts="abc", rng=rng) as world:
             for simulator in world.simulators.values():
                 simulator.plan(*(Behaviour(**rng.choice([{}, *TROUBLE])) for _ in range(500)))

@@ -81,7 +81,7 @@ def test_who_cannot_go_on_with_an_answer_does_not_begin_it_again() -> None:
     beginning = Beginning(text=msgspec.Raw(b'"a"'), output_tokens=1, usage=None, members={})
     call = msgspec.structs.replace(chat(), beginning=beginning)
     for upstream in DIALECTS - CONTINUING:
-        with pytest.raises(BadCall, match="begun elsewhere"):
+        with pytest.raises(BadCall, match=r"begun elsewhere|does not serve 'chat'"):
             dialect_for("chat", upstream).encode_request(call, TARGET)
 
 

@@ -152,7 +152,9 @@ def test_what_a_client_cannot_go_on_with_is_no_beginning(face: str) -> None:
 MODELS: dict[str, Target] = {
     "anthropic": TARGET,
     "bedrock": target("anthropic.claude-haiku-4-5-20251001-v1:0"),
+    "deepseek": target("deepseek-chat", marks_prefill=True),
     "gemini": target("gemini-2.0-flash"),
+    "mistral": target("mistral-small-latest", marks_prefill=True),
     "openai": target("m", marks_prefill=True),
     "vertex": target("gemini-2.0-flash"),
 }
@@ -169,11 +171,14 @@ def test_every_provider_gets_the_text_without_the_space_behind_it(dialect: str) 
         assert call is not None
     body = body_of(spoken.encode_request(call, MODELS[dialect]))
     last = body["contents" if dialect in {"gemini", "vertex"} else "messages"][-1]
+    marked = {"role": "assistant", "content": "Well,", "prefix": True}
     wanted: dict[str, dict[str, Any]] = {
         "anthropic": {"role": "assistant", "content": [{"type": "text", "text": "Well,"}]},
         "bedrock": {"role": "assistant", "content": [{"text": "Well,"}]},
         "gemini": {"role": "model", "parts": [{"text": "Well,"}]},
-        "openai": {"role": "assistant", "content": "Well,", "prefix": True},
+        "deepseek": marked,
+        "mistral": marked,
+        "openai": marked,
         "vertex": {"role": "model", "parts": [{"text": "Well,"}]},
     }
     assert last == wanted[dialect]
