@@ -31,7 +31,7 @@ class LocalReservation:
     `seen` has for each of its parts how the subject stood, `None` where that is not known exactly.
     """
 
-    __slots__ = ("_bucket_seconds", "_owed", "ended", "own", "parts", "seen", "tokens")
+    __slots__ = ("_bucket_seconds", "_owed", "_owing", "ended", "own", "parts", "seen", "tokens")
 
     def __init__(
         self, own: OwnRegion, parts: list[Part], *, tokens: int, bucket_seconds: float
@@ -42,6 +42,7 @@ class LocalReservation:
         self.ended = False
         self.own = own
         self._owed = 0
+        self._owing: list[int] = []
         self._bucket_seconds = bucket_seconds
 
     def standing(self, place: int, *, now: float) -> Standing | None:
@@ -79,7 +80,11 @@ class LocalReservation:
             if held is not None and held != owed:
                 words[row + HELD] += owed - held
             words[row + IN_FLIGHT] -= 1
-        self._owed = owed
+        if owed:
+            self._owed = owed
+            self._owing = [row for row, _, held, _ in self.parts if held is not None]
+        # Thousands of debts may stand at a time, and nothing else of them is asked for again.
+        self.parts, self.seen = [], []
 
     def paid(self) -> None:
         """Free the credit that was owed. See `Reservation`."""
@@ -87,9 +92,8 @@ class LocalReservation:
         if not owed or self.own.closed:
             return
         words = self.own.words
-        for row, _, held, _ in self.parts:
-            if held is not None:
-                words[row + HELD] -= owed
+        for row in self._owing:
+            words[row + HELD] -= owed
 
     def release(self, *, now: float) -> None:  # noqa: ARG002 (what is given back goes where it came from)
         """End it as if it had never been. See `Reservation`."""

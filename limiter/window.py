@@ -49,7 +49,8 @@ def seconds_until_forgotten(bucket: int, *, now: float, bucket_seconds: float) -
     while moment // bucket_seconds < end:  # rounding must not leave us a hair before the end
         moment = math.nextafter(moment, math.inf)
     wait = max(0.0, moment - now)
-    while now + wait < moment:  # in steps that count at the size of `now`, which grows with the uptime
+    # In steps that count at the size of `now`, which grows with the machine's uptime.
+    while now + wait < moment:
         wait += math.ulp(moment)
     return wait
 

@@ -115,7 +115,7 @@ class Admitted:
     def settle(self, usage: Usage | None, *, owed: int = 0) -> None:
         """End it with what was used, `None` where the caller is to be charged for nothing.
 
-        `owed`: nano-dollars that stay held until `paid`.
+        `owed`: nano-dollars that stay held until `paid` is called.
         """
         try:
             self._end(self._taken, self._asked, usage, owed)
@@ -123,6 +123,7 @@ class Admitted:
             if self._credit is not None:
                 self._credit.free()
 
-    def paid(self) -> None:
-        """Free what was owed: the balance has been lowered by it."""
-        self._taken.reservation.paid()
+    @property
+    def paid(self) -> Callable[[], None]:
+        """What frees that which was owed, once the balance has been lowered by it; it outlives the rest."""
+        return self._taken.reservation.paid
