@@ -2,13 +2,23 @@
 
 Every request becomes a row or two. SQLAlchemy takes longer to prepare a row for `executemany` than SQLite to
 write it, so those rows go to the driver as they are.
+
+SQLite's driver lets go of the interpreter for every statement and has to get it back, against a thread that
+serves requests and is seldom idle. So many rows go into one statement there; PostgreSQL's driver sends them
+all at once as it is.
 """
 
 from collections.abc import Sequence
 from functools import cache
+from itertools import chain
+from typing import Final
 
 from sqlalchemy import Connection, Insert, Table
 from sqlalchemy.dialects import postgresql, sqlite
+
+ROWS_AT_ONCE: Final = (
+    50  # with at most 19 columns it stays below 999 values, which any SQLite takes
+)
 
 
 def insert_new(connection: Connection, table: Table) -> Insert:
@@ -25,12 +35,19 @@ def insert_rows(
     connection: Connection, table: Table, names: Sequence[str], rows: Sequence[tuple[object, ...]]
 ) -> None:
     """Insert rows, given as the values of the columns `names`, of types that both drivers know."""
-    holder = "%s" if connection.dialect.name == "postgresql" else "?"
-    columns, holders = ", ".join(names), ", ".join([holder] * len(names))
-    connection.exec_driver_sql(
-        f"INSERT INTO {table.name} ({columns}) VALUES ({holders})",  # noqa: S608 - our own names
-        list(rows),
-    )
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(_insert_text(table.name, tuple(names), "%s", 1), list(rows))
+        return
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        some = rows[start : start + ROWS_AT_ONCE]
+        text = _insert_text(table.name, tuple(names), "?", len(some))
+        connection.exec_driver_sql(text, tuple(chain.from_iterable(some)))
+
+
+@cache
+def _insert_text(table: str, names: tuple[str, ...], holder: str, rows: int) -> str:
+    row = f"({', '.join([holder] * len(names))})"
+    return f"INSERT INTO {table} ({', '.join(names)}) VALUES {', '.join([row] * rows)}"  # noqa: S608 - our own names
 
 
 # Making a statement takes a good part of what a small batch takes; tables are few.
