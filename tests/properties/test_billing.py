@@ -200,22 +200,27 @@ def test_i3_nobody_spends_more_than_their_credit_whatever_happens(seed: int) -> 
     in_virtual_time(lambda: _discarding(seed))
 
 
+EVERYTHING = {
+    "whole and told",
+    "whole",
+    "left",
+    "left before any answer",
+    "cut",
+    "failed",
+    "insufficient_credits",
+    "credits_held",
+}
+
+
 def test_the_histories_meet_everything_that_can_happen_to_credit() -> None:
     """Otherwise the property above would hold for want of anything happening."""
     met: Counter[str] = Counter()
 
     async def scenario() -> None:
-        for seed in range(3):
+        for seed in range(12):  # mostly three are enough; trio's schedule is drawn anew each time
             met.update(await history(seed))
+            if met.keys() >= EVERYTHING:
+                return
 
     in_virtual_time(scenario)
-    assert {
-        "whole and told",
-        "whole",
-        "left",
-        "left before any answer",
-        "cut",
-        "failed",
-        "insufficient_credits",
-        "credits_held",
-    } <= set(met), met
+    assert met.keys() >= EVERYTHING, met
