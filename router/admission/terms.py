@@ -54,10 +54,8 @@ class Terms:
             draw = self._draws[which] = _draw(caller, self.demands(caller, model))
         return draw
 
-    def demands(
-        self, caller: Caller, model: str | None, *, hold: Hold | None = None
-    ) -> tuple[Demand, ...]:
-        """Return what a request draws on. `hold`: the credit it needs, where it needs any.
+    def demands(self, caller: Caller, model: str | None) -> tuple[Demand, ...]:
+        """Return what a request draws on, credit apart.
 
         The key is always among them, so that its use is known even where nothing limits it.
         """
@@ -69,8 +67,6 @@ class Terms:
         limits = self._models.get(model) if model is not None else None
         if limits is not None:
             demands.append(Demand(subject=f"model:{model}", limits=limits))
-        if hold is not None:
-            demands += credit_demands(caller, hold)
         return tuple(demands)
 
     def all_demands(self, caller: Caller) -> tuple[Demand, ...]:

@@ -61,10 +61,7 @@ class Purse:
         price = self._prices.dearest(route)
         if price is None:
             raise ModelNotPriced(route.id)
-        balances = self._balances
-        if not (
-            balances.may_be_trusted(self._clock()) or await balances.until_trusted(self._clock)
-        ):
+        if not await self._balances.until_trusted(self._clock):
             raise BooksUnavailable
         hold = make_hold(price, wanted, account=self._account(caller), key=self._budget(caller))
         for name, credit in (("account", hold.account), ("key's budget", hold.key)):
