@@ -7,7 +7,7 @@ carry the load skip Quart's request and response objects through its own extensi
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, Final, cast
+from typing import Final
 
 import trio
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope
@@ -55,12 +55,11 @@ class DataPlane:
         request_id = new_request_id()
         headers = list(scope["headers"])
         common = self._common.of_answer(request_id, dict(headers).get(b"origin"))
-        offered = cast("dict[str, Any]", scope.get("state", {}))
         reply = AsgiReply(
             send,
             [*common, *names_request(endpoint, request_id)],
-            send_now=offered.get("send_now"),
-            flush=offered.get("flush"),
+            send_now=connection_offer(scope, "send_now"),
+            flush=connection_offer(scope, "flush"),
         )
         client = scope.get("client")
         serve = partial(

@@ -6,7 +6,7 @@ client leaves, the watcher cancels the handler and with it every upstream attemp
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import cast
+from typing import Any, cast
 
 import trio
 from hypercorn.typing import (
@@ -165,7 +165,7 @@ def abort_connection(scope: HTTPScope) -> None:
         abort()
 
 
-def connection_offer(scope: HTTPScope, name: str) -> Callable[..., object] | None:
+def connection_offer(scope: HTTPScope, name: str) -> Callable[..., Any] | None:
     """Return what the client's connection offers beyond ASGI, `None` where it does not.
 
     `abort_connection()` breaks it at once. `cancel_on_leave(scope)` cancels a scope when the client leaves
