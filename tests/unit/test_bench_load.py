@@ -16,28 +16,9 @@ from router.loadtest.measure import Probe
 from router.loadtest.target import Target
 from router.loadtest.wire import Take, Wire
 from router.simulator.simulator import Simulator
+from tests.unit.memory_wire import MemoryWire
 
 TARGET = Target("provider", 80, "/v1", "unused", MODEL)
-
-
-class MemoryWire:
-    """A wire over a stream that is no socket."""
-
-    def __init__(self, stream: trio.StapledStream[Any, Any]) -> None:
-        self._stream = stream
-        self.closed = False
-
-    async def send(self, data: bytes) -> None:
-        await self._stream.send_all(data)
-
-    async def receive(self, take: Take) -> None:
-        while not take(bytes(await self._stream.receive_some())):
-            pass
-
-    def close(self) -> None:
-        self.closed = True
-        self._stream.send_stream.close()
-        self._stream.receive_stream.close()
 
 
 class Provider:

@@ -23,8 +23,8 @@ from router.loadtest.wire import Wire
 from router.simulation.scenario import load_scenario
 from router.simulation.upstreams import Fate
 from router.simulator import Behaviour
+from tests.unit.memory_wire import MemoryWire
 from tests.unit.simulated_play import endpoint, scenario
-from tests.unit.test_bench_load import MemoryWire
 
 UPSTREAMS = Target("127.0.0.1", 4711, "", "unused", MODEL)
 RATE_LIMITED = UpstreamRateLimited("no", retry_after=7)

@@ -20,32 +20,13 @@ from router.loadtest.result import NothingMeasured, Result, result_of
 from router.loadtest.run import Load
 from router.loadtest.table import figure_rows, plain_lines, spread_rows, tsv_lines
 from router.loadtest.target import Target
-from router.loadtest.wire import Take, Wire
+from router.loadtest.wire import Wire
 from router.simulator import Behaviour, Latency, Profile
 from router.simulator.simulator import Simulator
+from tests.unit.memory_wire import MemoryWire
 
 TARGET = Target("provider", 80, "/v1", "unused", "any")
 CEILING = Ceiling(request_us=50.0, event_us=10.0)
-
-
-class MemoryWire:
-    """A wire over a stream that is no socket."""
-
-    def __init__(self, stream: trio.StapledStream[Any, Any]) -> None:
-        self._stream = stream
-        self.closed = False
-
-    async def send(self, data: bytes) -> None:
-        await self._stream.send_all(data)
-
-    async def receive(self, take: Take) -> None:
-        while not take(bytes(await self._stream.receive_some())):
-            pass
-
-    def close(self) -> None:
-        self.closed = True
-        self._stream.send_stream.close()
-        self._stream.receive_stream.close()
 
 
 class Provider:
