@@ -105,14 +105,16 @@ def joined(answers: Sequence[Answer]) -> Answer:
     for answer in answers:
         for item in _decode_list(answer.body).data:
             data.append(msgspec.structs.replace(item, index=len(data)))
-    usage = _sum([answer.usage for answer in answers if answer.usage is not None])
+    usage = usage_of(answers)
     told = {"prompt_tokens": usage.input_tokens, "total_tokens": usage.input_tokens}
     model = _decode_list(answers[0].body).model
     body = {"object": "list", "data": data, "model": model, "usage": told}
     return Answer(_encode(body), usage)
 
 
-def _sum(usages: Sequence[Usage]) -> Usage:
+def usage_of(answers: Sequence[Answer]) -> Usage:
+    """Return the usage of the answers to some pieces of a call together."""
+    usages = [answer.usage for answer in answers if answer.usage is not None]
     return Usage(
         input_tokens=sum(usage.input_tokens for usage in usages),
         estimated=any(usage.estimated for usage in usages),

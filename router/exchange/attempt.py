@@ -30,7 +30,7 @@ from adapters.dialect import (
     StreamDecoder,
     StreamEvent,
 )
-from adapters.embedding_bridge import joined
+from adapters.embedding_bridge import joined, usage_of
 from adapters.gemini.key_file import ServiceAccount
 from adapters.sse import Signal
 from router.errors import (
@@ -118,6 +118,7 @@ class Attempt:
             answers: list[Answer] = []
             for call in pieces:
                 if answers:
+                    self._run.spent = usage_of(answers)
                     self._limit_connecting()
                 answers.append(await self._answer(call))
             return joined(answers)

@@ -204,6 +204,8 @@ class Books:
         return told.output_tokens >= (1 if entry.whole else self._tokens_of(entry.output_bytes))
 
     def _of_operator(self, entry: Entry, paid: Entry | None) -> Usage:
+        if entry.usage is None and entry.run.spent is not None:
+            return entry.run.spent  # of a call in pieces, those before the one that failed
         if entry.run.fate is Fate.REFUSED or not entry.run.has_asked:
             return _NOTHING  # a provider reads nothing of what it refuses
         if entry.role is Role.RESCUE:

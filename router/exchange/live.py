@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from adapters.dialect import Usage
 from router.catalog.candidate import Candidate
 from router.errors import GatewayError, UpstreamTimeout
 from router.exchange.endpoint import Endpoint, make_endpoint
@@ -100,7 +101,8 @@ class Run:
 
     `fate` is that outcome, `None` while it runs; `has_asked`: its request was about to go out, so that it
     may have cost something; `has_committed`: its answer had begun. `timed(moment)` hears from when on it is
-    timed, and `None` when it must wait for what is not its endpoint's doing.
+    timed, and `None` when it must wait for what is not its endpoint's doing. `spent` is what the answered
+    pieces of a call in pieces have used, before the next one is asked for.
 
     Synchronous, so that cancellation cannot come between an outcome and its entry.
     """
@@ -122,6 +124,7 @@ class Run:
         self.fate: Fate | None = None
         self.has_asked = False
         self.has_committed = False
+        self.spent: Usage | None = None
         live.picture.in_flight += 1
 
     def held_up(self) -> None:

@@ -257,6 +257,10 @@ def test_a_piece_that_fails_is_the_failure_of_all() -> None:
             answer = await world.post("/v1/embeddings", fields)
             assert answer.status == 400
             assert received(world, "gemini") == 2
+            [(_, bill, _)] = world.gateway.bills
+            [charge] = bill.charges
+            assert charge.payer == "operator"
+            assert charge.usage.input_tokens > 0, "the first piece was read"
             await world.leak_check()
 
     in_virtual_time(scenario)
