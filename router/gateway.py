@@ -92,6 +92,7 @@ class Gateway:
         self.billing = billing
         rng = rng or Random()  # noqa: S311 - for spreading load, not for secrets
         self.config = config
+        self.log = log
         self.logger = log.logger
         self.ring = KeyRing(wall_clock=wall_clock)
         self.catalog = Catalog(config, load_seed())
@@ -136,12 +137,13 @@ class Gateway:
     async def run(
         self, store: KeySource, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
     ) -> None:
-        """Run what goes on beside requests (keys, discovery, idle connections) until cancelled."""
+        """Run what goes on beside requests (keys, discovery, idle connections, log) until cancelled."""
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(
                     partial(watch_keys, store, self.ring, on_error=self._key_trouble)
                 )
+                await nursery.start(self.log.writer.run)
                 await nursery.start(self.drains.run)
                 if self.pump is not None:
                     await nursery.start(self.pump.run)

@@ -92,16 +92,21 @@ class Shortcut:
         self._known.add(texts)
         return True
 
-    def write(self, level: int, fields: Mapping[str, object]) -> None:
-        """Write a line with these fields."""
-        line = {
-            "time": self._clock.now(),
-            "level": _NAMES[level],
-            "event": "request",
-            **self._fields,
-            **fields,
-        }
-        self._writer.write(self._encode(line))
+    def write(self, level: int, fields: Mapping[str, object], *, soon: bool) -> None:
+        """Write a line with these fields, at once or soon."""
+        line = self._encode(
+            {
+                "time": self._clock.now(),
+                "level": _NAMES[level],
+                "event": "request",
+                **self._fields,
+                **fields,
+            }
+        )
+        if soon:
+            self._writer.write_soon(line)
+        else:
+            self._writer.write(line)
 
 
 class RequestLog:
@@ -126,7 +131,7 @@ class RequestLog:
         elif self._shortcut is None or not self._shortcut.knows(record):
             self._logger.log(level, "request", **fields)
         else:
-            self._shortcut.write(level, fields)
+            self._shortcut.write(level, fields, soon=record.outcome == "ok")
 
 
 def _fields_of(record: RequestRecord) -> dict[str, Any]:

@@ -238,7 +238,7 @@ class World:
         self.simulators = simulators
         self.simulator = next(iter(simulators.values()))
         self.secret = secret
-        self.log = log
+        self._log = log
         self.limiter = limiter
         self.notebook = Notebook()
         self.refuse_connections = False
@@ -316,6 +316,12 @@ class World:
     async def chat(self, **fields: Any) -> ClientAnswer:
         """Send one chat completion with a small prompt."""
         return await self.post("/v1/chat/completions", chat_fields(**fields))
+
+    @property
+    def log(self) -> io.BytesIO:
+        """What the gateway has logged so far."""
+        self.gateway.log.writer.flush()
+        return self._log
 
     def log_lines(self) -> list[dict[str, Any]]:
         """The request lines logged so far."""

@@ -7,8 +7,11 @@ from typing import Any
 
 import msgspec
 import pytest
+import trio
+import trio.testing
 
 from router.observe.fault import describe
+from router.observe.line import GATHER_SECONDS, MOST_BYTES
 from router.observe.log import Level, Log, make_log
 from router.observe.record import Outcome, RequestRecord
 
@@ -277,3 +280,52 @@ def test_the_console_lists_an_exception_below_the_line() -> None:
     assert "request" in first
     assert rest[0] == "  ValueError"
     assert rest[-1].startswith(f"  {__name__}:fail:")
+
+
+async def test_lines_of_requests_are_gathered_for_a_moment_and_written_together(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    file = CountingFile()
+    log = a_log(file)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(log.writer.run)
+        for _ in range(3):
+            log.requests.write(a_record(outcome="ok"))
+        assert file.getvalue() == b""
+        await trio.sleep(GATHER_SECONDS + 0.01)
+        assert (len(lines(file)), file.writes) == (3, 1)
+        log.requests.write(a_record(outcome="ok"))
+        log.requests.write(a_record(outcome="cut"))
+        assert [line["outcome"] for line in lines(file)] == ["ok"] * 4 + ["cut"]
+        log.requests.write(a_record(outcome="ok"))
+        nursery.cancel_scope.cancel()
+    assert len(lines(file)) == 6
+    log.requests.write(a_record(outcome="ok"))
+    assert len(lines(file)) == 7
+
+
+async def test_gathered_lines_are_written_in_pieces_that_a_shared_pipe_keeps_whole(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    file = CountingFile()
+    log = a_log(file)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(log.writer.run)
+        for _ in range(100):
+            log.requests.write(a_record(outcome="ok"))
+        nursery.cancel_scope.cancel()
+    assert len(lines(file)) == 100
+    assert file.most_bytes <= MOST_BYTES
+    assert file.writes < 50
+
+
+class CountingFile(io.BytesIO):
+    """Counts what is written to it, and the bytes of the longest piece."""
+
+    writes = 0
+    most_bytes = 0
+
+    def write(self, data: Any, /) -> int:
+        self.writes += 1
+        self.most_bytes = max(self.most_bytes, len(data))
+        return super().write(data)
