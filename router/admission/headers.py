@@ -5,7 +5,6 @@ left is told. A caller without a limit gets no header for it.
 """
 
 from collections.abc import Sequence
-from math import ceil
 from typing import Final
 
 from limiter.demand import Demand, Standing
@@ -38,27 +37,36 @@ def limit_headers(standings: Sequence[tuple[Demand, Standing]]) -> Headers:
         if (limit := limits.tokens) is not None:
             room = (limit - standing.used_tokens, limit, standing.tokens_reset)
             tokens = room if tokens is None else min(tokens, room)
-    return [*_headers(_REQUESTS, requests), *_headers(_TOKENS, tokens)]
+    headers: Headers = []
+    told = b""
+    if requests is not None:
+        told = duration(requests[2])
+        _add(headers, _REQUESTS, requests, told)
+    if tokens is not None:
+        is_told = requests is not None and requests[2] == tokens[2]
+        _add(headers, _TOKENS, tokens, told if is_told else duration(tokens[2]))
+    return headers
 
 
-def _headers(names: tuple[bytes, bytes, bytes], room: Room | None) -> Headers:
-    if room is None:
-        return []
-    left, limit, reset = room
-    return [
-        (names[0], b"%d" % limit),
-        (names[1], b"%d" % max(0, left)),
-        (names[2], duration(reset).encode()),
-    ]
+def _add(headers: Headers, names: tuple[bytes, bytes, bytes], room: Room, reset: bytes) -> None:
+    left, limit, _ = room
+    headers.append((names[0], b"%d" % limit))
+    headers.append((names[1], b"%d" % left if left > 0 else b"0"))
+    headers.append((names[2], reset))
 
 
-def duration(seconds: float) -> str:
-    """Return a duration as OpenAI writes it, rounded up to the millisecond: `1h2m3s`, `1.5s`, `20ms`."""
-    milliseconds = max(0, ceil(round(seconds * 1000, 3)))
+def duration(seconds: float) -> bytes:
+    """Return a duration as OpenAI writes it, rounded up to the millisecond: `1h2m3s`, `1.5s`, `20ms`.
+
+    What a float adds beyond the microsecond is not rounded up.
+    """
+    milliseconds = -(-int(seconds * 1_000_000 + 0.5) // 1000)
     if milliseconds < 1000:
-        return f"{milliseconds}ms"
+        return b"%dms" % max(0, milliseconds)
     minutes, rest = divmod(milliseconds, 60_000)
+    whole, parts = divmod(rest, 1000)
+    told = (b"%d.%03d" % (whole, parts)).rstrip(b"0") + b"s" if parts else b"%ds" % whole
+    if not minutes:
+        return told
     hours, minutes = divmod(minutes, 60)
-    shown_hours = f"{hours}h" if hours else ""
-    shown_minutes = f"{minutes}m" if hours or minutes else ""
-    return f"{shown_hours}{shown_minutes}{rest / 1000:g}s"
+    return b"%dh%dm%b" % (hours, minutes, told) if hours else b"%dm%b" % (minutes, told)

@@ -9,7 +9,7 @@ from typing import Final
 
 from limiter.demand import Demand, Refusal, Reservation
 from router.admission.engine import Engine
-from router.admission.terms import Draw, credit_demands
+from router.admission.terms import Draw
 from router.billing.hold import Hold, Wanted
 from router.billing.purse import Purse
 from router.catalog.routes import Route
@@ -35,8 +35,7 @@ class Taking:
     ) -> None:
         self.engine = engine
         self._purse = purse
-        self._caller = draw.caller
-        self._demands = draw.demands
+        self._draw = draw
         self._route = route
         self._tokens = tokens
         self._wanted = wanted
@@ -48,12 +47,13 @@ class Taking:
 
         Raises as `Purse.hold` does.
         """
-        hold = self.hold = await self._purse.hold(self._caller, self._route, self._wanted)
+        draw = self._draw
+        hold = self.hold = await self._purse.hold(draw.caller, self._route, self._wanted)
         if hold is None:
-            return await self.engine.reserve(self._demands, tokens=self._tokens, credit=0)
+            return await self.engine.reserve(draw.demands, tokens=self._tokens, credit=0)
         outcome, self.held = await reserve_within(
             self.engine,
-            (*self._demands, *credit_demands(self._caller, hold)),
+            (*draw.demands, *draw.credit_demands(hold)),
             tokens=self._tokens,
             wanted=hold.amount,
             least=hold.least,
@@ -62,8 +62,8 @@ class Taking:
 
     async def credit_demands(self) -> Sequence[Demand]:
         """Return whose credit it needs, and how much of that there is now. Raises as `Purse.hold` does."""
-        hold = await self._purse.hold(self._caller, self._route, self._wanted)
-        return credit_demands(self._caller, hold) if hold is not None else ()
+        hold = await self._purse.hold(self._draw.caller, self._route, self._wanted)
+        return self._draw.credit_demands(hold) if hold is not None else ()
 
 
 async def reserve_within(

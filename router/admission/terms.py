@@ -23,13 +23,25 @@ class Draw(msgspec.Struct, frozen=True, eq=False):
     """What requests of a caller for a model draw on, credit apart.
 
     `in_windows` are those of the demands that limit requests or tokens, `most_tokens` is the least of the
-    limits on tokens, `None` where there is none.
+    limits on tokens, `None` where there is none. `budget` and `credit` are the subjects of its credit, which
+    are others: a stream that holds more as it goes on is not another request.
     """
 
     caller: Caller
     demands: tuple[Demand, ...]
     in_windows: tuple[Demand, ...]
     most_tokens: int | None
+    budget: str
+    credit: str
+
+    def credit_demands(self, hold: Hold) -> list[Demand]:
+        """Return whose credit a request needs, and how much of it may be held in all."""
+        demands = []
+        if hold.key is not None:
+            demands.append(Demand(subject=self.budget, limits=_NO_LIMITS, credit=hold.key))
+        if hold.account is not None:
+            demands.append(Demand(subject=self.credit, limits=_NO_LIMITS, credit=hold.account))
+        return demands
 
 
 class Terms:
@@ -89,22 +101,14 @@ def _draw(caller: Caller, demands: tuple[Demand, ...]) -> Draw:
         for demand in demands
         if demand.limits.requests is not None or demand.limits.tokens is not None
     )
-    return Draw(caller, demands, in_windows, most_tokens(demands))
-
-
-def credit_demands(caller: Caller, hold: Hold) -> list[Demand]:
-    """Return whose credit a request needs.
-
-    They are subjects of their own: a stream that holds more as it goes on is not another request.
-    """
-    demands = []
-    if hold.key is not None:
-        budget = f"budget:{caller.key.id}"
-        demands.append(Demand(subject=budget, limits=_NO_LIMITS, credit=hold.key))
-    if hold.account is not None:
-        credit = f"credit:{caller.account.id}"
-        demands.append(Demand(subject=credit, limits=_NO_LIMITS, credit=hold.account))
-    return demands
+    return Draw(
+        caller,
+        demands,
+        in_windows,
+        most_tokens(demands),
+        budget=f"budget:{caller.key.id}",
+        credit=f"credit:{caller.account.id}",
+    )
 
 
 def limits_of(table: LimitTable) -> Limits:

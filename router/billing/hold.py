@@ -60,10 +60,11 @@ def make_hold(price: Price, wanted: Wanted, *, account: int | None, key: int | N
     amount = worst_case(
         price, input_tokens=wanted.prompt_tokens, output_tokens=wanted.output_tokens
     )
+    amount = min(amount, MOST_HELD)
     least = amount
     if not wanted.capped:
-        least = worst_case(price, input_tokens=wanted.prompt_tokens, output_tokens=1)
-    amount, least = min(amount, MOST_HELD), min(least, amount, MOST_HELD)
+        one_token = worst_case(price, input_tokens=wanted.prompt_tokens, output_tokens=1)
+        least = min(one_token, amount)
     return Hold(price=price, wanted=wanted, amount=amount, least=least, account=account, key=key)
 
 

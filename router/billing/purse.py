@@ -61,15 +61,14 @@ class Purse:
         price = self._prices.dearest(route)
         if price is None:
             raise ModelNotPriced(route.id)
-        if not await self._balances.until_trusted(self._clock):
+        balances, clock = self._balances, self._clock
+        if not balances.may_be_trusted(clock()) and not await balances.until_trusted(clock):
             raise BooksUnavailable
         hold = make_hold(price, wanted, account=self._account(caller), key=self._budget(caller))
-        for name, credit in (("account", hold.account), ("key's budget", hold.key)):
-            if credit is not None and credit < hold.least:
-                raise CreditEmpty(
-                    f"Insufficient credits: this request may cost ${format_usd(hold.least)}, and the "
-                    f"{name} has ${format_usd(credit)} left. Top up, or ask for a shorter answer."
-                )
+        if hold.account is not None and hold.account < hold.least:
+            raise _empty("account", hold.account, hold.least)
+        if hold.key is not None and hold.key < hold.least:
+            raise _empty("key's budget", hold.key, hold.least)
         return hold
 
     def _account(self, caller: Caller) -> int | None:
@@ -78,6 +77,13 @@ class Purse:
     def _budget(self, caller: Caller) -> int | None:
         budget = caller.key.budget_nanodollars
         return None if budget is None else max(0, budget - self._balances.spent(caller.key.id))
+
+
+def _empty(name: str, credit: int, least: int) -> CreditEmpty:
+    return CreditEmpty(
+        f"Insufficient credits: this request may cost ${format_usd(least)}, and the "
+        f"{name} has ${format_usd(credit)} left. Top up, or ask for a shorter answer."
+    )
 
 
 def _pays(caller: Caller) -> bool:

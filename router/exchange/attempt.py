@@ -104,8 +104,9 @@ class Attempt:
         self._dialect = self._endpoint.dialect_of(call)
         self._means = means
         self._token: str | None = None  # where the endpoint wants one
-        # The limit for connecting, which becomes the one for the first byte once connected.
-        self._late = ("could not be connected", self._endpoint.timeouts.connect)
+        # Where a connection is to be had at once, as it mostly is, no time passes before it is asked.
+        self._is_connecting = False
+        self._late = ("did not begin to answer", self._endpoint.timeouts.first_byte)
         self._scope = trio.CancelScope(deadline=trio.current_time() + self._late[1])
 
     async def answer(self) -> Answer:
@@ -159,7 +160,10 @@ class Attempt:
         )
         try:
             response = await self._means.client.send(
-                self._endpoint.origin, request, on_connected=self._connected
+                self._endpoint.origin,
+                request,
+                on_wait=self._limit_connecting,
+                on_connected=self._connected,
             )
         except UpstreamTransportError as error:
             raise self._translate(error) from error
@@ -172,7 +176,7 @@ class Attempt:
 
     async def _token_of(self, account: ServiceAccount) -> str:
         """Return the account's token, under the limit for connecting."""
-        self._late = ("got no token", self._endpoint.timeouts.connect)
+        self._limit("got no token", self._endpoint.timeouts.connect)
         try:
             token = await self._means.bearers.token_of(account)
         except BadAnswer as error:
@@ -200,11 +204,15 @@ class Attempt:
             raise self._fault(_refusal(error)) from error
 
     def _limit_connecting(self) -> None:
+        """Allow the time for connecting, which becomes that for the first byte once connected."""
+        self._is_connecting = True
         self._limit("could not be connected", self._endpoint.timeouts.connect)
 
     def _connected(self) -> None:
         self._run.asked()
-        self._limit("did not begin to answer", self._endpoint.timeouts.first_byte)
+        if self._is_connecting:
+            self._is_connecting = False
+            self._limit("did not begin to answer", self._endpoint.timeouts.first_byte)
 
     def _limit(self, late: str, seconds: float) -> None:
         """Allow so many seconds from now on; say what was `late` where they do not suffice."""

@@ -32,18 +32,23 @@ class UpstreamClient:
         origin: Origin,
         request: OutgoingRequest,
         *,
+        on_wait: Callable[[], None] = lambda: None,
         on_connected: Callable[[], None] = lambda: None,
     ) -> UpstreamResponse:
         """Send the request; returns once the head of the response is there, 1xx passed over.
 
-        `on_connected` is called when a connection is there and the request is about to go out, so
-        that a caller can turn its patience for connecting into that for an answer.
+        `on_wait` is called where there is no connection to be had at once, and `on_connected` when one
+        is there and the request is about to go out, so that a caller can turn its patience for
+        connecting into that for an answer.
 
         Raises ConnectFailed, UpstreamCut, UpstreamProtocolError; ValueError when the request's own
         head is not valid HTTP; trio.ClosedResourceError after `aclose`. After an exception, or when
         cancelled, nothing is held. The caller must `discard` the response in the end.
         """
-        lease = await self._lender.borrow(origin)
+        lease = self._lender.lend_now(origin)
+        if lease is None:
+            on_wait()
+            lease = await self._lender.borrow(origin)
         try:
             on_connected()
             head = await _send_on(lease, request)

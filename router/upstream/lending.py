@@ -25,14 +25,29 @@ class Lender:
         self._bells: dict[Ticket[HttpConnection], trio.Event] = {}
         self._is_closed = False
 
+    def lend_now(self, origin: Origin) -> "Lease | None":
+        """Return a connection that lies idle and may serve, `None` where there is none.
+
+        Raises trio.ClosedResourceError after `close`.
+        """
+        if self._is_closed:
+            raise trio.ClosedResourceError("this client has been closed")
+        _close_all(self._pool.expire_origin(origin, trio.current_time()))
+        while (connection := self._pool.take_idle(origin)) is not None:
+            if not connection.has_gone_stale():
+                return Lease(self, connection, reused=True)
+            connection.close()
+            self._wake(self._pool.closed(origin))
+        return None
+
     async def borrow(self, origin: Origin) -> "Lease":
         """Get a connection, waiting in line or dialling as need be.
 
         Raises ConnectFailed. When cancelled, the place goes to the next in line.
         """
-        if self._is_closed:
-            raise trio.ClosedResourceError("this client has been closed")
-        _close_all(self._pool.expire_origin(origin, trio.current_time()))
+        lease = self.lend_now(origin)
+        if lease is not None:
+            return lease
         assignment = self._pool.acquire(origin)
         if isinstance(assignment, Ticket):
             assignment = await self._wait_in_line(assignment)

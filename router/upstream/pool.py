@@ -107,6 +107,17 @@ class Pool(Generic[C]):
         self._limits = limits
         self._lines: dict[Origin, _Line[C]] = {}
 
+    def take_idle(self, origin: Origin) -> C | None:
+        """Return an idle connection, leased from now on; `None` where there is none.
+
+        Nobody waits where there is one, so nobody is overtaken. Call `expire_origin` first.
+        """
+        line = self._lines.get(origin)
+        if line is None or not line.idle:
+            return None
+        line.leased += 1
+        return line.idle.pop()[0]
+
     def acquire(self, origin: Origin) -> UseIdle[C] | OpenNew | Ticket[C]:
         """Ask for a connection; a Ticket means: wait until it carries an assignment.
 

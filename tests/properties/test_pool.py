@@ -71,6 +71,17 @@ class PoolAgainstModel(RuleBasedStateMachine):
             assert answer == OpenNew()
             place.connecting += 1
 
+    @rule(origin=st.sampled_from(ORIGINS))
+    def take_idle(self, origin: Origin) -> None:
+        place = self.places[origin]
+        assert self.pool.expire_origin(origin, self.now) == self.take_expired(place)
+        taken = self.pool.take_idle(origin)
+        if place.idle:
+            assert taken == place.idle[-1][0]
+            place.leased.append(place.idle.pop()[0])
+        else:
+            assert taken is None
+
     @precondition(lambda self: self.some(lambda place: place.connecting))
     @rule(data=st.data(), succeeds=st.booleans())
     def finish_connecting(self, data: st.DataObject, succeeds: bool) -> None:

@@ -342,7 +342,7 @@ def test_every_answer_tells_how_the_limits_stand(name: str) -> None:
             left = int(told.pop("x-ratelimit-remaining-tokens"))
             assert 0 <= 10_000 - (1 + taken) * TOKENS - left < (1 + taken) * PROMPT
             # In whole seconds of the clock: bucket 0 until 61, bucket 10 until 71.
-            reset = duration((71 if taken else 61) - answer.at)
+            reset = duration((71 if taken else 61) - answer.at).decode()
             assert told == {"x-ratelimit-reset-requests": reset, "x-ratelimit-reset-tokens": reset}
 
     in_virtual_time(scenario)

@@ -7,7 +7,7 @@ from router.accounts.account import Account
 from router.accounts.caller import Caller
 from router.accounts.keys import ApiKey
 from router.accounts.tier import ModelPatterns, Tier
-from router.admission.terms import Terms, credit_demands, most_tokens
+from router.admission.terms import Terms, most_tokens
 from router.billing.hold import Hold, Wanted
 from router.config import LimitTable
 from router.ledger.price import Price
@@ -81,7 +81,7 @@ def test_credit_is_held_apart_from_what_is_limited() -> None:
     """Holding more of it in the midst of a call must not count as another request."""
     who = caller(Limits(requests=9), account=Limits(tokens=5))
     limited = {demand.subject for demand in terms().demands(who, "m")}
-    held = credit_demands(who, hold(account=7, key=3))
+    held = terms().draw(who, "m").credit_demands(hold(account=7, key=3))
     rest = {demand.subject: (demand.limits, demand.credit) for demand in held}
     assert not limited & rest.keys()
     assert rest == {"credit:acc_a": (Limits(), 7), "budget:key_a": (Limits(), 3)}
