@@ -29,10 +29,11 @@ class ModelName:
         """Return `data` with the new name; `reported` is the top-level `model` read from it."""
         if reported is None:
             return data
-        if reported != self._reported:
-            self._learn(reported)
-        elif self._beginning and data.startswith(self._beginning):
+        known = reported == self._reported
+        if known and self._beginning and data.startswith(self._beginning):
             return self._new_beginning + data[len(self._beginning) :]
+        if not (known and self._needles):
+            self._learn(reported)
         for member, replacement in self._needles:
             changed = replace_member(data, member, replacement)
             if changed is not None:
@@ -46,6 +47,7 @@ class ModelName:
         if _opens_nothing(data, start):
             self._beginning = data[: start + len(member)]
             self._new_beginning = data[:start] + replacement
+            self._needles = ()  # as long as chunks begin like this one, they are not looked for
 
     def _learn(self, reported: str) -> None:
         self._reported = reported

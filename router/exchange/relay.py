@@ -69,6 +69,7 @@ class StreamRelay:
         self._decoder = stream.decoder
         if not self.reply.started:
             await self.reply.start(200, [*_STREAM_HEADERS, *self.headers])
+            self.headers = ()
         await self._pass_on(source, source.begin())
         while not stream.done:
             pump, fd = self._pump, stream.response.fileno()

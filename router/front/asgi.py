@@ -50,7 +50,7 @@ class AsgiReply:
         self._send = send
         self._send_now = send_now
         self._flush = flush
-        self._common_headers = list(common_headers)
+        self._common_headers = common_headers
         self.limit_headers: Headers = ()
         self.started = False
         self.finished = False
@@ -64,6 +64,7 @@ class AsgiReply:
             "status": status,
             "headers": [*headers, *self.limit_headers, *self._common_headers],
         }
+        self.limit_headers = self._common_headers = ()  # a stream may be open for long
         await self._send(event)
 
     async def send(self, data: bytes) -> None:

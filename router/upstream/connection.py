@@ -14,7 +14,6 @@ than the caller reads is held back by TCP. Whoever watches many bodies at once c
 
 import contextlib
 import os
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
@@ -50,8 +49,8 @@ class HttpConnection:
         self._response_started = False
         self._is_writing = False
         self._write_was_cut = False
-        # The body of a refusal that was read before its head was handed out.
-        self._read_ahead: deque[bytes | UpstreamTransportError] = deque()
+        # The body of a refusal that was read before its head was handed out: a few pieces, once in a while.
+        self._read_ahead: list[bytes | UpstreamTransportError] = []
 
     async def send(self, request: OutgoingRequest) -> ResponseHead:
         """Send the request and wait for the head of its response.
@@ -77,7 +76,7 @@ class HttpConnection:
         # Before anything is taken from the parser: what was taken, a cancellation would lose.
         await trio.lowlevel.checkpoint_if_cancelled()
         if self._read_ahead:
-            ahead = self._read_ahead.popleft()
+            ahead = self._read_ahead.pop(0)
             if isinstance(ahead, UpstreamTransportError):
                 raise ahead
             return ahead

@@ -40,6 +40,8 @@ class LlhttpParser:
         head = judge(line, _headers(self._head))
         self._body = body_of(head.body_bytes)
         self._answer = Answer(head)
+        if head.switch_to is None:
+            self._head = b""  # nobody will take it back
         return head
 
     def next_body(self) -> bytes | None:

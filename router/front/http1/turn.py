@@ -8,7 +8,6 @@ Sending to a client that is gone is no error: the application hears of it by can
 `http.disconnect`, and what it sends until then is dropped.
 """
 
-from collections import deque
 from collections.abc import Callable
 from typing import Final
 
@@ -42,7 +41,7 @@ class Turn:
         self._wire = wire
         self._closing = closing
         self._date = date
-        self._ahead: deque[bytes] = deque()
+        self._ahead: list[bytes] = []  # a deque is never small, and hardly ever is anything in it
         self._body_told = False
         self._owes_continue = request.expects_continue
         self._head: tuple[int, Headers] | None = None
@@ -132,6 +131,7 @@ class Turn:
         close = self._closing() or not self._is_whole()
         head = self._http.encode_head(status, [*headers, self._date()], close=close)
         self.started = True
+        self._head = None
         return head + self._http.encode_body(data)
 
     def _is_whole(self) -> bool:
@@ -146,7 +146,7 @@ class Turn:
     async def _next_piece(self) -> bytes | None:
         """Return the next piece of the body, `None` when the client leaves before its end."""
         if self._ahead:
-            return self._ahead.popleft()
+            return self._ahead.pop(0)
         piece: bytes | None = None
         try:
             while self.refusal is None and (piece := self._http.next_body()) is None:
