@@ -28,8 +28,9 @@ Seen = tuple[int, int, int, int]
 class LocalReservation:
     """A `Reservation` from the shared table. It must end before its table is closed (`TableClosed` else).
 
-    `seen` has for each of its parts how the subject stood, `None` where that is not known exactly. `known` has
-    for each what was known of the subject, until the reservation stands: calls in flight need it no more.
+    `seen` has for each of its parts how the subject stood, `None` where that is not known exactly. `known`
+    has for each what was known of the subject until the reservation stood; a call in flight needs none of
+    that.
     """
 
     __slots__ = (

@@ -15,10 +15,13 @@ class Progress:
     `awaited`: how many the call asked for. `begun`: the first had begun before this stream did.
     """
 
+    __slots__ = ("_awaited", "_ended", "_finished", "_is_chat")
+
     def __init__(self, *, is_chat: bool, awaited: int, begun: bool = False) -> None:
         self._is_chat = is_chat
         self._awaited = awaited
-        self._ended: dict[int, bool] = {0: False} if begun else {}  # whether each that has begun has
+        # Those that have begun, each with whether it has ended.
+        self._ended: dict[int, bool] = {0: False} if begun else {}
         self._finished = 0
 
     @property

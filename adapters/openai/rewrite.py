@@ -18,6 +18,8 @@ _encode: Final = msgspec.json.encode
 class ModelName:
     """Replaces the top-level `model` of answers by the gateway's own id of the model."""
 
+    __slots__ = ("_beginning", "_name", "_needles", "_new_beginning", "_reported")
+
     def __init__(self, served_model: str) -> None:
         self._name = _encode(served_model)
         self._reported: str | None = None

@@ -111,6 +111,20 @@ class Run:
     Synchronous, so that cancellation cannot come between an outcome and its entry.
     """
 
+    __slots__ = (
+        "_key_trial",
+        "_picture",
+        "_started",
+        "_timed",
+        "_timing",
+        "_trial",
+        "fate",
+        "has_asked",
+        "has_committed",
+        "live",
+        "spent",
+    )
+
     def __init__(
         self,
         live: LiveEndpoint,

@@ -44,6 +44,8 @@ class StreamRelay:
     one, each stream is carried by its own task.
     """
 
+    __slots__ = ("_decoder", "_outlet", "_pump", "_request_id", "headers", "reply")
+
     def __init__(
         self, reply: Reply, *, request_id: str, comment_every: float, pump: Pump | None = None
     ) -> None:

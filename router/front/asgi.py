@@ -39,6 +39,17 @@ class AsgiReply:
     second sends what did not.
     """
 
+    __slots__ = (
+        "_common_headers",
+        "_flush",
+        "_send",
+        "_send_now",
+        "finished",
+        "limit_headers",
+        "sent_bytes",
+        "started",
+    )
+
     def __init__(
         self,
         send: ASGISendCallable,

@@ -23,6 +23,8 @@ class BodyReader:
     `on_whole` is called once the last piece is read: from then on the next message is the client's leaving.
     """
 
+    __slots__ = ("_max_bytes", "_on_whole", "_receive", "_seconds", "_whole")
+
     def __init__(
         self,
         receive: ASGIReceiveCallable,

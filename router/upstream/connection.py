@@ -39,6 +39,19 @@ class HttpConnection:
     After an exception, or when `send` was cancelled, only `close` may follow.
     """
 
+    __slots__ = (
+        "_http",
+        "_is_writing",
+        "_polled",
+        "_read_ahead",
+        "_read_now",
+        "_response_started",
+        "_socket",
+        "_stream",
+        "_write_was_cut",
+        "origin",
+    )
+
     def __init__(self, stream: trio.abc.Stream, origin: Origin) -> None:
         self.origin = origin
         self._stream = stream

@@ -28,6 +28,24 @@ class Turn:
     `refusal`: why the request's body could not be read.
     """
 
+    __slots__ = (
+        "_ahead",
+        "_body_told",
+        "_closing",
+        "_date",
+        "_head",
+        "_http",
+        "_over",
+        "_owes_continue",
+        "_scope",
+        "_sends",
+        "_wire",
+        "answered",
+        "gone",
+        "refusal",
+        "started",
+    )
+
     def __init__(
         self,
         http: Http1Parser,
