@@ -26,6 +26,13 @@ UNNEEDED = (
     "sqlalchemy.dialects.mssql",
     "sqlalchemy.dialects.postgresql",
 )
+_COMMAND = """
+import sys
+from router.cli import main
+
+main.get_command(main.make_context("syze", [sys.argv[1]]), sys.argv[1])
+print(*sys.modules)
+"""
 _SERVE = """
 import sys
 from router.cli import main
@@ -43,7 +50,11 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     """What serving with a store that was opened before has loaded."""
     store: Path = tmp_path_factory.mktemp("store") / "keys.db"
     open_database(store).close()
-    command = [sys.executable, "-c", _SERVE, str(store)]
+    return _loaded_by(_SERVE, str(store))
+
+
+def _loaded_by(program: str, argument: str) -> set[str]:
+    command = [sys.executable, "-c", program, argument]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     return set(done.stdout.split())
 
@@ -55,3 +66,10 @@ def test_serving_loads_the_gateway(loaded: set[str]) -> None:
 @pytest.mark.parametrize("name", UNNEEDED)
 def test_serving_does_without(name: str, loaded: set[str]) -> None:
     assert name not in loaded
+
+
+@pytest.mark.parametrize("command", ["serve", "keys"])
+def test_who_does_not_serve_itself_does_without_the_gateway(command: str) -> None:
+    loaded = _loaded_by(_COMMAND, command)
+    assert f"router.cli_{command}" in loaded
+    assert loaded.isdisjoint({"router.gateway", "router.front.app", "quart", "hypercorn"})
