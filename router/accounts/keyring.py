@@ -49,12 +49,21 @@ class KeyRing:
         A key that is revoked or expired, or whose account is closed, is anything else too. What
         cannot be a key (over 256 bytes, or not ASCII) is refused before any hashing.
         """
-        if len(secret) > MAX_SECRET_BYTES or not secret.isascii():
-            return None
-        caller = self._snapshot.find(hash_key(secret))
+        return self.find(digest_of(secret))
+
+    def find(self, digest: bytes | None) -> Caller | None:
+        """Return whom the secret with this digest belongs to, like `authenticate`."""
+        caller = self._snapshot.find(digest) if digest is not None else None
         if caller is None:
             return None
         expires_at = caller.key.expires_at
         if expires_at is not None and expires_at <= self._wall_clock():
             return None
         return caller
+
+
+def digest_of(secret: str | bytes) -> bytes | None:
+    """Return what a secret is looked up by, `None` for what cannot be a key."""
+    if len(secret) > MAX_SECRET_BYTES or not secret.isascii():
+        return None
+    return hash_key(secret)

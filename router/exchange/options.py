@@ -28,6 +28,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     hedge: Hedging | None = None
 
 
+NO_OPTIONS: Final = Options()
+
+
 def read_options(headers: Sequence[tuple[bytes, bytes]]) -> Options:
     """Read the options from a request's headers, names in lower case. Raises `InvalidRequest`."""
     rescue, hedge = True, None

@@ -19,16 +19,18 @@ from router.errors import GatewayError
 from router.front.asgi import (
     AsgiReply,
     ClientGone,
+    Offer,
     UndisturbedEnd,
     abort_connection,
-    connection_offer,
+    offer_of,
     watch_client,
 )
 from router.front.body import BodyReader
 from router.front.control import Control
 from router.front.endpoints import Endpoints
 from router.front.faces import door_of, names_request
-from router.front.headers import CommonHeaders, new_request_id
+from router.front.headers import CommonHeaders, RequestIds, new_request_id
+from router.front.heading import heading_of
 from router.observe.record import Endpoint
 
 # The control routes that take a body, and how large it may be.
@@ -43,6 +45,7 @@ class DataPlane:
         self._endpoints = endpoints
         self._config = config
         self._common = common
+        self._ids = RequestIds()
 
     async def __call__(
         self,
@@ -52,31 +55,25 @@ class DataPlane:
         send: ASGISendCallable,
     ) -> None:
         """Serve one request. An answer that was begun and cannot be finished breaks the connection."""
-        request_id = new_request_id()
-        headers = list(scope["headers"])
-        common = self._common.of_answer(request_id, dict(headers).get(b"origin"))
-        reply = AsgiReply(
-            send,
-            [*common, *names_request(endpoint, request_id)],
-            send_now=connection_offer(scope, "send_now"),
-            flush=connection_offer(scope, "flush"),
-        )
+        request_id = self._ids.new()
+        offer = offer_of(scope)
+        heading = heading_of(list(scope["headers"]), offer.likeness if offer is not None else None)
+        common = self._common.of_answer(request_id, heading.origin)
+        common += names_request(endpoint, request_id)
+        reply = AsgiReply(send, common, offer=offer)
         client = scope.get("client")
         serve = partial(
             self._endpoints.serve,
             endpoint,
-            headers,
+            heading,
             reply=reply,
             request_id=request_id,
             client_host=client[0] if client else None,
         )
-        cancel_on_leave = connection_offer(scope, "cancel_on_leave")
-        if cancel_on_leave is None:
+        if offer is None:
             await self._serve_watched(serve, receive, reply)
         else:
-            with trio.CancelScope() as request_scope:
-                body = self.body_of(receive, on_whole=partial(cancel_on_leave, request_scope))
-                await serve(body)
+            await serve(self.body_of(receive, on_whole=offer.cancel_on_leave, offer=offer))
         if reply.started and not reply.finished and scope["http_version"] not in {"1.0", "1.1"}:
             abort_connection(scope)
 
@@ -108,6 +105,7 @@ class DataPlane:
         *,
         on_whole: Callable[[], object],
         most_bytes: int | None = None,
+        offer: Offer | None = None,
     ) -> BodyReader:
         """Return the body of a request, within the configured limits, and `most_bytes` where that is less."""
         configured = self._config.max_body_bytes
@@ -116,6 +114,7 @@ class DataPlane:
             max_bytes=configured if most_bytes is None else min(configured, most_bytes),
             seconds=self._config.body_seconds,
             on_whole=on_whole,
+            at_hand=offer.body_at_hand if offer is not None else None,
         )
 
 

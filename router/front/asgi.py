@@ -5,8 +5,8 @@ Quart serves everything else; its `asgi_http_class` hands the few hot paths to t
 client leaves, the watcher cancels the handler and with it every upstream attempt.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, cast
+from collections.abc import Sequence
+from typing import Protocol, cast
 
 import trio
 from hypercorn.typing import (
@@ -19,9 +19,33 @@ from hypercorn.typing import (
     HTTPScope,
 )
 
+from router.front.http1.message import Likeness
+
 Headers = Sequence[tuple[bytes, bytes]]
-SendNow = Callable[[bytes], bool]
-Flush = Callable[[], Awaitable[None]]
+
+
+class Offer(Protocol):
+    """What a connection of our own offers for one request beyond ASGI (`router.front.http1.turn.Turn`)."""
+
+    likeness: Likeness
+    """What the request's head has in common with others."""
+    sends_now: bool
+    """Whether pieces of a streamed answer can be sent without waiting."""
+
+    def cancel_on_leave(self) -> None:
+        """From now on, cancel the task of the request when the client leaves before its answer is whole."""
+
+    def body_at_hand(self) -> bytes | None:
+        """Return the whole body if all of it has come; `None`, and nothing is taken, if it has not."""
+
+    async def send_whole(self, status: int, headers: Headers, body: bytes) -> None:
+        """Send a whole answer."""
+
+    def send_now(self, data: bytes) -> bool:
+        """Frame a piece and hand it to the socket; tell whether all of it went out."""
+
+    async def flush(self) -> None:
+        """Send what did not."""
 
 
 class ClientGone(Exception):
@@ -34,16 +58,13 @@ class AsgiReply:
     `common_headers` go out with every answer (request id, CORS). `finished` turns true as the last piece
     is handed over: from then on the server reports the client as gone, as it does after every answer.
 
-    `send_now` and `flush` are the server's, where it offers to send pieces of a streamed answer without
-    waiting: the first frames a piece and hands it to the socket, and tells whether all of it went out; the
-    second sends what did not.
+    `offer` is the server's, where it does more than ASGI has words for.
     """
 
     __slots__ = (
         "_common_headers",
-        "_flush",
+        "_offer",
         "_send",
-        "_send_now",
         "finished",
         "limit_headers",
         "sent_bytes",
@@ -55,12 +76,10 @@ class AsgiReply:
         send: ASGISendCallable,
         common_headers: Headers,
         *,
-        send_now: SendNow | None = None,
-        flush: Flush | None = None,
+        offer: Offer | None = None,
     ) -> None:
         self._send = send
-        self._send_now = send_now
-        self._flush = flush
+        self._offer = offer
         self._common_headers = common_headers
         self.limit_headers: Headers = ()
         self.started = False
@@ -86,18 +105,18 @@ class AsgiReply:
     @property
     def can_send_now(self) -> bool:
         """Whether the server offers it, and the answer has begun."""
-        return self._send_now is not None and self._flush is not None and self.sent_bytes > 0
+        return self._offer is not None and self._offer.sends_now and self.sent_bytes > 0
 
     def send_now(self, data: bytes) -> bool:
         """Send a piece of the body without waiting; whether all of it went out, or `flush` must follow."""
-        assert self._send_now is not None  # noqa: S101 - the caller has asked `can_send_now`
+        assert self._offer is not None  # noqa: S101 - the caller has asked `can_send_now`
         self.sent_bytes += len(data)
-        return self._send_now(data)
+        return self._offer.send_now(data)
 
     async def flush(self) -> None:
         """Send what is left of the pieces; waits while the client does not take it."""
-        assert self._flush is not None  # noqa: S101 - nothing is left where nothing was sent so
-        await self._flush()
+        assert self._offer is not None  # noqa: S101 - nothing is left where nothing was sent so
+        await self._offer.flush()
 
     async def finish(self) -> None:
         """End the body cleanly."""
@@ -106,7 +125,15 @@ class AsgiReply:
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
         """Send a whole answer, with its content-length."""
-        await self.start(status, [*headers, (b"content-length", str(len(body)).encode())])
+        headers = [*headers, (b"content-length", b"%d" % len(body))]
+        if self._offer is not None:
+            self.started = self.finished = True
+            self.sent_bytes += len(body)
+            await self._offer.send_whole(
+                status, [*headers, *self.limit_headers, *self._common_headers], body
+            )
+            return
+        await self.start(status, headers)
         self.sent_bytes += len(body)
         self.finished = True
         await self._send(_body(body, more=False))
@@ -172,17 +199,15 @@ def abort_connection(scope: HTTPScope) -> None:
     Over HTTP/1.1 an unfinished answer already ends in a visible break; HTTP/2 has no such sign in the
     server library, so the connection itself must break.
     """
-    abort = connection_offer(scope, "abort_connection")
-    if abort is not None:
+    abort = _state(scope).get("abort_connection")
+    if callable(abort):
         abort()
 
 
-def connection_offer(scope: HTTPScope, name: str) -> Callable[..., Any] | None:
-    """Return what the client's connection offers beyond ASGI, `None` where it does not.
+def offer_of(scope: HTTPScope) -> Offer | None:
+    """Return what the client's connection offers beyond ASGI, `None` where it is no connection of ours."""
+    return cast("Offer | None", _state(scope).get("offer"))
 
-    `abort_connection()` breaks it at once. `cancel_on_leave(scope)` cancels a scope when the client leaves
-    before its answer is whole. `send_now(data)` and `await flush()` send pieces of a streamed answer
-    (`router.front.http1.turn`).
-    """
-    offer = cast("dict[str, object]", scope.get("state", {})).get(name)
-    return offer if callable(offer) else None
+
+def _state(scope: HTTPScope) -> dict[str, object]:
+    return cast("dict[str, object]", scope.get("state", {}))

@@ -21,9 +21,10 @@ class BodyReader:
     """The body of one request, at most `max_bytes` long, read within `seconds`.
 
     `on_whole` is called once the last piece is read: from then on the next message is the client's leaving.
+    `at_hand` returns the whole body where that has come already, which most bodies have.
     """
 
-    __slots__ = ("_max_bytes", "_on_whole", "_receive", "_seconds", "_whole")
+    __slots__ = ("_at_hand", "_max_bytes", "_on_whole", "_receive", "_seconds", "_whole")
 
     def __init__(
         self,
@@ -32,15 +33,23 @@ class BodyReader:
         max_bytes: int,
         seconds: float,
         on_whole: Callable[[], object],
+        at_hand: Callable[[], bytes | None] | None = None,
     ) -> None:
         self._receive = receive
         self._on_whole = on_whole
+        self._at_hand = at_hand
         self._max_bytes = max_bytes
         self._seconds = seconds
         self._whole = False
 
     async def read(self) -> bytes:
         """Return the whole body. Raises `ClientGone`, and `BodyTooLarge` or `BodyTooSlow`: then `drain`."""
+        whole = self._at_hand() if self._at_hand is not None else None
+        if whole is not None:
+            self._note_whole()
+            if len(whole) > self._max_bytes:
+                raise BodyTooLarge(self._max_bytes)
+            return whole
         pieces: list[bytes] = []
         size = 0
         with trio.move_on_after(self._seconds) as scope:
@@ -68,6 +77,9 @@ class BodyReader:
         if message["type"] != "http.request":
             raise RuntimeError(f"unexpected ASGI message {message['type']}")
         if not message.get("more_body", False):
-            self._whole = True
-            self._on_whole()
+            self._note_whole()
         return message.get("body", b"")
+
+    def _note_whole(self) -> None:
+        self._whole = True
+        self._on_whole()

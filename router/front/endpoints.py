@@ -4,7 +4,6 @@ They know no web framework: any front that can give headers, a body and a reply 
 has one record, opened first and ended last, whatever happens between.
 """
 
-from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
@@ -16,15 +15,14 @@ from router.accounts.caller import Caller
 from router.accounts.keyring import KeyRing
 from router.errors import ClientFault, GatewayBug, GatewayError, InvalidRequest
 from router.exchange.exchange import Asked, Exchange
-from router.exchange.options import read_options
+from router.exchange.options import NO_OPTIONS, read_options
 from router.exchange.reply import Reply
 from router.front.asgi import ClientGone
-from router.front.credentials import authenticate
+from router.front.credentials import identify
 from router.front.faces import decode_call, render
+from router.front.heading import Heading
 from router.observe.observer import Observer
 from router.observe.record import Endpoint, Outcome, RequestRecord
-
-Headers = Sequence[tuple[bytes, bytes]]
 
 
 class RequestBody(Protocol):
@@ -49,7 +47,7 @@ class Endpoints:
     async def serve(
         self,
         endpoint: Endpoint,
-        headers: Headers,
+        heading: Heading,
         body: RequestBody,
         reply: Reply,
         *,
@@ -61,10 +59,10 @@ class Endpoints:
             request_id,
             endpoint,
             client_host=client_host,
-            traceparent=_text_header(headers, b"traceparent"),
+            traceparent=heading.traceparent,
         )
         try:
-            await self._serve(endpoint, headers, body, reply, record)
+            await self._serve(endpoint, heading, body, reply, record)
             record.status, record.outcome = 200, "ok"
         except ClientGone:
             record.outcome = "client_gone"
@@ -84,18 +82,18 @@ class Endpoints:
     async def _serve(
         self,
         endpoint: Endpoint,
-        headers: Headers,
+        heading: Heading,
         body: RequestBody,
         reply: Reply,
         record: RequestRecord,
     ) -> None:
-        caller = authenticate(headers, self._ring, "inference")
+        caller = identify(heading.digests, self._ring, "inference")
         record.key_id = caller.key.id
         if endpoint == "count_tokens":
             await self._count(caller, body, reply, record)
             return
         try:
-            asked = await self._read(endpoint, headers, body, caller, record)
+            asked = await self._read(endpoint, heading, body, caller, record)
             record.model = asked.call.model
             record.stream = asked.call.stream
             await self._exchange.serve(asked, reply, record)
@@ -107,20 +105,21 @@ class Endpoints:
     async def _read(
         self,
         endpoint: Endpoint,
-        headers: Headers,
+        heading: Heading,
         body: RequestBody,
         caller: Caller,
         record: RequestRecord,
     ) -> Asked:
         content = await body.read()
         try:
-            call = decode_call(endpoint, content, headers)
+            call = decode_call(endpoint, content, heading.headers)
         except BadCall as error:
             raise InvalidRequest.from_bad_call(error) from error
         call = msgspec.structs.replace(
             call, request_id=record.request_id, asked_at=int(record.started_at)
         )
-        return Asked(caller=caller, call=call, body=content, options=read_options(headers))
+        options = read_options(heading.headers) if heading.asks else NO_OPTIONS
+        return Asked(caller=caller, call=call, body=content, options=options)
 
     async def _count(
         self, caller: Caller, body: RequestBody, reply: Reply, record: RequestRecord
@@ -165,10 +164,3 @@ def _outcome(error: GatewayError, *, started: bool) -> Outcome:
     if started:
         return "cut"
     return "client_error" if isinstance(error, ClientFault) else "upstream_error"
-
-
-def _text_header(headers: Headers, name: bytes) -> str | None:
-    for found, value in headers:
-        if found == name:
-            return value.decode("latin-1")
-    return None

@@ -18,6 +18,8 @@ _EXPOSED: Final = (
     b"x-syze-provider, x-syze-attempts, x-syze-hedged"
 )
 _PREFLIGHT_SECONDS: Final = b"86400"
+_CHANCE_BYTES: Final = 10
+_IDS_AT_ONCE: Final = 400
 
 
 def new_request_id() -> str:
@@ -27,7 +29,32 @@ def new_request_id() -> str:
     become keys in the books, and a database files what comes in order for a fraction of the work. The rest
     is chance: 80 bits in each millisecond.
     """
-    return f"req_{time.time_ns() // 1_000_000:012x}{os.urandom(10).hex()}"
+    return _request_id(os.urandom(_CHANCE_BYTES))
+
+
+class RequestIds:
+    """Makes the ids of many requests, like `new_request_id`; the system is asked for chance once in a while.
+
+    An instance belongs to one process: a copy in another would make the same ids.
+    """
+
+    def __init__(self) -> None:
+        self._chance = b""
+        self._used = 0
+
+    def new(self) -> str:
+        """Return a fresh id."""
+        start = self._used
+        chance = self._chance[start : start + _CHANCE_BYTES]
+        if not chance:
+            self._chance, start = os.urandom(_CHANCE_BYTES * _IDS_AT_ONCE), 0
+            chance = self._chance[:_CHANCE_BYTES]
+        self._used = start + _CHANCE_BYTES
+        return _request_id(chance)
+
+
+def _request_id(chance: bytes) -> str:
+    return f"req_{time.time_ns() // 1_000_000:012x}{chance.hex()}"
 
 
 class CommonHeaders:

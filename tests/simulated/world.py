@@ -36,6 +36,8 @@ from router.catalog.models import load_seed
 from router.config import Config, ProviderConfig, ServerConfig, TimeoutConfig
 from router.exchange.books import Bill, Whose
 from router.exchange.pump import Pump
+from router.front.asgi import Headers
+from router.front.http1.message import Likeness
 from router.gateway import Gateway
 from router.ledger.journal import JournalFull
 from router.ledger.settlement import Settlement
@@ -92,8 +94,8 @@ class Client:
     """One client connection, seen from the ASGI side.
 
     `leave` disconnects; while `reading` is not set, the gateway's sends wait as for a slow client. `state` is
-    what its server offers beyond ASGI: nothing, until `offer_to_send_now`; `sent_now` counts how often that
-    was taken up.
+    what its server offers beyond ASGI: nothing, until `make_offer`; `sent_now` counts how often it was taken
+    up to send without waiting. Its requests run within `life`.
     """
 
     def __init__(self, body: bytes, *, pieces: int = 1) -> None:
@@ -105,14 +107,35 @@ class Client:
         self.reading.set()
         self.answer = ClientAnswer()
         self.state: dict[str, Any] = {}
+        self.life = trio.CancelScope()
         self.sent_now = 0
+        self.likeness = Likeness()
+        self.sends_now = True
+        self._cancels = False
         self._kept: list[bytes] = []
 
-    def offer_to_send_now(self) -> None:
-        self.state = {"send_now": self._send_now, "flush": self._flush}
+    def make_offer(self) -> None:
+        """Offer what a connection of the gateway's own offers (`router.front.asgi.Offer`)."""
+        self.state = {"offer": self}
 
     def leave(self) -> None:
         self._left.set()
+        if self._cancels and not self.answer.finished:
+            self.life.cancel()
+
+    def cancel_on_leave(self) -> None:
+        self._cancels = True
+        if self._left.is_set():
+            self.leave()
+
+    def body_at_hand(self) -> bytes | None:
+        if len(self._parts) != 1 or self._left.is_set():
+            return None
+        return self._parts.pop()
+
+    async def send_whole(self, status: int, headers: Headers, body: bytes) -> None:
+        await self.send({"type": "http.response.start", "status": status, "headers": headers})
+        await self.send({"type": "http.response.body", "body": body, "more_body": False})
 
     async def receive(self) -> dict[str, Any]:
         if self._parts and not self._left.is_set():
@@ -137,7 +160,7 @@ class Client:
             self.answer.pieces.append((trio.current_time(), bytes(message["body"])))
         self.answer.finished = not message["more_body"]
 
-    def _send_now(self, data: bytes) -> bool:
+    def send_now(self, data: bytes) -> bool:
         assert not self._kept, "what was kept goes first"
         self.sent_now += 1
         if not self.reading.is_set():
@@ -146,7 +169,7 @@ class Client:
         self.answer.pieces.append((trio.current_time(), data))
         return True
 
-    async def _flush(self) -> None:
+    async def flush(self) -> None:
         await self.reading.wait()
         await trio.lowlevel.checkpoint()
         self.answer.pieces += [(trio.current_time(), data) for data in self._kept]
@@ -255,7 +278,7 @@ class World:
     ) -> ClientAnswer:
         """Serve one request to its end, as a server does for one connection."""
         if self.pumps:
-            client.offer_to_send_now()
+            client.make_offer()
         given = {"authorization": f"Bearer {self.secret}"} if headers is None else dict(headers)
         raw, _, query = path.partition("?")
         scope = {
@@ -275,7 +298,8 @@ class World:
             "extensions": {},
         }
         application = cast("Callable[..., Awaitable[None]]", self.gateway.front)
-        await application(scope, client.receive, client.send)
+        with client.life:
+            await application(scope, client.receive, client.send)
         assert not client.answer.after_the_end
         return client.answer
 

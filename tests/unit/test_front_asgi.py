@@ -7,7 +7,8 @@ import trio
 import trio.testing
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope
 
-from router.front.asgi import AsgiReply, abort_connection, watch_client
+from router.front.asgi import AsgiReply, Headers, abort_connection, watch_client
+from router.front.http1.message import Likeness
 
 COMMON = [(b"x-request-id", b"req_1")]
 
@@ -22,6 +23,36 @@ class Sent:
     async def send(self, message: Mapping[str, Any]) -> None:
         await trio.lowlevel.checkpoint()
         self.messages.append(message)
+
+
+class FakeOffer:
+    """A connection that sends at once, but for the second piece."""
+
+    sends_now = True
+
+    def __init__(self) -> None:
+        self.likeness = Likeness()
+        self.now: list[bytes] = []
+        self.flushed = 0
+        self.answers: list[tuple[int, list[tuple[bytes, bytes]], bytes]] = []
+
+    def cancel_on_leave(self) -> None:
+        raise NotImplementedError
+
+    def body_at_hand(self) -> bytes | None:
+        raise NotImplementedError
+
+    async def send_whole(self, status: int, headers: Headers, body: bytes) -> None:
+        await trio.lowlevel.checkpoint()
+        self.answers.append((status, list(headers), body))
+
+    def send_now(self, data: bytes) -> bool:
+        self.now.append(data)
+        return len(self.now) < 2
+
+    async def flush(self) -> None:
+        await trio.lowlevel.checkpoint()
+        self.flushed += 1
 
 
 async def test_a_whole_answer_has_its_length_and_the_common_headers() -> None:
@@ -58,26 +89,31 @@ async def test_pieces_go_out_without_waiting_only_where_the_server_offers_it_and
     await plain.reply.send(b"one")
     assert not plain.reply.can_send_now
 
-    sent, now, flushed = Sent(), list[bytes](), list[str]()
-
-    def send_now(data: bytes) -> bool:
-        now.append(data)
-        return len(now) < 2
-
-    async def flush() -> None:
-        await trio.lowlevel.checkpoint()
-        flushed.append("all")
-
+    sent, offer = Sent(), FakeOffer()
     send = cast("ASGISendCallable", sent.send)
-    reply = AsgiReply(send, COMMON, send_now=send_now, flush=flush)
+    reply = AsgiReply(send, COMMON, offer=offer)
     could = [reply.can_send_now]
     await reply.send(b"first")
     could.append(reply.can_send_now)
     assert could == [False, True]
     assert (reply.send_now(b"second"), reply.send_now(b"third")) == (True, False)
     await reply.flush()
-    assert (now, flushed, reply.sent_bytes) == ([b"second", b"third"], ["all"], 16)
+    assert (offer.now, offer.flushed, reply.sent_bytes) == ([b"second", b"third"], 1, 16)
     assert not reply.finished
+
+    offer.sends_now = False
+    assert not reply.can_send_now
+
+
+async def test_a_whole_answer_goes_out_in_one_call_where_the_server_offers_it() -> None:
+    sent, offer = Sent(), FakeOffer()
+    reply = AsgiReply(cast("ASGISendCallable", sent.send), COMMON, offer=offer)
+    reply.limit_headers = [(b"x-limit", b"1")]
+    await reply.answer(200, [(b"x-a", b"b")], b"{}")
+    headers = [(b"x-a", b"b"), (b"content-length", b"2"), (b"x-limit", b"1"), *COMMON]
+    assert offer.answers == [(200, headers, b"{}")]
+    assert sent.messages == []
+    assert (reply.started, reply.finished, reply.sent_bytes) == (True, True, 2)
 
 
 class Receiver:

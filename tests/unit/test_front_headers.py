@@ -1,17 +1,19 @@
 """The headers of every answer: a request id of its own, and CORS for the configured origins."""
 
 import re
+from collections.abc import Callable
 
 import pytest
 
-from router.front.headers import CommonHeaders, new_request_id
+from router.front.headers import CommonHeaders, RequestIds, new_request_id
 
 APP = b"https://app.example"
 STRANGER = b"https://stranger.example"
 
 
-def test_request_ids_are_unique_and_of_one_form() -> None:
-    made = {new_request_id() for _ in range(1000)}
+@pytest.mark.parametrize("new", [new_request_id, RequestIds().new], ids=["one", "many"])
+def test_request_ids_are_unique_and_of_one_form(new: Callable[[], str]) -> None:
+    made = {new() for _ in range(1000)}
     assert len(made) == 1000
     assert all(re.fullmatch(r"req_[0-9a-f]{32}", one) for one in made)
 

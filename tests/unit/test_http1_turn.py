@@ -1,5 +1,6 @@
 """One request's callables over a fake wire: what goes out in which write, and what is kept."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -52,12 +53,21 @@ class FakeWire:
         raise NotImplementedError
 
 
-def turn_on(wire: FakeWire, sent: bytes = GET) -> Turn:
+def turn_on(
+    wire: FakeWire, sent: bytes = GET, *, cancel: Callable[[], None] = lambda: None
+) -> Turn:
     parser = LlhttpParser()
     parser.receive_data(sent)
     request = parser.next_head()
     assert request is not None
-    return Turn(parser, wire, request, closing=lambda: False, date=lambda: (b"date", b"now"))
+    return Turn(
+        parser,
+        wire,
+        request,
+        closing=lambda: False,
+        date=lambda: (b"date", b"now"),
+        cancel=cancel,
+    )
 
 
 def piece(data: bytes, *, more: bool = True) -> Any:
@@ -119,13 +129,14 @@ async def test_sending_at_once_to_an_old_client_frames_nothing() -> None:
 
 async def test_nothing_is_kept_for_a_client_that_is_gone() -> None:
     wire = FakeWire()
-    turn = turn_on(wire)
+    scope = trio.CancelScope()
+    turn = turn_on(wire, cancel=scope.cancel)
     await turn.send(START)
     turn.send_now(b"one")
     wire.abort()
     assert not turn.send_now(b"two")
-    with trio.CancelScope() as scope:
-        turn.cancel_on_leave(scope)
+    with scope:
+        turn.cancel_on_leave()
         await turn.flush()
     assert scope.cancelled_caught
     held = wire.kept
@@ -133,13 +144,13 @@ async def test_nothing_is_kept_for_a_client_that_is_gone() -> None:
     assert wire.kept == held
 
 
-async def test_a_scope_is_cancelled_by_a_leave_before_or_after_it_is_named() -> None:
+async def test_a_leave_cancels_before_or_after_that_is_asked_for() -> None:
     for leave_first in (True, False):
-        turn = turn_on(FakeWire())
         scope = trio.CancelScope()
+        turn = turn_on(FakeWire(), cancel=scope.cancel)
         if leave_first:
             turn.leave()
-        turn.cancel_on_leave(scope)
+        turn.cancel_on_leave()
         assert scope.cancel_called is leave_first
         turn.leave()
         assert scope.cancel_called
@@ -147,9 +158,9 @@ async def test_a_scope_is_cancelled_by_a_leave_before_or_after_it_is_named() -> 
 
 async def test_a_leave_after_the_last_piece_cancels_nothing_even_if_it_is_not_written_yet() -> None:
     wire = FakeWire(room=10)
-    turn = turn_on(wire)
     scope = trio.CancelScope()
-    turn.cancel_on_leave(scope)
+    turn = turn_on(wire, cancel=scope.cancel)
+    turn.cancel_on_leave()
     await turn.send(START)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(turn.send, piece(b"hello", more=False))

@@ -94,11 +94,13 @@ async def test_i7_who_left_while_idle_has_left_when_its_request_is_read() -> Non
     cancelled: list[bool] = []
 
     async def app(scope: Any, receive: Any, _send: Any) -> None:
-        with trio.CancelScope() as own:
-            await receive()
-            scope["state"]["cancel_on_leave"](own)
+        await receive()
+        scope["state"]["offer"].cancel_on_leave()
+        try:
             await trio.sleep_forever()
-        cancelled.append(own.cancelled_caught)
+        except trio.Cancelled:
+            cancelled.append(True)
+            raise
 
     async with watching() as watch:
         shared = Shared(

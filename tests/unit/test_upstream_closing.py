@@ -42,10 +42,10 @@ async def test_a_stream_without_a_synchronous_close_is_refused() -> None:
 
 
 @pytest.mark.parametrize("ends", [False, True])
-async def test_unread_bytes_and_the_end_of_a_socket_are_seen_without_reading(ends: bool) -> None:
+async def test_unread_bytes_and_the_end_of_a_socket_are_seen_without_waiting(ends: bool) -> None:
     ours, theirs = socket_pair()
     assert not has_unread_input(ours)
-    await (theirs.aclose() if ends else theirs.send_all(b"x"))
+    await (theirs.aclose() if ends else theirs.send_all(b"xy"))
     assert has_unread_input(ours)
     assert has_unread_input(
         trio.SSLStream(ours, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), server_hostname="a.test")

@@ -46,6 +46,7 @@ class Http1Connection:
         "_client",
         "_client_left",
         "_http",
+        "_life",
         "_scheme",
         "_server",
         "_shared",
@@ -64,6 +65,8 @@ class Http1Connection:
         self._client: Address = connected.getpeername()[:2]
         self._server: Address = connected.getsockname()[:2]
         self._http = shared.parser()
+        # One scope for all requests: after the first that is cancelled there is no other.
+        self._life = trio.CancelScope()
         self._turn: Turn | None = None
         self._client_left = False
 
@@ -74,12 +77,15 @@ class Http1Connection:
         """
         number = self._shared.watch.add(self._socket, self._on_leave)
         try:
-            return await self._serve()
+            with self._life:
+                return await self._serve()
+            self._wire.abort()
         except BaseException:
             self._wire.abort()
             raise
         finally:
             self._shared.watch.remove(number, self._on_leave)
+        return None
 
     async def _serve(self) -> bytes | None:
         while True:
@@ -123,6 +129,7 @@ class Http1Connection:
             request,
             closing=self._shared.closing,
             date=self._shared.date.now,
+            cancel=self._life.cancel,
         )
         if self._client_left:
             turn.leave()
@@ -187,15 +194,8 @@ class Http1Connection:
         }
 
     def _state(self, turn: Turn) -> ConnectionState:
-        """What an application may do beyond ASGI; without waiting it can send on plain TCP only."""
-        state: dict[str, object] = {
-            "abort_connection": self._wire.abort,
-            "cancel_on_leave": turn.cancel_on_leave,
-        }
-        if self._wire.is_plain:
-            state["send_now"] = turn.send_now
-            state["flush"] = turn.flush
-        return ConnectionState(state)
+        """What an application may do beyond ASGI (`router.front.asgi.Offer`)."""
+        return ConnectionState({"abort_connection": self._wire.abort, "offer": turn})
 
     def _on_leave(self) -> None:
         self._client_left = True

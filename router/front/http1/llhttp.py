@@ -11,6 +11,7 @@ from router.errors import MalformedRequest
 from router.front.http1.answer import Answer
 from router.front.http1.framing import Body, body_of
 from router.front.http1.head import HTTP2_PREFACE, find_head, read_request_line
+from router.front.http1.last_head import LastHead
 from router.front.http1.message import Headers, RequestHead
 from router.front.http1.rules import judge
 
@@ -18,11 +19,12 @@ from router.front.http1.rules import judge
 class LlhttpParser:
     """`Http1Parser` on httptools."""
 
-    __slots__ = ("_answer", "_body", "_data", "_head")
+    __slots__ = ("_answer", "_body", "_data", "_head", "_last")
 
     def __init__(self) -> None:
         self._data = b""  # received and not yet told of
         self._head = b""
+        self._last: LastHead | None = None
         self._body: Body | None = None
         self._answer: Answer | None = None
 
@@ -32,19 +34,28 @@ class LlhttpParser:
 
     def next_head(self) -> RequestHead | None:
         """The next request's head, or `None` when more data is needed."""
-        end = find_head(self._data) if self._data else 0
-        if not end:
+        data = self._data
+        if not data:
             return None
-        self._head, self._data = self._data[:end], self._data[end:]
-        if self._head == HTTP2_PREFACE:
-            return RequestHead("PRI", b"*", "2.0", [], switch_to="h2")
-        line = read_request_line(self._head)
-        head = judge(line, _headers(self._head))
+        known = self._last.again(data) if self._last is not None else None
+        head, end = known or self._read_head(data)
+        if head is None:
+            return None
+        self._head, self._data = data[:end], data[end:]
         self._body = body_of(head.body_bytes)
         self._answer = Answer(head)
-        if head.switch_to is None:
-            self._head = b""  # nobody will take it back
         return head
+
+    def _read_head(self, data: bytes) -> tuple[RequestHead | None, int]:
+        end = find_head(data)
+        if not end:
+            return None, 0
+        raw = data[:end]
+        if raw == HTTP2_PREFACE:
+            return RequestHead("PRI", b"*", "2.0", [], switch_to="h2"), end
+        head = judge(read_request_line(raw), _headers(raw))
+        self._last = LastHead(raw, head)
+        return head, end
 
     def next_body(self) -> bytes | None:
         """All body bytes at hand in one piece; b"" at the end, `None` when more data is needed."""

@@ -15,6 +15,25 @@ Headers = Sequence[tuple[bytes, bytes]]
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
+class Likeness:
+    """What heads share that differ in nothing but the length of their body.
+
+    A client's requests on one connection mostly have such heads. `meaning` is for whoever reads them, to keep
+    what it has made of the first.
+    """
+
+    __slots__ = ("meaning",)
+
+    def __init__(self) -> None:
+        self.meaning: object = None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Likeness)  # heads are equal by what they say
+
+    def __hash__(self) -> int:
+        return hash(Likeness)
+
+
 class RequestHead(msgspec.Struct, frozen=True):
     """A request's head, sound in every respect.
 
@@ -31,6 +50,7 @@ class RequestHead(msgspec.Struct, frozen=True):
     keep_alive: bool = True
     expects_continue: bool = False
     switch_to: str | None = None
+    likeness: Likeness = msgspec.field(default_factory=Likeness)
 
 
 class Http1Parser(Protocol):

@@ -2,7 +2,8 @@
 
 The application runs in the connection's own task. Its head waits for the first piece of the body, so that
 both go out in one write, a whole answer included. That the client has left is told from outside, by
-`leave`: it cancels the scope that the application has named, if it has, and ends the wait of `receive`.
+`leave`: it cancels the connection's task, if the application has asked for that, and ends the wait of
+`receive`.
 
 Sending to a client that is gone is no error: the application hears of it by cancellation or by
 `http.disconnect`, and what it sends until then is dropped.
@@ -22,8 +23,10 @@ _SENDS_WITHOUT_A_WAIT: Final = 16  # then the others have their turn
 
 
 class Turn:
-    """The callables of one request. `closing` tells whether the server ends, `date` gives that header.
+    """The callables of one request. `closing` tells whether the server ends, `date` gives that header,
+    `cancel` cancels the connection's task.
 
+    `sends_now`: whether `send_now` can be used, which it can be on plain TCP only.
     `started`: the answer's head has been written, or tried to be. `answered`: so has its end.
     `refusal`: why the request's body could not be read.
     """
@@ -31,18 +34,21 @@ class Turn:
     __slots__ = (
         "_ahead",
         "_body_told",
+        "_cancel",
+        "_cancel_if_left",
         "_closing",
         "_date",
         "_head",
         "_http",
         "_over",
         "_owes_continue",
-        "_scope",
         "_sends",
         "_wire",
         "answered",
         "gone",
+        "likeness",
         "refusal",
+        "sends_now",
         "started",
     )
 
@@ -54,18 +60,22 @@ class Turn:
         *,
         closing: Callable[[], bool],
         date: Callable[[], tuple[bytes, bytes]],
+        cancel: Callable[[], None],
     ) -> None:
         self._http = http
         self._wire = wire
         self._closing = closing
         self._date = date
+        self._cancel = cancel
         self._ahead: list[bytes] = []  # a deque is never small, and hardly ever is anything in it
         self._body_told = False
         self._owes_continue = request.expects_continue
         self._head: tuple[int, Headers] | None = None
         self._sends = 0
         self._over: trio.Event | None = None
-        self._scope: trio.CancelScope | None = None
+        self.likeness = request.likeness
+        self.sends_now = wire.is_plain
+        self._cancel_if_left: Callable[[], None] | None = None
         self.started = False
         self.answered = False
         self.gone = False
@@ -86,6 +96,20 @@ class Turn:
             await self._over.wait()
         return {"type": "http.disconnect"}
 
+    def body_at_hand(self) -> bytes | None:
+        """Return the whole body if all of it has come; `None`, and nothing is taken, if it has not."""
+        if self._body_told or not self._is_whole():
+            return None
+        self._body_told = True
+        body = self._ahead.pop() if len(self._ahead) == 1 else b"".join(self._ahead)
+        self._ahead.clear()
+        return body
+
+    async def send_whole(self, status: int, headers: Headers, body: bytes) -> None:
+        """Send a whole answer, like `send` with its two messages."""
+        self._head = status, headers
+        await self._send_piece(body, more=False)
+
     async def send(self, message: ASGISendEvent) -> None:
         """Send a part of the answer; waits while the client does not take it."""
         if message["type"] == "http.response.start":
@@ -93,8 +117,11 @@ class Turn:
             return
         if message["type"] != "http.response.body":
             raise RuntimeError(f"unexpected ASGI message {message['type']}")
+        await self._send_piece(message.get("body", b""), more=message.get("more_body", False))
+
+    async def _send_piece(self, data: bytes, *, more: bool) -> None:
         await trio.lowlevel.checkpoint_if_cancelled()
-        framed = self._framed(message.get("body", b""), more=message.get("more_body", False))
+        framed = self._framed(data, more=more)
         self._sends += 1
         if not self._wire.write_now(framed) or self.gone:
             await self.flush()
@@ -120,17 +147,20 @@ class Turn:
         if self.gone:
             await trio.lowlevel.checkpoint()
 
-    def cancel_on_leave(self, scope: trio.CancelScope) -> None:
-        """Cancel `scope` if the client leaves before its answer is whole; at once if it has left."""
-        self._scope = scope
+    def cancel_on_leave(self) -> None:
+        """From now on, cancel the request if the client leaves before its answer is whole.
+
+        At once if it has left. The whole task is cancelled, since nothing can follow on the connection.
+        """
+        self._cancel_if_left = self._cancel
         if self.gone:
             self.leave()
 
     def leave(self) -> None:
         """Take note that the client has left, or broke the connection."""
         self.gone = True
-        if self._scope is not None and not self.answered:
-            self._scope.cancel()
+        if self._cancel_if_left is not None and not self.answered:
+            self._cancel_if_left()
         self._end_wait()
 
     def _framed(self, data: bytes, *, more: bool) -> bytes:

@@ -1,0 +1,50 @@
+"""What a request's headers say to the data plane, read once for all requests of a connection that say it.
+
+Who is calling is not decided here: a key may be revoked between two requests. What is kept of it is the
+digest that it is looked up by.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from router.front.credentials import Digests, digests_in
+from router.front.http1.message import Likeness
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+
+class Heading(msgspec.Struct, frozen=True, eq=False, kw_only=True):
+    """The headers of a request, and what was found in them.
+
+    `traceparent` is untrusted text. `asks`: something is asked of the gateway itself
+    (`router.exchange.options`).
+    """
+
+    headers: Headers
+    digests: Digests
+    origin: bytes | None
+    traceparent: str | None
+    asks: bool
+
+
+def read_heading(headers: Headers) -> Heading:
+    """Return what headers say, whose names are in lower case."""
+    first = dict(reversed(headers))
+    traceparent = first.get(b"traceparent")
+    return Heading(
+        headers=headers,
+        digests=digests_in(headers),
+        origin=first.get(b"origin"),
+        traceparent=None if traceparent is None else traceparent.decode("latin-1"),
+        asks=any(name.startswith(b"x-syze-") for name in first),
+    )
+
+
+def heading_of(headers: Headers, likeness: Likeness | None) -> Heading:
+    """Return what headers say, as it was understood before if a head like theirs has been read."""
+    if likeness is None:
+        return read_heading(headers)
+    if not isinstance(likeness.meaning, Heading):
+        likeness.meaning = read_heading(headers)
+    return likeness.meaning
