@@ -57,6 +57,17 @@ class EventDecoder:
     at every later call: there is no way back into such a stream.
     """
 
+    __slots__ = (
+        "_at_start",
+        "_buffer",
+        "_ended",
+        "_max_event_bytes",
+        "_plain",
+        "_searched",
+        "_skip_line_feed",
+        "_whole",
+    )
+
     def __init__(self, *, max_event_bytes: int = DEFAULT_MAX_EVENT_BYTES) -> None:
         self._max_event_bytes = max_event_bytes
         self._whole: list[bytes] = []  # blocks that came whole, the last one first

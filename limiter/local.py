@@ -80,6 +80,7 @@ class LocalLimiter:
                 taken.release(now=now)
                 raise
             if refusal is None:
+                taken.known.clear()
                 return taken
             taken.release(now=now)
             if not self._table.others:
@@ -157,7 +158,8 @@ class LocalLimiter:
                 words[row + TOKENS] += tokens
                 words[cell] += 1
                 words[cell + 1] += tokens
-                parts.append((row, newest, held, known))
+                parts.append((row, newest, held))
+                taken.known.append(known)
         except BaseException:
             taken.release(now=now)
             raise
@@ -173,8 +175,8 @@ class LocalLimiter:
         table.look()
         bucket = int(now // self._bucket_seconds)
         if table.version == self._known.version:
-            for demand, part in zip(demands, taken.parts, strict=True):
-                if not self._surely_fits(demand, part, taken, bucket):
+            for place, demand in enumerate(demands):
+                if not self._surely_fits(demand, place, taken, bucket):
                     break
             else:
                 return None
@@ -185,7 +187,7 @@ class LocalLimiter:
         )
 
     def _surely_fits(
-        self, demand: Demand, part: Part, taken: LocalReservation, bucket: int
+        self, demand: Demand, place: int, taken: LocalReservation, bucket: int
     ) -> bool:
         """Whether even the running totals, which may be too high and never too low, fit the limits.
 
@@ -197,18 +199,18 @@ class LocalLimiter:
         if limits == NO_LIMITS and demand.credit is None:
             taken.seen.append(None)
             return True
-        row, newest, _, known = part
+        (row, newest, _), known = taken.parts[place], taken.known[place]
         if newest > bucket:
             return False
         exact, words = True, taken.own.words
         requests, tokens = words[row + REQUESTS], words[row + TOKENS]
         in_flight, held = words[row + IN_FLIGHT] & COUNT, words[row + HELD]
-        for place, region in enumerate(self._table.others, OTHERS):
-            row = known[place]
+        for there, region in enumerate(self._table.others, OTHERS):
+            row = known[there]
             words = region.words
             if words[ARRIVALS] != ~row if row < 0 else words[row] != known[0]:
                 row = region.row_of(known[0], known[1])
-                self._known.keep(demand.subject, place, row)
+                self._known.keep(demand.subject, there, row)
                 words = region.words
             if row < 0:
                 continue
@@ -310,7 +312,7 @@ class LocalLimiter:
 
 def _without(usage: Usage, part: Part, tokens: int) -> Usage:
     """`usage` less one announced call."""
-    _, bucket, held, _ = part
+    _, bucket, held = part
     ours = Cell(bucket, -1, -tokens)
     return Usage([*usage.cells, ours], usage.in_flight - 1, usage.held - (held or 0))
 

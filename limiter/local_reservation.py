@@ -17,9 +17,9 @@ from limiter.window import BUCKETS, RING, seconds_until_forgotten
 MOST_TOKENS: Final = 1 << 40  # per call: no provider's count, however wrong, can overflow a sum
 
 
-# One subject's part: its row, the bucket that took the amounts, the nano-dollars held (`None` where its
-# credit is not counted), and what was known of it. A named tuple would take several times as long to make.
-Part = tuple[int, int, int | None, Known]
+# One subject's part: its row, the bucket that took the amounts, and the nano-dollars held (`None` where its
+# credit is not counted). A named tuple would take several times as long to make.
+Part = tuple[int, int, int | None]
 
 # How a subject stood as its part was taken: requests, tokens, calls in flight, nano-dollars held.
 Seen = tuple[int, int, int, int]
@@ -28,16 +28,29 @@ Seen = tuple[int, int, int, int]
 class LocalReservation:
     """A `Reservation` from the shared table. It must end before its table is closed (`TableClosed` else).
 
-    `seen` has for each of its parts how the subject stood, `None` where that is not known exactly.
+    `seen` has for each of its parts how the subject stood, `None` where that is not known exactly. `known`
+    has for each what was known of the subject until the reservation stood; a call in flight needs none of
+    that.
     """
 
-    __slots__ = ("_bucket_seconds", "_owed", "_owing", "ended", "own", "parts", "seen", "tokens")
+    __slots__ = (
+        "_bucket_seconds",
+        "_owed",
+        "_owing",
+        "ended",
+        "known",
+        "own",
+        "parts",
+        "seen",
+        "tokens",
+    )
 
     def __init__(
         self, own: OwnRegion, parts: list[Part], *, tokens: int, bucket_seconds: float
     ) -> None:
         self.parts = parts
         self.seen: list[Seen | None] = []
+        self.known: list[Known] = []
         self.tokens = tokens
         self.ended = False
         self.own = own
@@ -69,7 +82,7 @@ class LocalReservation:
             raise ValueError(f"nobody uses {tokens} tokens")
         words = self._end()
         surplus = min(tokens, MOST_TOKENS) - self.tokens
-        for row, bucket, held, _ in self.parts:
+        for row, bucket, held in self.parts:
             if surplus < 0 and bucket >= words[row + LAST] - BUCKETS:
                 words[row + CELLS + 2 * (bucket % RING) + 1] += surplus
                 words[row + TOKENS] += surplus
@@ -82,7 +95,7 @@ class LocalReservation:
             words[row + IN_FLIGHT] -= 1
         if owed:
             self._owed = owed
-            self._owing = [row for row, _, held, _ in self.parts if held is not None]
+            self._owing = [row for row, _, held in self.parts if held is not None]
         # Thousands of debts may stand at a time, and nothing else of them is asked for again.
         self.parts, self.seen = [], []
 
@@ -98,7 +111,7 @@ class LocalReservation:
     def release(self, *, now: float) -> None:  # noqa: ARG002 (what is given back goes where it came from)
         """End it as if it had never been. See `Reservation`."""
         words = self._end()
-        for row, bucket, held, _ in self.parts:
+        for row, bucket, held in self.parts:
             if bucket >= words[row + LAST] - BUCKETS:
                 cell = row + CELLS + 2 * (bucket % RING)
                 words[cell] -= 1

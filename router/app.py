@@ -11,7 +11,8 @@ from contextlib import AsyncExitStack
 import trio
 
 from router.config import Config
-from router.front.server import Server, open_listeners, server_ssl_context
+from router.front.listeners import open_listeners
+from router.front.server import Server, server_ssl_context
 from router.observe.log import Log
 from router.observe.trace import tracer_from_environment
 from router.opening import Worker, open_worker

@@ -16,7 +16,7 @@ from router.accounts.database import Database, open_database
 from router.accounts.errors import AccountsError
 from router.config import Config, ConfigError, load_config
 from router.ledger.errors import LedgerError
-from router.opening import store_location
+from router.places import store_location
 
 Load = Callable[[Path | None, Mapping[str, str]], Config]
 

@@ -26,7 +26,7 @@ from router.cli_frame import (
     write_line,
 )
 from router.config import Config
-from router.opening import limits_folder
+from router.places import limits_folder
 
 PATIENCE_SECONDS: Final = 2.0  # a person waits longer than a request
 

@@ -4,13 +4,10 @@ The order matters. What dead workers left in the journal is booked first, while 
 they owed; only then is a place in the table taken, which writes their debts off.
 """
 
-import hashlib
 import os
-import tempfile
 import time
 from contextlib import AsyncExitStack
-from pathlib import Path
-from typing import Final, Protocol
+from typing import Protocol
 
 import trio
 
@@ -31,12 +28,11 @@ from router.ledger.settlement import Settlement
 from router.ledger.store import SettlementStore
 from router.observe.log import Log
 from router.observe.trace import Tracer
+from router.places import limits_folder, store_location
 from router.upstream.dial import Dial
 from router.upstream.fetching import Fetcher, FetchLimits
 from router.upstream.pinned import PinnedDialer
 from router.workers.seat import Seat
-
-_SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - the folder made in it is private
 
 
 class Runs(Protocol):
@@ -166,28 +162,3 @@ def fetcher_of(wanted: FetchConfig) -> Fetcher | None:
         at_a_time=wanted.at_a_time,
     )
     return Fetcher(connect=PinnedDialer(), limits=limits)
-
-
-def store_location(config: Config) -> str:
-    """Return where accounts and keys are kept: a path, or a URL that may hold a password.
-
-    `load_config` always sets one of them. Raises `StoreError` if nobody did.
-    """
-    if config.store.url is not None:
-        return config.store.url.reveal()
-    if config.store.path is None:
-        raise StoreError("no path and no URL is configured for the store")
-    return config.store.path
-
-
-def limits_folder(config: Config) -> Path:
-    """Return where the workers of this machine keep their counts: in memory, where there is such a folder.
-
-    Gateways with different stores have different keys, so each has a folder of its own.
-    """
-    if config.limits.folder is not None:
-        return Path(config.limits.folder)
-    store = store_location(config).encode()
-    name = f"syze-{os.getuid()}-{hashlib.sha256(store).hexdigest()[:12]}"
-    usable = os.access(_SHARED_MEMORY, os.W_OK)
-    return (_SHARED_MEMORY if usable else Path(tempfile.gettempdir())) / name

@@ -18,6 +18,8 @@ _encode: Final = msgspec.json.encode
 class ModelName:
     """Replaces the top-level `model` of answers by the gateway's own id of the model."""
 
+    __slots__ = ("_beginning", "_name", "_needles", "_new_beginning", "_reported")
+
     def __init__(self, served_model: str) -> None:
         self._name = _encode(served_model)
         self._reported: str | None = None
@@ -29,10 +31,11 @@ class ModelName:
         """Return `data` with the new name; `reported` is the top-level `model` read from it."""
         if reported is None:
             return data
-        if reported != self._reported:
-            self._learn(reported)
-        elif self._beginning and data.startswith(self._beginning):
+        known = reported == self._reported
+        if known and self._beginning and data.startswith(self._beginning):
             return self._new_beginning + data[len(self._beginning) :]
+        if not (known and self._needles):
+            self._learn(reported)
         for member, replacement in self._needles:
             changed = replace_member(data, member, replacement)
             if changed is not None:
@@ -46,6 +49,7 @@ class ModelName:
         if _opens_nothing(data, start):
             self._beginning = data[: start + len(member)]
             self._new_beginning = data[:start] + replacement
+            self._needles = ()  # as long as chunks begin like this one, they are not looked for
 
     def _learn(self, reported: str) -> None:
         self._reported = reported

@@ -56,6 +56,22 @@ class ChunkDecoder:
     A stream with an event that exceeds every bound gives one `ERROR`, and `END` from then on.
     """
 
+    __slots__ = (
+        "_continuation",
+        "_events",
+        "_given_up",
+        "_is_chat",
+        "_keeper",
+        "_last",
+        "_model",
+        "_output_bytes",
+        "_owed_usage",
+        "_progress",
+        "_usage",
+        "_variant",
+        "_wants_usage",
+    )
+
     def __init__(self, call: Call, target: Target, variant: Variant | None = None) -> None:
         self._events = EventDecoder()
         self._variant = variant

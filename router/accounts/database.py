@@ -21,7 +21,7 @@ from sqlalchemy.exc import TimeoutError as PoolExhausted
 from router.accounts.database_postgres import DRIVER, PostgresServer
 from router.accounts.database_sqlite import SqliteFile
 from router.accounts.errors import StoreBusy, StoreError, StoreUnsupported
-from router.accounts.migrate import migrate
+from router.accounts.layout import NEWEST_LAYOUT, layout_of
 
 _POSTGRES: Final = frozenset({"postgres", "postgresql", DRIVER})
 
@@ -116,11 +116,21 @@ def open_database(location: str | Path) -> Database:
     """
     database = Database(_system_at(location))
     try:
-        migrate(reading=database.reading, migrating=database.migrating)
+        _bring_up_to_date(database)
     except BaseException:
         database.close()
         raise
     return database
+
+
+def _bring_up_to_date(database: Database) -> None:
+    with database.reading() as connection:
+        if layout_of(connection) == NEWEST_LAYOUT:
+            return
+    # Alembic is large, and hardly any start has something to migrate.
+    from router.accounts.migrate import migrate  # noqa: PLC0415
+
+    migrate(database.migrating)
 
 
 def _system_at(location: str | Path) -> System:

@@ -1,8 +1,7 @@
 """Brings a database to the layout that this version of the program knows, whatever it finds.
 
-Every start calls this, so the common case, nothing to do, is one read. Otherwise the right to
-migrate is taken first and the question asked again under it: of several processes that start at
-once one migrates, and the others wait and find the work done. All steps are one transaction, so a
+The right to migrate is taken first and the layout read again under it: of several processes that start
+at once one migrates, and the others wait and find the work done. All steps are one transaction, so a
 crash half way leaves the old layout, not a mixture.
 """
 
@@ -13,11 +12,11 @@ from typing import Final
 
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
 from router.accounts.errors import StoreTooNew
+from router.accounts.layout import NEWEST_LAYOUT, layout_of
 
 Transaction = Callable[[], AbstractContextManager[Connection]]
 
@@ -26,26 +25,22 @@ Transaction = Callable[[], AbstractContextManager[Connection]]
 _one_at_a_time: Final = threading.Lock()
 
 
-def migrate(*, reading: Transaction, migrating: Transaction) -> None:
+def migrate(migrating: Transaction) -> None:
     """Bring a database to the newest layout; blocks, also for others' migrations.
 
-    `reading` opens a transaction, `migrating` one that keeps everybody else from migrating. Raises
-    StoreTooNew when only a newer version knows the database's layout, and what the two raise.
+    `migrating` opens a transaction that keeps everybody else from migrating. Raises StoreTooNew when only a
+    newer version knows the database's layout, and what `migrating` raises.
     """
     config = migration_config()
     scripts = ScriptDirectory.from_config(config)
-    newest = scripts.get_current_head()
-    with reading() as connection:
-        if _revision(connection) == newest:
-            return
     with _one_at_a_time, migrating() as connection:
-        found = _revision(connection)
+        found = layout_of(connection)
         if found is not None and found not in {
             script.revision for script in scripts.walk_revisions()
         }:
             raise StoreTooNew(
                 f"the database was changed by a newer version: its layout is {found!r}, "
-                f"this version knows up to {newest!r}"
+                f"this version knows up to {NEWEST_LAYOUT!r}"
             )
         # Reads the revision again by itself, and does nothing where another process did it all.
         config.attributes["connection"] = connection
@@ -57,7 +52,3 @@ def migration_config() -> Config:
     config = Config()
     config.set_main_option("script_location", "router.accounts:migrations")
     return config
-
-
-def _revision(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()

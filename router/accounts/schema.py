@@ -4,7 +4,8 @@
 question must be tiny: one counter a topic, raised in the same transaction as the change it
 announces.
 
-The same tables serve on SQLite and PostgreSQL, so only what both know is used. Other packages add
+The same tables serve on SQLite and PostgreSQL, so only what both know is used; what each spells its own
+way is in `partial_index`. Other packages add
 their tables to this `metadata`, which is what lets them refer to an account.
 """
 
@@ -17,7 +18,6 @@ from sqlalchemy import (
     Column,
     Double,
     ForeignKey,
-    Index,
     Integer,
     LargeBinary,
     MetaData,
@@ -63,14 +63,6 @@ accounts = Table(
     *_limit_columns(),
     Column("created_at", Double, nullable=False),
     Column("closed_at", Double, nullable=True),
-)
-# A closed account's name is free for another.
-Index(
-    "uq_accounts_open_name",
-    accounts.c.name,
-    unique=True,
-    sqlite_where=accounts.c.closed_at.is_(None),
-    postgresql_where=accounts.c.closed_at.is_(None),
 )
 
 api_keys = Table(

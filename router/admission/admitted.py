@@ -15,6 +15,8 @@ from router.errors import GatewayError
 class HeldCredit:
     """The credit that a request holds; a stream may hold more of it as it goes on."""
 
+    __slots__ = ("_more", "_taking", "held", "hold")
+
     def __init__(self, taking: Taking, hold: Hold) -> None:
         self.hold = hold
         self.held = taking.held
@@ -54,6 +56,8 @@ class Admitted:
     that its credit pays for, where the client must be given less than it asked for. `end` settles what was
     taken, with a usage or `None`, and with the nano-dollars that are still owed.
     """
+
+    __slots__ = ("_asked", "_credit", "_end", "_taken", "prompt_tokens", "tokens_of")
 
     def __init__(
         self,

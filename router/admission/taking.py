@@ -23,6 +23,18 @@ class Taking:
     `draw` is what its caller's limits make it draw on, `wanted` how much of an answer it may make.
     """
 
+    __slots__ = (
+        "_caller",
+        "_demands",
+        "_purse",
+        "_route",
+        "_tokens",
+        "_wanted",
+        "engine",
+        "held",
+        "hold",
+    )
+
     def __init__(
         self,
         engine: Engine,

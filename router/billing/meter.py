@@ -23,6 +23,8 @@ class Meter:
     `hold_more(wanted, least)`: holds `wanted` nano-dollars more, or down to `least`; returns how many, or 0.
     """
 
+    __slots__ = ("_held", "_hold", "_hold_more", "_tokens_of")
+
     def __init__(
         self,
         hold: Hold,

@@ -317,6 +317,8 @@ class Attempt:
 class Attempts:
     """Makes the attempts of one call, whoever they go to."""
 
+    __slots__ = ("_call", "_means")
+
     def __init__(self, call: Call, means: Means) -> None:
         self._call = call
         self._means = means

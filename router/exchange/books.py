@@ -105,6 +105,8 @@ class Books:
     much text of the model amounts to.
     """
 
+    __slots__ = ("_bill", "_entries", "_prompt_tokens", "_rescuing", "_tokens_of", "whose")
+
     def __init__(
         self, *, whose: Whose, prompt_tokens: int, tokens_of: Callable[[int], int]
     ) -> None:

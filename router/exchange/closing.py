@@ -20,6 +20,8 @@ Settle = Callable[[Caller, RequestRecord, Bill, Admitted], None]
 class Closing:
     """Closes one request's books. `settle` is called once, with the bill."""
 
+    __slots__ = ("_caller", "_closed", "_record", "_settle", "admitted", "books")
+
     def __init__(
         self,
         caller: Caller,

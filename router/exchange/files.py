@@ -28,6 +28,8 @@ class RequestFiles:
     `fields` are the request's, to say where in it a URL stands.
     """
 
+    __slots__ = ("_failure", "_fetch_all", "_fetching", "_fields", "_found")
+
     def __init__(self, fetch_all: FetchAll | None, fields: Mapping[str, msgspec.Raw]) -> None:
         self._fetch_all = fetch_all
         self._fields = fields

@@ -96,6 +96,10 @@ class LiveEndpoint:
         )
 
 
+def _untimed(_moment: float | None) -> None:
+    """Hear from when on an attempt is timed, where nobody asks."""
+
+
 class Run:
     """One attempt at one endpoint, in its live picture. Begun by its making, ended by exactly one outcome.
 
@@ -107,12 +111,26 @@ class Run:
     Synchronous, so that cancellation cannot come between an outcome and its entry.
     """
 
+    __slots__ = (
+        "_key_trial",
+        "_picture",
+        "_started",
+        "_timed",
+        "_timing",
+        "_trial",
+        "fate",
+        "has_asked",
+        "has_committed",
+        "live",
+        "spent",
+    )
+
     def __init__(
         self,
         live: LiveEndpoint,
         form: Form,
         now: float,
-        timed: Callable[[float | None], None] = lambda _: None,
+        timed: Callable[[float | None], None] = _untimed,
     ) -> None:
         self.live = live
         self._timed = timed
@@ -143,6 +161,7 @@ class Run:
     def committed(self, now: float) -> None:
         """Note that the answer has begun: the first token of a stream, or a whole answer."""
         self.has_committed = True
+        self._timed = _untimed  # the race is over, and a stream may outlive it by minutes
         seconds = now - self._started
         self._timing.expected.observe(seconds, now)
         self._timing.delay.observe(seconds, now)

@@ -16,6 +16,8 @@ class Outlet:
     not give the connection up; the next one at `comment_at`.
     """
 
+    __slots__ = ("_comment_every", "_last_sent", "events", "reply")
+
     def __init__(self, reply: Reply, *, comment_every: float) -> None:
         self.reply = reply
         self.events = 0

@@ -44,6 +44,8 @@ class StreamRelay:
     one, each stream is carried by its own task.
     """
 
+    __slots__ = ("_decoder", "_outlet", "_pump", "_request_id", "headers", "reply")
+
     def __init__(
         self, reply: Reply, *, request_id: str, comment_every: float, pump: Pump | None = None
     ) -> None:
@@ -69,6 +71,7 @@ class StreamRelay:
         self._decoder = stream.decoder
         if not self.reply.started:
             await self.reply.start(200, [*_STREAM_HEADERS, *self.headers])
+            self.headers = ()
         await self._pass_on(source, source.begin())
         while not stream.done:
             pump, fd = self._pump, stream.response.fileno()

@@ -40,6 +40,8 @@ class Source:
     out. It stops there even in the middle of what one read brought, which may be much.
     """
 
+    __slots__ = ("broken", "endpoint", "must_ask", "stream", "watch")
+
     def __init__(self, stream: CommittedStream, endpoint: Endpoint, watch: Watch) -> None:
         self.stream = stream
         self.endpoint = endpoint

@@ -26,6 +26,8 @@ TAIL_SECONDS: Final = 0.1  # how long the end of a finished body may take, to ke
 class StreamedAnswer:
     """One request's answer as a stream."""
 
+    __slots__ = ("_attempts", "_closing", "_meter", "_racing", "_relay", "_request")
+
     def __init__(
         self,
         request: Request,
@@ -90,6 +92,8 @@ class _Watch:
 
     `meter` watches the whole answer, of which this stream may be the second half.
     """
+
+    __slots__ = ("_closing", "_meter", "_won", "_written_before", "has_cut")
 
     def __init__(self, won: Won[CommittedStream], closing: Closing, meter: Meter | None) -> None:
         self._won = won

@@ -61,6 +61,16 @@ class AsgiReply:
     `offer` is the server's, where it does more than ASGI has words for.
     """
 
+    __slots__ = (
+        "_common_headers",
+        "_offer",
+        "_send",
+        "finished",
+        "limit_headers",
+        "sent_bytes",
+        "started",
+    )
+
     def __init__(
         self,
         send: ASGISendCallable,
@@ -84,6 +94,7 @@ class AsgiReply:
             "status": status,
             "headers": [*headers, *self.limit_headers, *self._common_headers],
         }
+        self.limit_headers = self._common_headers = ()  # a stream may be open for long
         await self._send(event)
 
     async def send(self, data: bytes) -> None:

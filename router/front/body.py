@@ -24,6 +24,8 @@ class BodyReader:
     `at_hand` returns the whole body where that has come already, which most bodies have.
     """
 
+    __slots__ = ("_at_hand", "_max_bytes", "_on_whole", "_receive", "_seconds", "_whole")
+
     def __init__(
         self,
         receive: ASGIReceiveCallable,

@@ -22,6 +22,8 @@ class WriteDeadlineStream(trio.abc.HalfCloseableStream):
     A write that does not raises `trio.BrokenResourceError`, after the connection has been reset.
     """
 
+    __slots__ = ("_seconds", "_stream", "socket")
+
     def __init__(self, stream: trio.SocketStream, *, seconds: float) -> None:
         self._stream = stream
         self._seconds = seconds

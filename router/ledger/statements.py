@@ -11,10 +11,13 @@ all at once as it is.
 from collections.abc import Sequence
 from functools import cache
 from itertools import chain
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Connection, Insert, Table
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
 
 ROWS_AT_ONCE: Final = (
     50  # with at most 19 columns it stays below 999 values, which any SQLite takes
@@ -69,5 +72,10 @@ def _insert_or_add(dialect: str, table: Table) -> Insert:
     return statement.on_conflict_do_update(index_elements=key, set_=sums)
 
 
-def _insert(dialect: str, table: Table) -> postgresql.Insert | sqlite.Insert:
-    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+def _insert(dialect: str, table: Table) -> "postgresql.Insert | sqlite.Insert":
+    if dialect != "postgresql":
+        return sqlite.insert(table)
+    # SQLAlchemy's part for PostgreSQL is large, and SQLite needs none of it.
+    from sqlalchemy.dialects import postgresql  # noqa: PLC0415
+
+    return postgresql.insert(table)

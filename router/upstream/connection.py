@@ -14,7 +14,6 @@ than the caller reads is held back by TCP. Whoever watches many bodies at once c
 
 import contextlib
 import os
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
@@ -40,6 +39,19 @@ class HttpConnection:
     After an exception, or when `send` was cancelled, only `close` may follow.
     """
 
+    __slots__ = (
+        "_http",
+        "_is_writing",
+        "_polled",
+        "_read_ahead",
+        "_read_now",
+        "_response_started",
+        "_socket",
+        "_stream",
+        "_write_was_cut",
+        "origin",
+    )
+
     def __init__(self, stream: trio.abc.Stream, origin: Origin) -> None:
         self.origin = origin
         self._stream = stream
@@ -50,8 +62,8 @@ class HttpConnection:
         self._response_started = False
         self._is_writing = False
         self._write_was_cut = False
-        # The body of a refusal that was read before its head was handed out.
-        self._read_ahead: deque[bytes | UpstreamTransportError] = deque()
+        # The body of a refusal that was read before its head was handed out: a few pieces, once in a while.
+        self._read_ahead: list[bytes | UpstreamTransportError] = []
 
     async def send(self, request: OutgoingRequest) -> ResponseHead:
         """Send the request and wait for the head of its response.
@@ -77,7 +89,7 @@ class HttpConnection:
         # Before anything is taken from the parser: what was taken, a cancellation would lose.
         await trio.lowlevel.checkpoint_if_cancelled()
         if self._read_ahead:
-            ahead = self._read_ahead.popleft()
+            ahead = self._read_ahead.pop(0)
             if isinstance(ahead, UpstreamTransportError):
                 raise ahead
             return ahead

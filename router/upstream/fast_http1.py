@@ -31,6 +31,23 @@ _Stage = Literal["head", "counted", "chunked", "until close", "ended"]
 class FastHttp1Client:
     """Requests and responses of one connection, one after another (see `router.upstream.http1`)."""
 
+    __slots__ = (
+        "_failure",
+        "_head",
+        "_is_sent",
+        "_may_follow",
+        "_missing_bytes",
+        "_origin",
+        "_parser",
+        "_pieces",
+        "_quiet_bytes",
+        "_requests",
+        "_seam",
+        "_stage",
+        "_told",
+        "_wants_no_body",
+    )
+
     def __init__(self, origin: Origin) -> None:
         self._origin = origin
         self._requests = RequestHeads(origin.authority)
@@ -221,6 +238,8 @@ class FastHttp1Client:
 
 class _Told:
     """What llhttp tells of one response, and of what follows it; body pieces go to `pieces`."""
+
+    __slots__ = ("begun", "ended", "head_ended", "headers", "on_body")
 
     def __init__(self, pieces: list[bytes]) -> None:
         self.headers: list[tuple[bytes, bytes]] = []

@@ -128,6 +128,8 @@ class Lender:
 class Lease:
     """A connection on loan to one request. `reused` tells whether it served another before."""
 
+    __slots__ = ("_has_ended", "_lender", "connection", "reused")
+
     def __init__(self, lender: Lender, connection: HttpConnection, *, reused: bool) -> None:
         self._lender = lender
         self._has_ended = False

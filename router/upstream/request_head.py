@@ -26,6 +26,8 @@ class RequestHeads:
     `asks_to_close`: whether the last one written asks the origin to close the connection after it.
     """
 
+    __slots__ = ("_authority", "_block", "_made_from", "asks_to_close")
+
     def __init__(self, authority: str) -> None:
         self._authority = authority
         self._made_from: tuple[bytes, bytes, Headers] | None = None

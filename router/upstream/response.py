@@ -17,6 +17,8 @@ class UpstreamResponse:
     encoded form are gone. `reused` tells whether the connection had served another request before.
     """
 
+    __slots__ = ("_decoder", "_lease", "headers", "reused", "status")
+
     def __init__(self, lease: Lease, head: ResponseHead) -> None:
         self.status = head.status
         self.reused = lease.reused

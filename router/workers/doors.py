@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 
 import trio
 
-from router.front.server import open_listeners
+from router.front.listeners import open_listeners
 
 
 class Doors:

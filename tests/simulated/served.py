@@ -20,7 +20,8 @@ from hypercorn.typing import ASGIFramework
 from router.config import ServerConfig
 from router.front.http1.llhttp import LlhttpParser
 from router.front.http1.message import Http1Parser
-from router.front.server import Server, open_listeners
+from router.front.listeners import open_listeners
+from router.front.server import Server
 from tests.simulated.simulator_wire import Answer, WireClient
 
 TLS = Path(__file__).parent.parent / "fixtures" / "tls"

@@ -9,7 +9,7 @@ import pytest
 import trio
 import trio.testing
 
-from router.front.server import open_listeners
+from router.front.listeners import open_listeners
 from tests.simulated.served import (
     App,
     Flood,

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from router.config import Config, DatabaseUrl, StoreConfig
-from router.opening import store_location
+from router.places import store_location
 from tests.unit.written_config import load, refuse
 
 URL = "postgresql://syze:hunter2@db.example/syze"

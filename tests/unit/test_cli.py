@@ -77,9 +77,17 @@ def syze(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Command]:
 # Help
 
 
+def commands_of(group: click.Group) -> Iterator[tuple[str, click.Command]]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        yield name, command
+
+
 def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     yield path
-    for name, command in group.commands.items():
+    for name, command in commands_of(group):
         if isinstance(command, click.Group):
             yield from commands(command, (*path, name))
         else:

@@ -27,6 +27,7 @@ from sqlalchemy import create_engine, inspect
 from sqlalchemy.exc import DBAPIError
 
 import router
+import router.accounts.partial_index
 import router.ledger.schema
 from limiter.demand import Limits
 from router.accounts.account_store import AccountStore
@@ -56,6 +57,7 @@ from router.accounts.keys import (
     key_hint,
     looks_like_key,
 )
+from router.accounts.layout import NEWEST_LAYOUT
 from router.accounts.migrate import migration_config
 from router.accounts.schema import metadata
 from router.accounts.store import KeyStore
@@ -531,6 +533,10 @@ def test_the_migrations_build_the_tables_the_code_expects(location: str) -> None
     with open_database(location) as database, database.reading() as connection:
         context = MigrationContext.configure(connection, opts={"compare_server_default": True})
         assert compare_metadata(context, metadata) == []
+
+
+def test_the_newest_layout_is_the_one_that_the_last_migration_makes() -> None:
+    assert NEWEST_LAYOUT == NEWEST
 
 
 def test_every_migration_can_be_undone_and_done_again(location: str) -> None:

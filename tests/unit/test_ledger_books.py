@@ -11,6 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import delete, insert, select, text, update
 
+import router.accounts.partial_index  # noqa: F401 - an index of `metadata`
 from router.accounts.database import Database
 from router.accounts.errors import StoreError, UnknownAccount
 from router.accounts.schema import metadata

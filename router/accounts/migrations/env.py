@@ -6,6 +6,7 @@ logging.
 
 from alembic import context
 
+import router.accounts.partial_index  # noqa: F401 - an index of `metadata`
 from router.accounts.schema import metadata
 
 context.configure(

@@ -22,6 +22,17 @@ _BODYLESS: Final = frozenset({204, 304})
 class Answer:
     """The bytes of one answer. `closes` and `ended` tell where it has come to."""
 
+    __slots__ = (
+        "_bytes_left",
+        "_is_chunked",
+        "_is_head",
+        "_may_chunk",
+        "_without_body",
+        "closes",
+        "ended",
+        "ends_by_closing",
+    )
+
     def __init__(self, request: RequestHead) -> None:
         self._is_head = request.method == "HEAD"
         self._may_chunk = request.http_version == "1.1"

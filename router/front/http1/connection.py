@@ -42,6 +42,19 @@ class Shared(NamedTuple):
 class Http1Connection:
     """A connection on `wire`, whose socket is `connected`."""
 
+    __slots__ = (
+        "_client",
+        "_client_left",
+        "_http",
+        "_life",
+        "_scheme",
+        "_server",
+        "_shared",
+        "_socket",
+        "_turn",
+        "_wire",
+    )
+
     def __init__(
         self, shared: Shared, wire: Wire, connected: trio.socket.SocketType, *, scheme: str
     ) -> None:

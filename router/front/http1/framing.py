@@ -29,6 +29,8 @@ class Body(Protocol):
 class SizedBody:
     """A body of `length` bytes."""
 
+    __slots__ = ("_left", "ended")
+
     def __init__(self, length: int) -> None:
         self._left = length
         self.ended = length == 0
@@ -43,6 +45,8 @@ class SizedBody:
 
 class ChunkedBody:
     """A body in chunks."""
+
+    __slots__ = ("_before_size", "_left", "_trailer_bytes", "ended")
 
     def __init__(self) -> None:
         self._left = 0  # of the chunk's data

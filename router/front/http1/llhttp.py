@@ -19,6 +19,8 @@ from router.front.http1.rules import judge
 class LlhttpParser:
     """`Http1Parser` on httptools."""
 
+    __slots__ = ("_answer", "_body", "_data", "_head", "_last")
+
     def __init__(self) -> None:
         self._data = b""  # received and not yet told of
         self._head = b""

@@ -9,7 +9,6 @@ Sending to a client that is gone is no error: the application hears of it by can
 `http.disconnect`, and what it sends until then is dropped.
 """
 
-from collections import deque
 from collections.abc import Callable
 from typing import Final
 
@@ -32,6 +31,27 @@ class Turn:
     `refusal`: why the request's body could not be read.
     """
 
+    __slots__ = (
+        "_ahead",
+        "_body_told",
+        "_cancel",
+        "_cancel_if_left",
+        "_closing",
+        "_date",
+        "_head",
+        "_http",
+        "_over",
+        "_owes_continue",
+        "_sends",
+        "_wire",
+        "answered",
+        "gone",
+        "likeness",
+        "refusal",
+        "sends_now",
+        "started",
+    )
+
     def __init__(
         self,
         http: Http1Parser,
@@ -47,7 +67,7 @@ class Turn:
         self._closing = closing
         self._date = date
         self._cancel = cancel
-        self._ahead: deque[bytes] = deque()
+        self._ahead: list[bytes] = []  # a deque is never small, and hardly ever is anything in it
         self._body_told = False
         self._owes_continue = request.expects_continue
         self._head: tuple[int, Headers] | None = None
@@ -81,7 +101,7 @@ class Turn:
         if self._body_told or not self._is_whole():
             return None
         self._body_told = True
-        body = self._ahead.popleft() if len(self._ahead) == 1 else b"".join(self._ahead)
+        body = self._ahead.pop() if len(self._ahead) == 1 else b"".join(self._ahead)
         self._ahead.clear()
         return body
 
@@ -159,6 +179,7 @@ class Turn:
         close = self._closing() or not self._is_whole()
         head = self._http.encode_head(status, [*headers, self._date()], close=close)
         self.started = True
+        self._head = None
         return head + self._http.encode_body(data)
 
     def _is_whole(self) -> bool:
@@ -173,7 +194,7 @@ class Turn:
     async def _next_piece(self) -> bytes | None:
         """Return the next piece of the body, `None` when the client leaves before its end."""
         if self._ahead:
-            return self._ahead.popleft()
+            return self._ahead.pop(0)
         piece: bytes | None = None
         try:
             while self.refusal is None and (piece := self._http.next_body()) is None:

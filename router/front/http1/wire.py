@@ -46,6 +46,8 @@ class Wire(Protocol):
 class PlainWire:
     """A bare TCP connection."""
 
+    __slots__ = ("_kept", "_socket", "_write_seconds")
+
     is_plain = True
 
     def __init__(self, connected: trio.socket.SocketType, *, write_seconds: float) -> None:
