@@ -48,9 +48,10 @@ class Passage:
             data = receive()
             if data is None:
                 return False
-            while data is not None:
+            frame = source.pass_on(data)
+            frames = source.decode(data) if frame is None else [frame]
+            while not source.stops_here and (data := self._response.at_hand()) is not None:
                 frames += source.decode(data)
-                data = None if source.stops_here else self._response.at_hand()
         except UpstreamTransportError:
             frames += source.decode(b"")  # whether it is a cut is for the decoder to say
         self.heard_at = now

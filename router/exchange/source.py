@@ -20,8 +20,11 @@ COMPLETE_SECONDS: Final = 2.0
 class Watch(Protocol):
     """Watches one stream for who pays for it."""
 
-    def is_paid_for(self) -> bool:
-        """Whether what is held pays for what has been read of it so far. Asked with every event."""
+    def paid_up_to(self) -> float:
+        """Return to how many bytes of its output what is held pays for it, as far as that can be said now.
+
+        Asked when its output comes to that; less than it is where it must not go on unasked.
+        """
 
     async def may_go_on(self) -> bool:
         """Whether there is credit for more of it; holds more if need be."""
@@ -46,6 +49,7 @@ class Source:
         self.watch = watch
         self.broken: GatewayError | None = None
         self.must_ask = False
+        self._paid_bytes: float = -1
 
     @property
     def stops_here(self) -> bool:
@@ -68,6 +72,18 @@ class Source:
         self.stream.decoder.receive_data(data)
         return self.go_on()
 
+    def pass_on(self, data: bytes) -> bytes | None:
+        """Return the frame of these bytes if they are one event that only says more text.
+
+        Else they are to be decoded, and this has taken nothing. Most events are such, and go through few
+        hands here; what it notes is what `decode` would note.
+        """
+        decoder = self.stream.decoder
+        frame = decoder.text_frame(data)
+        if frame is not None and decoder.output_bytes > self._paid_bytes:
+            self._has_come_to_ask()
+        return frame
+
     def cut(self) -> list[bytes]:
         """End it here; return the frames that do so."""
         self.must_ask = False
@@ -83,8 +99,7 @@ class Source:
             self._take(event, frames)
             if stream.done or self.broken is not None:
                 return frames
-            if not self.watch.is_paid_for():
-                self.must_ask = True
+            if stream.decoder.output_bytes > self._paid_bytes and self._has_come_to_ask():
                 return frames
         if event is Signal.END:
             if stream.decoder.complete:
@@ -95,6 +110,12 @@ class Source:
                     f"The provider {self.endpoint.provider} cut the stream before its end."
                 )
         return frames
+
+    def _has_come_to_ask(self) -> bool:
+        """Find out whether what is held pays for no more; notes that it must be asked for."""
+        self._paid_bytes = self.watch.paid_up_to()
+        self.must_ask = self.stream.decoder.output_bytes > self._paid_bytes
+        return self.must_ask
 
     def _take(self, event: StreamEvent, frames: list[bytes]) -> None:
         if event.frame:

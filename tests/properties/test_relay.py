@@ -143,15 +143,15 @@ class Purse:
         self._portions = list(portions)
         self._paid = self._portions.pop(0) if portions else 1 << 40
 
-    def is_paid_for(self) -> bool:
-        return self._decoder.output_bytes <= self._paid
+    def paid_up_to(self) -> float:
+        return self._paid
 
     async def may_go_on(self) -> bool:
         await trio.lowlevel.checkpoint()
         self._seen.asked_at.append(self._decoder.output_bytes)
-        while self._portions and not self.is_paid_for():
+        while self._portions and self._decoder.output_bytes > self._paid:
             self._paid += self._portions.pop(0)
-        return self.is_paid_for()
+        return self._decoder.output_bytes <= self._paid
 
     def cut(self) -> bytes:
         return b"data: cut\n\n"
