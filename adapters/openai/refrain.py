@@ -18,70 +18,73 @@ from adapters.openai.foreign import UNREADABLE
 
 _START: Final = b"data: "
 _STOP: Final = b"\n\n"
-_VAIN_ATTEMPTS: Final = 4  # one each time that a stream turns from one kind of words to another, and more
+_VAIN_ATTEMPTS: Final = 4  # a stream turns from thoughts to text, and it may begin with strange words
 
 _decode_text: Final = msgspec.json.Decoder(str).decode
 
 
-class Refrain:
-    """The refrain of one stream, as far as it is known.
+class Around:
+    """The bytes around a string, its quotes among them. `was_met`: they have been met again."""
 
-    `before` and `behind` are what the client gets around each string; the string brings its quotes.
+    __slots__ = ("_first", "_last", "_start", "_stop", "was_met")
+
+    def __init__(self, start: bytes, stop: bytes) -> None:
+        self._start = start
+        self._stop = stop
+        self._first = len(start) - 1
+        self._last = 1 - len(stop)
+        self.was_met = False
+
+    def string_in(self, data: bytes) -> bytes | None:
+        """Return the JSON of the string that stands there; `None` if it is empty, or these are other bytes."""
+        if not (data.startswith(self._start) and data.endswith(self._stop)):
+            return None
+        string = data[self._first : self._last]
+        try:
+            if not _decode_text(string):
+                return None
+        except UNREADABLE:
+            return None
+        self.was_met = True
+        return string
+
+
+class Refrain:
+    """The refrain of one stream.
+
+    While it is known, `in_event` finds the string in a whole event of the usual form, `in_data` in an
+    event's data; `before` and `behind` are what the client gets around it.
     """
 
-    __slots__ = ("_begin", "_end", "_start", "_stop", "_vain", "before", "behind", "is_known")
+    __slots__ = ("_vain", "before", "behind", "in_data", "in_event")
 
     def __init__(self) -> None:
-        self.is_known = False
+        self.in_event: Around | None = None
+        self.in_data: Around | None = None
         self.before = b""
         self.behind = b""
-        self._begin = b""
-        self._end = b""
-        self._start = b""
-        self._stop = b""
         self._vain = 0
-
-    def learn(self, data: bytes, word: bytes, frame: bytes) -> None:
-        """Learn it from the data of an event, its only string that will change, and what the client gets."""
-        self.forget()
-        self._vain += 1
-        place, other = data.find(word), frame.find(word)
-        if place != data.rfind(word) or other != frame.rfind(word) or b"\n" in data:
-            return
-        self._begin = data[: place + 1]
-        self._end = data[place + len(word) - 1 :]
-        self._start = _START + self._begin
-        self._stop = self._end + _STOP
-        self.before = frame[:other]
-        self.behind = frame[other + len(word) :]
-        self.is_known = True
 
     @property
     def is_sought(self) -> bool:
         """Whether a chunk is worth the attempt to learn from it."""
-        return self._vain < _VAIN_ATTEMPTS
+        return self._vain < _VAIN_ATTEMPTS or self._was_met()
+
+    def learn(self, data: bytes, string: bytes, frame: bytes) -> None:
+        """Learn it from the data of an event, the string in it, and what the client gets for the event."""
+        self._vain = 0 if self._was_met() else self._vain + 1
+        self.forget()
+        place, other = data.find(string), frame.find(string)
+        if place != data.rfind(string) or other != frame.rfind(string) or b"\n" in data:
+            return
+        start, stop = data[: place + 1], data[place + len(string) - 1 :]
+        self.in_event = Around(_START + start, stop + _STOP)
+        self.in_data = Around(start, stop)
+        self.before, self.behind = frame[:other], frame[other + len(string) :]
 
     def forget(self) -> None:
         """Know none any more, until one is learned."""
-        self.is_known = False
+        self.in_event = self.in_data = None
 
-    def word_of_event(self, event: bytes) -> bytes | None:
-        """Return the string of a whole event in its usual form, `None` if it is another or no text."""
-        return self._between(event, self._start, self._stop) if self.is_known else None
-
-    def word_of_data(self, data: bytes) -> bytes | None:
-        """Return the string of an event's data, `None` if it is another or no text."""
-        return self._between(data, self._begin, self._end) if self.is_known else None
-
-    def _between(self, data: bytes, start: bytes, stop: bytes) -> bytes | None:
-        """Return what stands there with the two quotes, if it is a string and not empty."""
-        if not (data.startswith(start) and data.endswith(stop)):
-            return None
-        word = data[len(start) - 1 : 1 - len(stop)]
-        try:
-            if not _decode_text(word):
-                return None
-        except UNREADABLE:
-            return None
-        self._vain = 0
-        return word
+    def _was_met(self) -> bool:
+        return any(form is not None and form.was_met for form in (self.in_event, self.in_data))

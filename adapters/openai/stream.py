@@ -78,6 +78,7 @@ class ChunkDecoder:
             self._continuation = Continuation(call.beginning, echoes=target.echoes_prefill)
         self._owed_usage = b""
         self._refrain = Refrain()
+        self._is_between_events = False
         self._is_plain = call.beginning is None and (variant is None or not variant.answers_in_parts)
         self.output_bytes = 0  # about how much of text, reasoning and calls has come so far
 
@@ -98,6 +99,7 @@ class ChunkDecoder:
 
     def receive_data(self, data: bytes) -> None:
         """Take the next bytes of the body; `b""` at its end."""
+        self._is_between_events = False
         self._events.receive_data(data)
 
     def next_event(self) -> StreamEvent | Signal:
@@ -110,10 +112,13 @@ class ChunkDecoder:
             self._given_up = True
             return _failed(Failure(kind=FailureKind.INVALID, status=200, message=str(error)))
         if isinstance(event, Signal):
+            self._is_between_events = self._events.is_between_events
             return event
-        word = self._refrain.word_of_data(event.data)
-        if word is not None and event.name is None:
-            return StreamEvent(EventKind.OUTPUT, self._say(word))
+        refrain = self._refrain.in_data
+        if refrain is not None and event.name is None:
+            text = refrain.string_in(event.data)
+            if text is not None:
+                return StreamEvent(EventKind.OUTPUT, self._say(text))
         if event.data.startswith(b"[DONE]"):
             return StreamEvent(EventKind.DONE, self.closing_frames())
         if self._variant is not None:
@@ -128,10 +133,11 @@ class ChunkDecoder:
 
         `None`: they may be anything, nothing was taken, and they are for `receive_data`.
         """
-        if not self._events.is_between_events:
+        refrain = self._refrain.in_event
+        if refrain is None or not self._is_between_events:
             return None
-        word = self._refrain.word_of_event(data)
-        return None if word is None else self._say(word)
+        text = refrain.string_in(data)
+        return None if text is None else self._say(text)
 
     def closing_frames(self) -> bytes:
         """Return the bytes that end a complete stream: owed usage, then `[DONE]`."""
@@ -218,18 +224,18 @@ class ChunkDecoder:
     def _seek_refrain(
         self, event: ServerSentEvent, chunk: Chunk, choices: list[Choice], frame: bytes
     ) -> None:
-        """Learn the refrain from a chunk that needed no mending, if it has one word and no figures."""
+        """Learn the refrain from a chunk that needed no mending, if it has one text and no figures."""
         if event.name is None and chunk.usage in _NO_FIGURES and len(choices) == 1:
-            word = choices[0].only_text()
-            if word is not None:
-                self._refrain.learn(event.data, word, frame)
+            text = choices[0].only_text()
+            if text is not None:
+                self._refrain.learn(event.data, text, frame)
 
-    def _say(self, word: bytes) -> bytes:
+    def _say(self, text: bytes) -> bytes:
         """Take in the JSON of more text; return the client's frame, which is the refrain around it."""
-        self.output_bytes += len(word) - 2
+        self.output_bytes += len(text) - 2
         if self._keeper is not None:
-            self._keeper.note_text(word)
-        return self._refrain.before + word + self._refrain.behind
+            self._keeper.note_text(text)
+        return self._refrain.before + text + self._refrain.behind
 
     def _note_usage(self, data: bytes, chunk: Chunk) -> None:
         usage = read_usage(chunk.usage)

@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 from router.exchange.outlet import Outlet
 from router.exchange.source import Source
-from router.upstream.client import UpstreamResponse
 from router.upstream.errors import UpstreamTransportError
 
 
@@ -22,20 +21,18 @@ class Passage:
     def __init__(self, source: Source, outlet: Outlet, *, now: float) -> None:
         self._source = source
         self._outlet = outlet
-        self._response: UpstreamResponse = source.stream.response
+        self._body = source.stream.response.connection
         self.frames: list[bytes] = []
         self.is_unsent = False
         self.heard_at = now
 
     def begin(self, now: float) -> bool:
         """Pass on what has been read before, and what no poll would tell of; returns as `step` does."""
-        return self._pass(self._response.at_hand, now) or self._pass(
-            self._response.receive_now, now
-        )
+        return self._pass(self._body.at_hand, now) or self._pass(self._body.receive_now, now)
 
     def step(self, now: float) -> bool:
         """Read once and pass on what came; returns whether the stream needs its own task."""
-        return self._pass(self._response.receive_now, now)
+        return self._pass(self._body.receive_now, now)
 
     def end(self) -> None:
         """Take the stream for ended, as it is."""
@@ -50,7 +47,7 @@ class Passage:
                 return False
             frame = source.pass_on(data)
             frames = source.decode(data) if frame is None else [frame]
-            while not source.stops_here and (data := self._response.at_hand()) is not None:
+            while not source.stops_here and (data := self._body.at_hand()) is not None:
                 frames += source.decode(data)
         except UpstreamTransportError:
             frames += source.decode(b"")  # whether it is a cut is for the decoder to say
