@@ -186,7 +186,7 @@ class BridgedStream:
             event if isinstance(event, Signal) else self._translate(self._names.read_event(event))
         )
 
-    def text_frame(self, data: bytes) -> None:  # noqa: ARG002 - every event is read
+    def text_frame(self, data: bytes) -> None:
         """Return nothing: every event is read."""
 
     def closing_frames(self) -> bytes:

@@ -88,11 +88,7 @@ class EventDecoder:
     def is_between_events(self) -> bool:
         """Whether nothing is left of the bytes so far, so that an event begins with the next."""
         return not (
-            self._buffer
-            or self._whole
-            or self._at_start
-            or self._skip_line_feed
-            or self._ended
+            self._buffer or self._whole or self._at_start or self._skip_line_feed or self._ended
         )
 
     def next_event(self) -> ServerSentEvent | Literal[Signal.NEED_DATA, Signal.END]:

@@ -18,7 +18,9 @@ from adapters.openai.foreign import UNREADABLE
 
 _START: Final = b"data: "
 _STOP: Final = b"\n\n"
-_VAIN_ATTEMPTS: Final = 4  # a stream turns from thoughts to text, and it may begin with strange words
+_VAIN_ATTEMPTS: Final = (
+    4  # a stream turns from thoughts to text, and it may begin with strange words
+)
 
 _decode_text: Final = msgspec.json.Decoder(str).decode
 
@@ -36,7 +38,7 @@ class Around:
         self.was_met = False
 
     def string_in(self, data: bytes) -> bytes | None:
-        """Return the JSON of the string that stands there; `None` if it is empty, or these are other bytes."""
+        """Return the JSON of the string that stands there; `None` if it is empty, or this is another."""
         if not (data.startswith(self._start) and data.endswith(self._stop)):
             return None
         string = data[self._first : self._last]
@@ -53,16 +55,17 @@ class Refrain:
     """The refrain of one stream.
 
     While it is known, `in_event` finds the string in a whole event of the usual form, `in_data` in an
-    event's data; `before` and `behind` are what the client gets around it.
+    event's data; `before` and `behind` are what the client gets around it. `chunk` is one that it got.
     """
 
-    __slots__ = ("_vain", "before", "behind", "in_data", "in_event")
+    __slots__ = ("_vain", "before", "behind", "chunk", "in_data", "in_event")
 
     def __init__(self) -> None:
         self.in_event: Around | None = None
         self.in_data: Around | None = None
         self.before = b""
         self.behind = b""
+        self.chunk = b""
         self._vain = 0
 
     @property
@@ -80,6 +83,7 @@ class Refrain:
         start, stop = data[: place + 1], data[place + len(string) - 1 :]
         self.in_event = Around(_START + start, stop + _STOP)
         self.in_data = Around(start, stop)
+        self.chunk = frame.removeprefix(_START).removesuffix(_STOP)
         self.before, self.behind = frame[:other], frame[other + len(string) :]
 
     def forget(self) -> None:

@@ -79,7 +79,9 @@ class ChunkDecoder:
         self._owed_usage = b""
         self._refrain = Refrain()
         self._is_between_events = False
-        self._is_plain = call.beginning is None and (variant is None or not variant.answers_in_parts)
+        self._is_plain = call.beginning is None and (
+            variant is None or not variant.answers_in_parts
+        )
         self.output_bytes = 0  # about how much of text, reasoning and calls has come so far
 
     @property
@@ -114,11 +116,18 @@ class ChunkDecoder:
         if isinstance(event, Signal):
             self._is_between_events = self._events.is_between_events
             return event
+        return self._known(event) or self._new(event)
+
+    def _known(self, event: ServerSentEvent) -> StreamEvent | None:
+        """Return what an event means whose refrain is known, `None` if it is not."""
         refrain = self._refrain.in_data
-        if refrain is not None and event.name is None:
-            text = refrain.string_in(event.data)
-            if text is not None:
-                return StreamEvent(EventKind.OUTPUT, self._say(text))
+        text = refrain.string_in(event.data) if refrain is not None else None
+        if text is None or event.name is not None:
+            return None
+        return StreamEvent(EventKind.OUTPUT, self._say(text))
+
+    def _new(self, event: ServerSentEvent) -> StreamEvent:
+        """Return what an event means that is to be read."""
         if event.data.startswith(b"[DONE]"):
             return StreamEvent(EventKind.DONE, self.closing_frames())
         if self._variant is not None:
@@ -235,7 +244,9 @@ class ChunkDecoder:
         self.output_bytes += len(text) - 2
         if self._keeper is not None:
             self._keeper.note_text(text)
-        return self._refrain.before + text + self._refrain.behind
+        refrain = self._refrain
+        self._last = refrain.chunk
+        return refrain.before + text + refrain.behind
 
     def _note_usage(self, data: bytes, chunk: Chunk) -> None:
         usage = read_usage(chunk.usage)

@@ -88,7 +88,7 @@ class ResponseDecoder:
         except UNREADABLE:
             return StreamEvent(EventKind.MALFORMED)
 
-    def text_frame(self, data: bytes) -> None:  # noqa: ARG002 - every event is read
+    def text_frame(self, data: bytes) -> None:
         """Return nothing: every event is read."""
 
     def closing_frames(self) -> bytes:

@@ -65,13 +65,16 @@ class Pump:
             self._epoll = epoll
             task_status.started()
             last_turn = trio.current_time()
+            is_busy = False
             try:
                 while True:
-                    await trio.lowlevel.wait_readable(epoll.fileno())
+                    if is_busy:
+                        await trio.sleep(self.gather_seconds)
+                    else:
+                        await trio.lowlevel.wait_readable(epoll.fileno())
                     steps = self._serve(epoll)
                     now = trio.current_time()
-                    if self.gather_seconds and now - last_turn < steps * BUSY_SECONDS:
-                        await trio.sleep(self.gather_seconds)
+                    is_busy = now - last_turn < steps * BUSY_SECONDS and self.gather_seconds > 0
                     last_turn = now
             finally:
                 for fd in list(self._carried):
