@@ -100,7 +100,7 @@ class _Watch:
         self.has_cut = False
 
     def paid_up_to(self) -> float:
-        """Return to how many bytes it may write before this is asked again; less than now where it may not."""
+        """Return to how many bytes it may write before this is asked again; less than it has: no further."""
         if self._meter is None:
             return inf
         return self._meter.covers_up_to(self._output_bytes()) - self._written_before
