@@ -49,6 +49,7 @@ class Passage:
             frames = source.decode(data) if frame is None else [frame]
             while not source.stops_here and (data := self._body.at_hand()) is not None:
                 frames += source.decode(data)
+                frame = None
         except UpstreamTransportError:
             frames += source.decode(b"")  # whether it is a cut is for the decoder to say
         self.heard_at = now
@@ -58,4 +59,5 @@ class Passage:
         if frames and not self._outlet.send_frames_now(frames, now):
             self.is_unsent = True
             return True
-        return source.stream.decoder.complete  # from here on it may be silent for less long
+        # Once complete it may be silent for less long; text alone completes nothing.
+        return frame is None and source.stream.decoder.complete
