@@ -43,6 +43,9 @@ FORMS: Final[dict[str, Form]] = {
     "twice": _chat(b'"content":"a","reasoning":'),
     "another choice": _chat(b'"content":', index=1),
     "another model": _chat(b'"content":', model=b'm-2","note":"m-1'),
+    "an id": lambda text: (
+        b'{"id":' + text + b',"model":"m-1","choices":[{"index":0,"delta":{"content":"c1"}}]}'
+    ),
     "text": lambda text: b'{"model":"m-1","choices":[{"index":0,"text":' + text + b"}]}",
     "model behind": lambda text: (
         b'{"choices":[{"index":0,"delta":{"content":' + text + b'}}], "model": "m-1"}'
@@ -89,6 +92,7 @@ STRANGE: Final = (
 TEXTS = st.one_of(
     st.text(max_size=6).map(msgspec.json.encode), st.sampled_from(STRANGE), st.just(b'"word"')
 )
+ENDINGS: Final = (b"\n\n", b"\n\n", b"\r\n\r\n", b"\n")
 EVENTS = st.lists(
     st.tuples(st.sampled_from(sorted(FORMS)), st.lists(TEXTS, min_size=1, max_size=6)), max_size=6
 )
@@ -123,15 +127,16 @@ def take(decoder: ChunkDecoder, data: bytes, told: list[Told]) -> int:
     events=EVENTS,
     call=CALLS,
     cut=st.integers(1, 400),
-    ending=st.sampled_from([b"\n\n", b"\n\n", b"\r\n\r\n", b"\n"]),
+    endings=st.lists(st.sampled_from(ENDINGS), min_size=1, max_size=3),
 )
 def test_a_stream_read_by_its_refrain_is_the_one_that_is_read_chunk_by_chunk(
     events: list[tuple[str, list[bytes]]],
     call: Call,
     cut: int,
-    ending: bytes,
+    endings: list[bytes],
 ) -> None:
-    pieces = [b"data: " + FORMS[form](text) + ending for form, texts in events for text in texts]
+    said = [FORMS[form](text) for form, texts in events for text in texts]
+    pieces = [b"data: " + one + endings[at % len(endings)] for at, one in enumerate(said)]
     if cut % 2:
         whole = b"".join(pieces)
         pieces = [whole[at : at + cut] for at in range(0, len(whole), cut)]
@@ -171,3 +176,13 @@ def test_all_words_of_a_stream_in_a_usual_form_are_taken_by_its_refrain(
         for word in words
     )
     assert taken == len(words)
+
+
+def test_a_text_that_stands_elsewhere_in_its_chunk_too_does_not_show_where_the_text_is() -> None:
+    decoder = ChunkDecoder(Call(endpoint="chat", model="m", fields={}, stream=True), TARGET)
+    told: list[Told] = []
+    ids = (b'"c0"', b'"c1"', b'"c1"', b'"another id"')  # and the text is always "c1"
+    for one in ids:
+        take(decoder, b"data: " + FORMS["an id"](one) + b"\n\n", told)
+    assert len(told) == len(ids)
+    assert decoder.output_bytes == len(ids) * len("c1")
