@@ -41,6 +41,7 @@ class Passage:
     def _pass(self, receive: Callable[[], bytes | None], now: float) -> bool:
         source = self._source
         frames: list[bytes] = []
+        frame: bytes | None = None
         try:
             data = receive()
             if data is None:
