@@ -186,6 +186,9 @@ class BridgedStream:
             event if isinstance(event, Signal) else self._translate(self._names.read_event(event))
         )
 
+    def text_frame(self, data: bytes) -> None:
+        """Return nothing: every event is read."""
+
     def closing_frames(self) -> bytes:
         """Return the bytes that end a complete stream."""
         return self._writer.close()

@@ -242,6 +242,12 @@ class StreamDecoder(Protocol):
     def next_event(self) -> StreamEvent | Signal:
         """Return the next event, `NEED_DATA`, or `END` after the body's end."""
 
+    def text_frame(self, data: bytes) -> bytes | None:
+        """Return the frame for the client if these bytes are one event that says more text, and nothing else.
+
+        `None`: they may be anything, nothing was taken, and they are for `receive_data`.
+        """
+
     def closing_frames(self) -> bytes:
         """Return the bytes that end a complete stream: owed usage, then `[DONE]`."""
 

@@ -95,6 +95,13 @@ class EventDecoder:
         if self._at_start:
             self._drop_byte_order_mark()
 
+    @property
+    def is_between_events(self) -> bool:
+        """Whether nothing is left of the bytes so far, so that an event begins with the next."""
+        return not (
+            self._buffer or self._whole or self._at_start or self._skip_line_feed or self._ended
+        )
+
     def next_event(self) -> ServerSentEvent | Literal[Signal.NEED_DATA, Signal.END]:
         """Return the next event, `NEED_DATA`, or `END` once the body has ended and all is handed out."""
         while True:

@@ -123,6 +123,9 @@ class MessageDecoder:
         except UNREADABLE:
             return StreamEvent(EventKind.MALFORMED)
 
+    def text_frame(self, data: bytes) -> None:
+        """Return nothing: every event is read."""
+
     def closing_frames(self) -> bytes:
         """Return the event that ends a complete stream, unless it has gone out."""
         if self._closed:

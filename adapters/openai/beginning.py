@@ -13,7 +13,7 @@ import msgspec
 from adapters.dialect import Beginning, Usage
 from adapters.middle.beginning import MAX_TEXT_BYTES
 from adapters.openai.chunk import Choice
-from adapters.openai.foreign import EMPTY, starts_with
+from adapters.openai.foreign import EMPTY
 
 _SHARED: Final[tuple[str, ...]] = ("id", "created")
 
@@ -40,6 +40,11 @@ class BeginningKeeper:
         for choice in choices:
             self._note(choice)
 
+    def note_text(self, text: bytes) -> None:
+        """Note the JSON of more text, of a chunk like one that was noted."""
+        if not self._lost:
+            self._keep(text)
+
     def beginning(self, usage: Usage | None) -> Beginning | None:
         """Return what was handed out, if it is text to go on with; `usage` is what was told so far."""
         if self._lost or not self._pieces:
@@ -61,14 +66,14 @@ class BeginningKeeper:
         if not choice.is_plain_text():
             self._give_up()
         elif choice.delta is not None and choice.delta.content not in EMPTY:
-            self._keep(choice.delta.content)
+            self._keep(bytes(choice.delta.content))
 
-    def _keep(self, content: msgspec.Raw) -> None:
-        self._bytes += len(memoryview(content))
-        if not starts_with(content, b'"') or self._bytes > MAX_TEXT_BYTES:
+    def _keep(self, content: bytes) -> None:
+        self._bytes += len(content)
+        if not content.startswith(b'"') or self._bytes > MAX_TEXT_BYTES:
             self._give_up()
         else:
-            self._pieces.append(bytes(content)[1:-1])
+            self._pieces.append(content[1:-1])
 
     def _give_up(self) -> None:
         self._lost = True

@@ -79,6 +79,17 @@ class Choice(msgspec.Struct):
         """Whether a client would miss this choice."""
         return self.output_bytes() > 0
 
+    def only_text(self) -> bytes | None:
+        """Return the JSON of the text or thought that is all this choice says; `None` if it is not."""
+        delta = self.delta or Delta()
+        texts = (self.text, delta.content, delta.reasoning_content, delta.reasoning)
+        said = [bytes(text) for text in texts if text not in EMPTY]
+        others = (delta.tool_calls, delta.reasoning_details, delta.refusal, delta.audio)
+        says_more = any(other not in EMPTY for other in (*others, delta.function_call))
+        if says_more or self.is_finished() or len(said) != 1 or said[0][:1] != b'"':
+            return None
+        return said[0]
+
     def is_plain_text(self) -> bool:
         """Whether this is the only choice of a chat, not yet finished, and says text or nothing."""
         return (

@@ -30,6 +30,7 @@ from adapters.openai.ending import ending_chunk, error_event, usage_chunk
 from adapters.openai.error import classify_event, classify_object
 from adapters.openai.foreign import ABSENT, FALSY, NULL, UNREADABLE, check_utf8, starts_with
 from adapters.openai.progress import Progress
+from adapters.openai.refrain import Refrain
 from adapters.openai.rewrite import ModelName, replace_member, with_fields, without_field
 from adapters.openai.usage import read_usage
 from adapters.openai.variant import Variant
@@ -45,6 +46,7 @@ from adapters.sse import (
 
 _DONE: Final = b"data: [DONE]\n\n"
 _NULL_USAGES: Final = (b',"usage":null', b', "usage": null')
+_NO_FIGURES: Final = (ABSENT, NULL)
 _NO_CHOICES: Final = msgspec.Raw(b"[]")
 
 _decode_value: Final = msgspec.json.Decoder(msgspec.Raw).decode
@@ -91,17 +93,17 @@ class ChunkDecoder:
         if call.beginning is not None:
             self._continuation = Continuation(call.beginning, echoes=target.echoes_prefill)
         self._owed_usage = b""
-        self._output_bytes = 0
+        self._refrain = Refrain()
+        self._is_between_events = False
+        self._is_plain = call.beginning is None and (
+            variant is None or not variant.answers_in_parts
+        )
+        self.output_bytes = 0  # about how much of text, reasoning and calls has come so far
 
     @property
     def usage(self) -> Usage | None:
         """The usage told so far, `None` before any was."""
         return self._usage
-
-    @property
-    def output_bytes(self) -> int:
-        """About how many bytes of text, reasoning and calls have come so far."""
-        return self._output_bytes
 
     @property
     def beginning(self) -> Beginning | None:
@@ -115,6 +117,7 @@ class ChunkDecoder:
 
     def receive_data(self, data: bytes) -> None:
         """Take the next bytes of the body; `b""` at its end."""
+        self._is_between_events = False
         self._events.receive_data(data)
 
     def next_event(self) -> StreamEvent | Signal:
@@ -127,7 +130,20 @@ class ChunkDecoder:
             self._given_up = True
             return _failed(Failure(kind=FailureKind.INVALID, status=200, message=str(error)))
         if isinstance(event, Signal):
+            self._is_between_events = self._events.is_between_events
             return event
+        return self._known(event) or self._new(event)
+
+    def _known(self, event: ServerSentEvent) -> StreamEvent | None:
+        """Return what an event means whose refrain is known, `None` if it is not."""
+        refrain = self._refrain.in_data
+        text = refrain.string_in(event.data) if refrain is not None else None
+        if text is None or event.name is not None:
+            return None
+        return StreamEvent(EventKind.OUTPUT, self._say(text))
+
+    def _new(self, event: ServerSentEvent) -> StreamEvent:
+        """Return what an event means that is to be read."""
         if event.data.startswith(b"[DONE]"):
             return StreamEvent(EventKind.DONE, self.closing_frames())
         if self._variant is not None:
@@ -136,6 +152,17 @@ class ChunkDecoder:
             return self._read(event)
         except RecursionError:  # of a nest so deep that reading it once succeeds and twice does not
             return StreamEvent(EventKind.MALFORMED)
+
+    def text_frame(self, data: bytes) -> bytes | None:
+        """Return the frame for the client if these bytes are one event that says more text, and nothing else.
+
+        `None`: they may be anything, nothing was taken, and they are for `receive_data`.
+        """
+        refrain = self._refrain.in_event
+        if refrain is None or not self._is_between_events:
+            return None
+        text = refrain.string_in(data)
+        return None if text is None else self._say(text)
 
     def closing_frames(self) -> bytes:
         """Return the bytes that end a complete stream: owed usage, then `[DONE]`."""
@@ -211,8 +238,31 @@ class ChunkDecoder:
         said = 0
         for choice in choices:
             said += choice.output_bytes()
-        self._output_bytes += said
-        return StreamEvent(_kind_of(choices, said), encode_data(data, event.name))
+        self.output_bytes += said
+        frame = encode_data(data, event.name)
+        if self._progress.complete:
+            self._refrain.forget()
+        elif self._is_plain and self._refrain.is_sought and not any(mends):
+            self._seek_refrain(event, chunk, choices, frame)
+        return StreamEvent(_kind_of(choices, said), frame)
+
+    def _seek_refrain(
+        self, event: ServerSentEvent, chunk: Chunk, choices: list[Choice], frame: bytes
+    ) -> None:
+        """Learn the refrain from a chunk that needed no mending, if it has one text and no figures."""
+        if event.name is None and chunk.usage in _NO_FIGURES and len(choices) == 1:
+            text = choices[0].only_text()
+            if text is not None:
+                self._refrain.learn(event.data, text, frame)
+
+    def _say(self, text: bytes) -> bytes:
+        """Take in the JSON of more text; return the client's frame, which is the refrain around it."""
+        self.output_bytes += len(text) - 2
+        if self._keeper is not None:
+            self._keeper.note_text(text)
+        refrain = self._refrain
+        self._last = refrain.chunk
+        return refrain.before + text + refrain.behind
 
     def _note_usage(self, data: bytes, chunk: Chunk) -> None:
         usage = read_usage(chunk.usage)

@@ -88,6 +88,9 @@ class ResponseDecoder:
         except UNREADABLE:
             return StreamEvent(EventKind.MALFORMED)
 
+    def text_frame(self, data: bytes) -> None:
+        """Return nothing: every event is read."""
+
     def closing_frames(self) -> bytes:
         """Return nothing: the last event is the provider's own."""
         return b""

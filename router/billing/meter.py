@@ -6,6 +6,7 @@ that run at once share what there is, and none of them sets aside what only the 
 """
 
 from collections.abc import Awaitable, Callable
+from math import inf
 from typing import Final
 
 from router.billing.hold import Hold
@@ -14,6 +15,8 @@ from router.billing.hold import Hold
 MARGIN: Final = 1.15
 MORE_TOKENS: Final = 32
 STEP_TOKENS: Final = 1_000
+
+_ROUNDED: Final = 4  # more tokens than are lost where figures are rounded
 
 
 class Meter:
@@ -37,11 +40,25 @@ class Meter:
         self._held = held
         self._tokens_of = tokens_of
         self._hold_more = hold_more
+        self._paid = hold.output_for(held)
 
     def covers(self, output_bytes: int) -> bool:
         """Whether what is held pays for a stream that has written so much, and a little more."""
-        paid = self._hold.output_for(self._held)
-        return paid is None or self._tokens(output_bytes) <= paid
+        return self._paid is None or self._tokens(output_bytes) <= self._paid
+
+    def covers_up_to(self, output_bytes: int) -> float:
+        """Return to how many bytes a stream that has written so much may go before `covers` is asked again.
+
+        That is half of the way that is left, if its bytes go on to make as many tokens: what is known of
+        that may change meanwhile. -1 where what it has written is not covered.
+        """
+        if self._paid is None:
+            return inf
+        tokens = self._tokens(output_bytes)
+        if tokens > self._paid:
+            return -1
+        way = max(0, self._paid - tokens - _ROUNDED)
+        return output_bytes + output_bytes * way // (2 * tokens)
 
     async def allows(self, output_bytes: int) -> bool:
         """Whether a stream that has written so much may go on. When cancelled, nothing more is held."""
@@ -53,6 +70,7 @@ class Meter:
             if not more:
                 return False
             self._held += more
+            self._paid = self._hold.output_for(self._held)
         return True
 
     def _tokens(self, output_bytes: int) -> int:

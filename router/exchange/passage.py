@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 from router.exchange.outlet import Outlet
 from router.exchange.source import Source
-from router.upstream.client import UpstreamResponse
 from router.upstream.errors import UpstreamTransportError
 
 
@@ -24,20 +23,18 @@ class Passage:
     def __init__(self, source: Source, outlet: Outlet, *, now: float) -> None:
         self._source = source
         self._outlet = outlet
-        self._response: UpstreamResponse = source.stream.response
+        self._body = source.stream.response.connection
         self.frames: list[bytes] = []
         self.is_unsent = False
         self.heard_at = now
 
     def begin(self, now: float) -> bool:
         """Pass on what has been read before, and what no poll would tell of; returns as `step` does."""
-        return self._pass(self._response.at_hand, now) or self._pass(
-            self._response.receive_now, now
-        )
+        return self._pass(self._body.at_hand, now) or self._pass(self._body.receive_now, now)
 
     def step(self, now: float) -> bool:
         """Read once and pass on what came; returns whether the stream needs its own task."""
-        return self._pass(self._response.receive_now, now)
+        return self._pass(self._body.receive_now, now)
 
     def end(self) -> None:
         """Take the stream for ended, as it is."""
@@ -46,13 +43,16 @@ class Passage:
     def _pass(self, receive: Callable[[], bytes | None], now: float) -> bool:
         source = self._source
         frames: list[bytes] = []
+        frame: bytes | None = None
         try:
             data = receive()
             if data is None:
                 return False
-            while data is not None:
+            frame = source.pass_on(data)
+            frames = source.decode(data) if frame is None else [frame]
+            while not source.stops_here and (data := self._body.at_hand()) is not None:
                 frames += source.decode(data)
-                data = None if source.stops_here else self._response.at_hand()
+                frame = None
         except UpstreamTransportError:
             frames += source.decode(b"")  # whether it is a cut is for the decoder to say
         self.heard_at = now
@@ -62,4 +62,5 @@ class Passage:
         if frames and not self._outlet.send_frames_now(frames, now):
             self.is_unsent = True
             return True
-        return source.stream.decoder.complete  # from here on it may be silent for less long
+        # Once complete it may be silent for less long; text alone completes nothing.
+        return frame is None and source.stream.decoder.complete

@@ -13,7 +13,7 @@ the socket out of the pump before anything can close it. See `docs/discussion/re
 """
 
 import select
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import trio
@@ -65,13 +65,16 @@ class Pump:
             self._epoll = epoll
             task_status.started()
             last_turn = trio.current_time()
+            is_busy = False
             try:
                 while True:
-                    await trio.lowlevel.wait_readable(epoll.fileno())
+                    if is_busy:
+                        await trio.sleep(self.gather_seconds)
+                    else:
+                        await trio.lowlevel.wait_readable(epoll.fileno())
                     steps = self._serve(epoll)
                     now = trio.current_time()
-                    if self.gather_seconds and now - last_turn < steps * BUSY_SECONDS:
-                        await trio.sleep(self.gather_seconds)
+                    is_busy = now - last_turn < steps * BUSY_SECONDS and self.gather_seconds > 0
                     last_turn = now
             finally:
                 for fd in list(self._carried):
@@ -105,24 +108,24 @@ class Pump:
             ready = epoll.poll(0, _FEW)
             if not ready:
                 break
-            for fd, _ in ready:
-                self._run_step(fd, now)
+            self._run_steps(ready, now)
             steps += len(ready)
             now = trio.current_time()
         return steps
 
-    def _run_step(self, fd: int, now: float) -> None:
-        """Run one step; what it raises is its own stream's affair."""
-        carried = self._carried.get(fd)
-        if carried is None:
-            return  # a step before this one has had it cancelled
-        try:
-            is_needed = carried.step(now)
-        except Exception as error:  # noqa: BLE001 - it is raised where the stream is waited for
-            carried.error = error
-            is_needed = True
-        if is_needed and fd in self._carried:
-            self._wake(fd)
+    def _run_steps(self, ready: Sequence[tuple[int, int]], now: float) -> None:
+        """Run the steps of these sockets; what one raises is its own stream's affair."""
+        for fd, _ in ready:
+            carried = self._carried.get(fd)
+            if carried is None:
+                continue  # a step before this one has had it cancelled
+            try:
+                is_needed = carried.step(now)
+            except Exception as error:  # noqa: BLE001 - it is raised where the stream is waited for
+                carried.error = error
+                is_needed = True
+            if is_needed and fd in self._carried:
+                self._wake(fd)
 
     def _wake(self, fd: int) -> None:
         trio.lowlevel.reschedule(self._take_out(fd).task)

@@ -20,8 +20,11 @@ COMPLETE_SECONDS: Final = 2.0
 class Watch(Protocol):
     """Watches one stream for who pays for it."""
 
-    def is_paid_for(self) -> bool:
-        """Whether what is held pays for what has been read of it so far. Asked with every event."""
+    def paid_up_to(self) -> float:
+        """Return to how many bytes of its output what is held pays for it, as far as that can be said now.
+
+        Asked when its output comes to that; less than it is where it must not go on unasked.
+        """
 
     async def may_go_on(self) -> bool:
         """Whether there is credit for more of it; holds more if need be."""
@@ -37,7 +40,8 @@ class Source:
     """One stream being relayed; `broken` says why it cannot be any more.
 
     `must_ask`: it has come to where what is held pays for no more, and whether it may go on is to be found
-    out. It stops there even in the middle of what one read brought, which may be much.
+    out. It stops there even in the middle of what one read brought, which may be much. `stops_here`: for this
+    or another reason more is to be done now than to send the frames and read on.
     """
 
     __slots__ = ("broken", "endpoint", "must_ask", "stream", "watch")
@@ -48,11 +52,9 @@ class Source:
         self.watch = watch
         self.broken: GatewayError | None = None
         self.must_ask = False
-
-    @property
-    def stops_here(self) -> bool:
-        """Whether more is to be done now than to send the frames and read on."""
-        return self.must_ask or self.stream.done or self.broken is not None
+        self.stops_here = stream.done
+        self._decoder = stream.decoder
+        self._paid_bytes: float = -1
 
     @property
     def idle_seconds(self) -> float:
@@ -70,33 +72,55 @@ class Source:
         self.stream.decoder.receive_data(data)
         return self.go_on()
 
+    def pass_on(self, data: bytes) -> bytes | None:
+        """Return the frame of these bytes if they are one event that only says more text.
+
+        Else they are to be decoded, and this has taken nothing. Most events are such, and go through few
+        hands here; what it notes is what `decode` would note.
+        """
+        decoder = self._decoder
+        frame = decoder.text_frame(data)
+        if frame is not None and decoder.output_bytes > self._paid_bytes:
+            self.stops_here = self._has_come_to_ask()
+        return frame
+
     def cut(self) -> list[bytes]:
         """End it here; return the frames that do so."""
         self.must_ask = False
-        self.stream.done = True
+        self.stops_here = self.stream.done = True
         return [self.watch.cut()]
 
     def go_on(self) -> list[bytes]:
         """Return the frames of what has been read already."""
         self.must_ask = False
-        stream = self.stream
+        decoder = self._decoder
         frames: list[bytes] = []
-        while not isinstance(event := stream.decoder.next_event(), Signal):
+        while not isinstance(event := decoder.next_event(), Signal):
             self._take(event, frames)
-            if stream.done or self.broken is not None:
+            is_over = self.stream.done or self.broken is not None
+            if is_over or (decoder.output_bytes > self._paid_bytes and self._has_come_to_ask()):
+                self.stops_here = True
                 return frames
-            if not self.watch.is_paid_for():
-                self.must_ask = True
-                return frames
+        self.stops_here = event is Signal.END
         if event is Signal.END:
-            if stream.decoder.complete:
-                frames.append(stream.decoder.closing_frames())
-                stream.done = True
-            else:
-                self.broken = StreamBroken(
-                    f"The provider {self.endpoint.provider} cut the stream before its end."
-                )
+            self._end(frames)
         return frames
+
+    def _end(self, frames: list[bytes]) -> None:
+        """Take note of the body's end, which may be a cut."""
+        if self._decoder.complete:
+            frames.append(self._decoder.closing_frames())
+            self.stream.done = True
+        else:
+            self.broken = StreamBroken(
+                f"The provider {self.endpoint.provider} cut the stream before its end."
+            )
+
+    def _has_come_to_ask(self) -> bool:
+        """Find out whether what is held pays for no more; notes that it must be asked for."""
+        self._paid_bytes = self.watch.paid_up_to()
+        self.must_ask = self._decoder.output_bytes > self._paid_bytes
+        return self.must_ask
 
     def _take(self, event: StreamEvent, frames: list[bytes]) -> None:
         if event.frame:

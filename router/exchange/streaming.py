@@ -4,6 +4,7 @@ While a stream runs, its cost is watched: before its last bytes go out it is set
 credit ends before the answer does, it is ended there.
 """
 
+from math import inf
 from typing import Final
 
 import trio
@@ -102,9 +103,11 @@ class _Watch:
         self._written_before = closing.books.output_bytes()  # by who wrote on this answer before
         self.has_cut = False
 
-    def is_paid_for(self) -> bool:
-        """Whether what is held pays for what has been written of the answer."""
-        return self._meter is None or self._meter.covers(self._output_bytes())
+    def paid_up_to(self) -> float:
+        """Return to how many bytes it may write before this is asked again; less than it has: no further."""
+        if self._meter is None:
+            return inf
+        return self._meter.covers_up_to(self._output_bytes()) - self._written_before
 
     async def may_go_on(self) -> bool:
         """Whether there is credit for more than has been written of the answer."""

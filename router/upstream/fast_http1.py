@@ -84,6 +84,9 @@ class FastHttp1Client:
         if not data:
             self._receive_end()
         rest = bytes(data)
+        if self._stage == "chunked" and self._failure is None:
+            self._receive_chunks(rest)
+            return
         while rest and self._failure is None:
             rest = self._receive(rest)
 

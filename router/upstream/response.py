@@ -4,6 +4,7 @@ import zlib
 
 import trio
 
+from router.upstream.connection import HttpConnection
 from router.upstream.decoding import Inflater, choose_decoder
 from router.upstream.errors import AnswerTooLarge, UpstreamCut, UpstreamProtocolError
 from router.upstream.lending import Lease
@@ -43,7 +44,7 @@ class UpstreamResponse:
             raise
 
     def fileno(self) -> int | None:
-        """The socket to poll for `receive_now`; None where the body can only be waited for.
+        """The socket to poll for what `connection` has; None where the body can only be waited for.
 
         That holds for a body that is decoded here: it may unfold into more than one should do at once.
         """
@@ -51,17 +52,13 @@ class UpstreamResponse:
             return None
         return self._lease.connection.fileno()
 
-    def receive_now(self) -> bytes | None:
-        """Read once, without waiting: a piece of the body, b"" at its end, None if that made none.
+    @property
+    def connection(self) -> HttpConnection:
+        """What the body can be read from without waiting, while `fileno` is not None.
 
-        Only where `fileno` is not None. Raises UpstreamCut or UpstreamProtocolError; `discard` is left to the
-        caller then, who may have to stop polling before.
+        `discard` is left to the caller where that raises: it may have to stop polling before.
         """
-        return self._lease.connection.receive_now()
-
-    def at_hand(self) -> bytes | None:
-        """What has been read of the body and not handed out; otherwise like `receive_now`."""
-        return self._lease.connection.at_hand()
+        return self._lease.connection
 
     async def read(self, max_bytes: int) -> bytes:
         """The rest of the body in one piece; raises AnswerTooLarge, or like `receive_body`.

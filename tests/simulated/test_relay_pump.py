@@ -310,15 +310,15 @@ def test_many_streams_are_carried_side_by_side_and_each_gets_its_own() -> None:
 def test_a_mistake_of_ours_ends_the_stream_that_met_it_and_no_other(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    receive_data = ChunkDecoder.receive_data
+    text_frame = ChunkDecoder.text_frame
 
-    def stumble(self: ChunkDecoder, data: bytes) -> None:
+    def stumble(self: ChunkDecoder, data: bytes) -> bytes | None:
         if b"STUMBLE" in data:
             raise LookupError("a mistake of ours")
-        receive_data(self, data)
+        return text_frame(self, data)
 
     async def scenario() -> None:
-        monkeypatch.setattr(ChunkDecoder, "receive_data", stumble)
+        monkeypatch.setattr(ChunkDecoder, "text_frame", stumble)
         async with open_world(config=limits()) as world:
             carried_by(world, "pump")
             served = iter(

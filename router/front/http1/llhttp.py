@@ -85,7 +85,9 @@ class LlhttpParser:
 
     def encode_body(self, data: bytes) -> bytes:
         """A piece of the answer's body. Raises `ValueError` beyond its content-length."""
-        return self._present_answer.body(data)
+        if self._answer is None:
+            raise RuntimeError("there is no request")
+        return self._answer.body(data)
 
     def encode_end(self) -> bytes:
         """The end of the answer. Raises `ValueError` short of its content-length."""

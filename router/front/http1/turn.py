@@ -135,7 +135,8 @@ class Turn:
         """
         if self.gone:
             return False
-        return self._wire.write_now(self._framed(data, more=True))
+        framed = self._http.encode_body(data) if self.started else self._with_head(data)
+        return self._wire.write_now(framed)
 
     async def flush(self) -> None:
         """Write out what is left, or learn, by cancellation, that the client is gone."""
