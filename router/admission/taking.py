@@ -24,8 +24,7 @@ class Taking:
     """
 
     __slots__ = (
-        "_caller",
-        "_demands",
+        "_draw",
         "_purse",
         "_route",
         "_tokens",
