@@ -24,6 +24,7 @@ from router.errors import (
     UpstreamExhausted,
     UpstreamFault,
 )
+from router.exchange.alarms import Alarms
 from router.exchange.books import Books
 from router.exchange.choice import Choice, openers, rescuers
 from router.exchange.drains import Drains
@@ -56,9 +57,11 @@ class Racing:
         budget: AttemptBudget,
         limits: RaceLimits,
         drains: Drains,
+        alarms: Alarms,
         rng: Random,
     ) -> None:
         self.drains = drains
+        self._alarms = alarms
         self._live = live
         self._choice = Choice(live, attempts=limits.max_attempts, rng=rng)
         self._budget = budget
@@ -123,6 +126,7 @@ class Racing:
             attempt=self.drains.outliving(attempt, request.books),
             discard=discard,
             begun=request.books.begun,
+            alarms=self._alarms,
             rng=self._rng,
         )
         openers_of = partial(openers, call=request.call, live=self._live)

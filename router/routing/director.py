@@ -130,6 +130,11 @@ class Director(Generic[C]):
         self.attempts = 0
         self.failures: list[tuple[C, GatewayError]] = []
 
+    @property
+    def is_running(self) -> bool:
+        """Whether an attempt runs."""
+        return bool(self._running)
+
     def next(self, now: float) -> Start[C] | Wait | Lost:
         """Return what to do now. A `Start` must be carried out, and its end reported."""
         if self._fatal is not None:
