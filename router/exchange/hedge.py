@@ -20,26 +20,10 @@ import trio
 
 from router.errors import GatewayError
 from router.exchange.alarms import Alarm, Alarms
-from router.exchange.live import Form, LiveEndpoint, Run
-from router.routing.availability import Availability
+from router.exchange.live import Contender, Run
 from router.routing.director import Director, Lost, Start, Wait
 
 T = TypeVar("T")
-
-
-class Contender(msgspec.Struct, frozen=True, eq=False):
-    """A live endpoint as it competes for one form of answer."""
-
-    live: LiveEndpoint
-    form: Form
-
-    def availability(self, now: float) -> Availability:
-        """Return whether it may be asked now."""
-        return self.live.availability(now)
-
-    def hedge_after(self, now: float) -> float | None:
-        """Return after how many seconds an attempt is worth a hedge; `None` while too little is known."""
-        return self.live.picture.timing[self.form].delay.after(now)
 
 
 class Won(msgspec.Struct, Generic[T], frozen=True):
@@ -75,7 +59,7 @@ class Race(Generic[T]):
         alarms: Alarms,
         rng: Random,
     ) -> None:
-        self._director = director
+        self.director = director
         self._attempt = attempt
         self._discard = discard
         self._begun = begun
@@ -91,28 +75,24 @@ class Race(Generic[T]):
     async def run(self) -> Won[T] | Lost:
         """Race to the end. Cancellation ends every attempt at once; each is entered as given up."""
         try:
-            return await self._race()
+            while self._won is None and self._bug is None:
+                now = trio.current_time()
+                action = self.director.next(now)
+                if isinstance(action, Lost):
+                    return action
+                if isinstance(action, Wait):
+                    await trio.sleep_until(action.until)
+                elif action.alone:
+                    await self._run(*self._begin(action, now))
+                else:
+                    await self._run_joinable(*self._begin(action, now))
         except BaseException:
             if self._won is not None:  # won in the very moment in which the client left
                 self._won.run.abandoned(trio.current_time())
                 self._discard(self._won.value)
             raise
-
-    async def _race(self) -> Won[T] | Lost:
-        """Race in this very task, one attempt after the other, as long as none is joined."""
-        while self._won is None:
-            now = trio.current_time()
-            action = self._director.next(now)
-            if isinstance(action, Lost):
-                return action
-            if isinstance(action, Wait):
-                await trio.sleep_until(action.until)
-            elif action.alone:
-                await self._run(*self._begin(action, now))
-            else:
-                await self._run_joinable(*self._begin(action, now))
-            if self._bug is not None:
-                raise self._bug
+        if self._won is None:
+            raise self._bug or AssertionError("a race ends with an outcome or a bug")
         return self._won
 
     async def _run_joinable(self, number: int, start: Start[Contender], run: Run) -> None:
@@ -132,13 +112,13 @@ class Race(Generic[T]):
     @property
     def _is_on(self) -> bool:
         """Whether there are attempts whose end is still of interest."""
-        return self._won is None and self._bug is None and self._director.is_running
+        return self._won is None and self._bug is None and self.director.is_running
 
     def _look(self, now: float) -> None:
         """Let those join whose moment has come, and end the nursery when the race is decided."""
         self._call_off()
         while self._nursery is not None and self._is_on:
-            action = self._director.next(now)
+            action = self.director.next(now)
             if isinstance(action, Wait):
                 self._alarm = self._alarms.set(action.until, self._rung)
                 return
@@ -166,14 +146,14 @@ class Race(Generic[T]):
     def _begin(self, start: Start[Contender], now: float) -> tuple[int, Start[Contender], Run]:
         """Enter an attempt before its task runs, so that whatever comes finds it entered."""
         self._numbers += 1
-        self._director.started(self._numbers, start.candidate, now)
+        self.director.started(self._numbers, start.candidate, now)
         timed = partial(self._timed, self._numbers)
         run = Run(start.candidate.live, start.candidate.form, now, timed)
         self._begun(run, hedge=start.hedge)
         return self._numbers, start, run
 
     def _timed(self, number: int, moment: float | None) -> None:
-        self._director.timed_from(number, moment)
+        self.director.timed_from(number, moment)
         self._look(trio.current_time())
 
     async def _run(self, number: int, start: Start[Contender], run: Run) -> None:
@@ -182,7 +162,7 @@ class Race(Generic[T]):
         except GatewayError as error:
             now = trio.current_time()
             run.failed(error, now=now, rng=self._rng)
-            self._director.failed(number, error, now=now, retry_after=error.told_retry_after)
+            self.director.failed(number, error, now=now, retry_after=error.told_retry_after)
         except Exception as bug:  # noqa: BLE001 - raised again outside the nursery, which would wrap it
             now = trio.current_time()
             run.abandoned(now)

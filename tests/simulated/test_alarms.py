@@ -32,9 +32,9 @@ def test_each_rings_at_its_moment_whatever_the_order_in_which_they_were_set() ->
         start = trio.current_time()
         rung: list[tuple[float, float]] = []
         for after in (3.0, 1.0, 7.0, 1.0, 0.25):
-            alarms.set(start + after, lambda now, after=after: rung.append((after, now - start)))
+            alarms.set(start + after, partial(_enter, rung, after, start))
         await trio.sleep(2)
-        alarms.set(start + 2.5, lambda now: rung.append((2.5, now - start)))
+        alarms.set(start + 2.5, partial(_enter, rung, 2.5, start))
         assert alarms.pending == 3
         await trio.sleep(10)
         assert rung == [(after, after) for after in (0.25, 1.0, 1.0, 2.5, 3.0, 7.0)]
@@ -108,6 +108,10 @@ def test_those_called_off_take_no_room_and_the_others_keep_their_order(seed: int
         assert alarms.lines == 0
 
     while_ringing(act)
+
+
+def _enter(rung: list[tuple[float, float]], after: float, start: float, now: float) -> None:
+    rung.append((after, now - start))
 
 
 def _note(rung: list[float], moment: float, now: float) -> None:

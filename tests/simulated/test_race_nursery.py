@@ -8,8 +8,8 @@ import trio
 
 from router.errors import UpstreamUnreachable
 from router.exchange.alarms import Alarms
-from router.exchange.hedge import Begun, Contender, Race, Won
-from router.exchange.live import Fate, HedgeSettings, LiveEndpoints, Run
+from router.exchange.hedge import Begun, Race, Won
+from router.exchange.live import Contender, Fate, HedgeSettings, LiveEndpoints, Run
 from router.routing.director import Director, Lost, RaceLimits
 from tests.simulated.world import in_virtual_time
 from tests.unit.test_exchange_endpoint import candidate
@@ -192,7 +192,7 @@ def test_a_bug_in_what_decides_ends_its_own_race_alone() -> None:
             await trio.sleep(5)
             return name
 
-        def confused(_run: Run, *, hedge: bool) -> None:
+        def confused(run: Run, *, hedge: bool) -> None:
             if hedge:
                 raise ZeroDivisionError("confused")
 

@@ -107,7 +107,7 @@ SCENARIOS = {
         scenario(
             STEADY,
             endpoint("spare", tier=1, median=0.5, sigma=0.2, error_share=0.1),
-            traffic=BUSY,
+            traffic={**BUSY, "seed": 1},
             outage=[{"endpoint": "a", "from": 10, "to": 18}],
         ),
         lambda seen: seen.attempts_by_endpoint["spare"] > 100,

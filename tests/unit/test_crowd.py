@@ -12,8 +12,7 @@ from router.catalog.wishes import Wish
 from router.errors import UpstreamUnreachable
 from router.exchange.choice import Choice
 from router.exchange.crowd import LEAST_MEMBERS, Crowd
-from router.exchange.hedge import Contender
-from router.exchange.live import HedgeSettings, LiveEndpoint, LiveEndpoints, Run
+from router.exchange.live import Contender, HedgeSettings, LiveEndpoint, LiveEndpoints, Run
 from tests.unit.test_exchange_endpoint import candidate
 
 MANY = 500
