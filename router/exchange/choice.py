@@ -106,11 +106,6 @@ class Choice:
         return crowd
 
 
-def has_rescuer(route: Route) -> bool:
-    """Tell whether anybody on a route could go on with an answer that broke."""
-    return any(one.prefill for tier in (*route.tiers, route.larger_context) for one in tier)
-
-
 def rescuers(
     route: Route, wish: Wish, broken: LiveEndpoint, *, live: LiveEndpoints
 ) -> Route | None:
@@ -170,6 +165,6 @@ def _prefix(route: Route, call: Call) -> int | None:
     messages = call.fields.get("messages")
     if messages is None or len(messages) < PREFIX_BYTES or len(route.candidates) < 2:
         return None
-    if not any(one.cached_reads for one in route.candidates):
+    if not route.has_cached_reads:
         return None
     return fingerprint(bytes(memoryview(messages)[:PREFIX_BYTES]))
