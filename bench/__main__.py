@@ -1,5 +1,5 @@
 """The command line: `python -m bench figures`, `endurance`, `stragglers`, `agreement`, `micro`, `money`,
-`crosscheck` and `compare`.
+`flat`, `crosscheck` and `compare`.
 
 Tables go to standard output, progress to standard error. Exit codes: 0 measured and passed, 1 failed
 or could not be measured, 2 the command line is wrong.
@@ -20,6 +20,8 @@ from bench.crosscheck import measure_crosscheck
 from bench.crosscheck_record import CrosscheckSettings
 from bench.endurance import measure_endurance
 from bench.figures import measure_figures
+from bench.flat import measure_flat
+from bench.flat_record import FlatSettings
 from bench.kept import Result, save
 from bench.micro import measure_micro
 from bench.micro_record import MicroSettings
@@ -120,6 +122,7 @@ _S: Final = StragglerSettings()
 _A: Final = AgreementSettings()
 _M: Final = MicroSettings()
 _P: Final = MoneySettings()
+_L: Final = FlatSettings()
 _C: Final = CrosscheckSettings()
 
 
@@ -245,6 +248,23 @@ def money(*, name: str, note: str, output: Path, tsv: bool, **chosen: Any) -> No
     settings = MoneySettings(**chosen)
     with explained():
         result = measure_money(settings, name=name, note=note, progress=Progress(sys.stderr))
+    finish_judged(result, output, [], tsv=tsv)
+
+
+@main.command()
+@click.option("--candidates", type=click.IntRange(2, 5000), default=_L.candidates)
+@click.option("--keys", type=click.IntRange(2, 1_000_000), default=_L.keys)
+@click.option("--connections", type=click.IntRange(1, 1000), default=_L.connections)
+@click.option("--rounds", type=click.IntRange(1, 100), default=_L.rounds)
+@click.option("--seconds", type=SECONDS, default=_L.seconds, help="Length of each window.")
+@click.option("--warm", type=REST, default=_L.warm, help="Seconds of load before a window.")
+@click.option("--tokens", type=click.IntRange(1, 10_000), default=_L.tokens)
+@output_options("flat")
+def flat(*, name: str, note: str, output: Path, tsv: bool, **chosen: Any) -> None:  # noqa: ANN401 - by option
+    """Measure whether a request costs the same with many candidates and with many API keys."""
+    settings = FlatSettings(**chosen)
+    with explained():
+        result = measure_flat(settings, name=name, note=note, progress=Progress(sys.stderr))
     finish_judged(result, output, [], tsv=tsv)
 
 

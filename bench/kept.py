@@ -5,12 +5,13 @@ from pathlib import Path
 import msgspec
 
 from bench.crosscheck_record import Crosscheck
+from bench.flat_record import Flat
 from bench.micro_record import Micro
 from bench.money_record import Money
 from bench.race_record import Agreement, Stragglers
 from bench.record import Endurance, Figures
 
-Result = Figures | Endurance | Stragglers | Agreement | Micro | Money | Crosscheck
+Result = Figures | Endurance | Stragglers | Agreement | Micro | Money | Flat | Crosscheck
 
 
 def save(result: Result, folder: Path) -> Path:

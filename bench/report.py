@@ -9,6 +9,8 @@ from typing import Final
 
 from bench.crosscheck_record import Crosscheck
 from bench.crosscheck_report import crosscheck_rows
+from bench.flat_record import Flat
+from bench.flat_report import flat_rows
 from bench.kept import Result, load_all
 from bench.micro_record import Micro
 from bench.micro_report import micro_rows
@@ -18,7 +20,7 @@ from bench.race_record import Agreement, Stragglers
 from bench.race_report import Row, agreement_rows, noise_rows, straggler_rows
 from bench.record import Capacity, Check, Endurance, Figures, Origin, Point
 
-Judged = Endurance | Stragglers | Agreement | Micro | Money | Crosscheck
+Judged = Endurance | Stragglers | Agreement | Micro | Money | Flat | Crosscheck
 
 PAGE: Final = "README.md"
 _INTRODUCTION: Final = """\
@@ -101,17 +103,22 @@ def endurance_rows(endurance: Endurance) -> list[Row]:
 
 def judged_tables(result: Judged) -> list[list[Row]]:
     """All tables of a measurement that is judged."""
-    if isinstance(result, Endurance):
-        return [check_rows(result), endurance_rows(result)]
-    if isinstance(result, Stragglers):
-        return [check_rows(result), straggler_rows(result), noise_rows(result)]
-    if isinstance(result, Micro):
-        return [check_rows(result), micro_rows(result)]
-    if isinstance(result, Crosscheck):
-        return [check_rows(result), crosscheck_rows(result)]
-    if isinstance(result, Money):
-        return [check_rows(result), money_rows(result)]
-    return [check_rows(result), agreement_rows(result), noise_rows(result)]
+    match result:
+        case Endurance():
+            found = [endurance_rows(result)]
+        case Stragglers():
+            found = [straggler_rows(result), noise_rows(result)]
+        case Micro():
+            found = [micro_rows(result)]
+        case Crosscheck():
+            found = [crosscheck_rows(result)]
+        case Money():
+            found = [money_rows(result)]
+        case Flat():
+            found = [flat_rows(result)]
+        case _:
+            found = [agreement_rows(result), noise_rows(result)]
+    return [check_rows(result), *found]
 
 
 def plain_table(rows: Sequence[Row]) -> str:

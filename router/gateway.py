@@ -28,6 +28,7 @@ from router.catalog.models import load_seed
 from router.config import Config, RaceConfig
 from router.console.console import Console
 from router.console.stores import Stores
+from router.exchange.alarms import Alarms
 from router.exchange.attempt import Attempts, Means
 from router.exchange.bearers import Bearers
 from router.exchange.books import Bill, Whose
@@ -120,6 +121,7 @@ class Gateway:
         self.drains = Drains(
             seconds=race.drain_seconds, late=self._settle_late, on_bug=self._drain_trouble
         )
+        self.alarms = Alarms()
         self.admission = Admission(
             config.limits,
             engine,
@@ -145,6 +147,7 @@ class Gateway:
                 )
                 await nursery.start(self.log.writer.run)
                 await nursery.start(self.drains.run)
+                await nursery.start(self.alarms.run)
                 if self.pump is not None:
                     await nursery.start(self.pump.run)
                 nursery.start_soon(self._sweep_idle)
@@ -197,6 +200,7 @@ class Gateway:
                 budget=AttemptBudget(ratio=race.budget_ratio, burst=race.budget_burst),
                 limits=_race_limits(race),
                 drains=self.drains,
+                alarms=self.alarms,
                 rng=rng,
             ),
             settle=self._settle,

@@ -62,16 +62,19 @@ class ChunkDecoder:
         "_continuation",
         "_events",
         "_given_up",
+        "_is_between_events",
         "_is_chat",
+        "_is_plain",
         "_keeper",
         "_last",
         "_model",
-        "_output_bytes",
         "_owed_usage",
         "_progress",
+        "_refrain",
         "_usage",
         "_variant",
         "_wants_usage",
+        "output_bytes",
     )
 
     def __init__(self, call: Call, target: Target, variant: Variant | None = None) -> None:

@@ -26,7 +26,7 @@ class Meter:
     `hold_more(wanted, least)`: holds `wanted` nano-dollars more, or down to `least`; returns how many, or 0.
     """
 
-    __slots__ = ("_held", "_hold", "_hold_more", "_tokens_of")
+    __slots__ = ("_held", "_hold", "_hold_more", "_paid", "_tokens_of")
 
     def __init__(
         self,

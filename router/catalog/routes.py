@@ -27,6 +27,10 @@ class Route(msgspec.Struct, frozen=True):
     `tiers` are never empty: the first holds the model itself, each of the others a fallback that is
     asked when those before it cannot answer. `larger_context` is for prompts that were too long for
     all that. `hedge`: whether to, or after how many seconds, `None` where the general choice stands.
+
+    What requests ask of all its candidates is found out once, as it is made: `has_rescuer`, whether
+    any of them could go on with an answer that broke; `has_cached_reads`, whether any of the first
+    tier charges less for what it has read before.
     """
 
     id: str
@@ -35,6 +39,15 @@ class Route(msgspec.Struct, frozen=True):
     owned_by: str
     hedge: bool | float | None = None
     larger_context: tuple[Candidate, ...] = ()
+    has_rescuer: bool = False
+    has_cached_reads: bool = False
+
+    def __post_init__(self) -> None:
+        """Find out what is asked of all candidates."""
+        able = any(one.prefill for tier in (*self.tiers, self.larger_context) for one in tier)
+        msgspec.structs.force_setattr(self, "has_rescuer", able)
+        cheaper = any(one.cached_reads for one in self.tiers[0])
+        msgspec.structs.force_setattr(self, "has_cached_reads", cheaper)
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:

@@ -5,7 +5,8 @@ whose prompts begin alike go to the same place where that is cheaper, because a 
 beginning before charges less for it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from random import Random
 from typing import Final
 
@@ -16,8 +17,7 @@ from router.catalog.candidate import Candidate
 from router.catalog.routes import Route, distinct_tiers
 from router.catalog.wishes import Wish
 from router.exchange.crowd import LEAST_MEMBERS, Crowd
-from router.exchange.hedge import Contender
-from router.exchange.live import Form, LiveEndpoint, LiveEndpoints
+from router.exchange.live import Contender, Form, LiveEndpoint, LiveEndpoints
 from router.routing.availability import Standing
 from router.routing.plan import CandidateView, Preference, Sort, Tier
 from router.routing.policy import order
@@ -27,6 +27,9 @@ from router.routing.sticky import fingerprint
 PREFIX_BYTES: Final = 4096
 
 _MOST_CROWDS: Final = 1000
+
+Tiers = list[list[Contender]]
+"""Who may serve a request, tier by tier, best first."""
 
 _SORTS: Final = {"price": Sort.PRICE, "latency": Sort.LATENCY, "throughput": Sort.THROUGHPUT}
 
@@ -40,15 +43,32 @@ class Choice:
         self._rng = rng
         self._crowds: dict[int, Crowd] = {}
 
-    def contenders(self, route: Route, call: Call, wish: Wish, now: float) -> list[list[Contender]]:
-        """Return the tiers of a race. `now` is monotonic seconds."""
+    def head(
+        self, route: Route, call: Call, wish: Wish, now: float
+    ) -> tuple[Tiers, Callable[[float], Tiers] | None]:
+        """Return who begins a race, and how to learn of all its tiers, `None` where that is everybody.
+
+        The head is a single contender where the others do not matter yet: most races end with it.
+        """
         form: Form = "stream" if call.stream else "whole"
-        if len(route.tiers) == 1 and len(route.candidates) == 1:
-            return [[Contender(self._live.of(route.candidates[0]), form)]]  # nothing to choose
+        first_tier = route.tiers[0]
+        if len(first_tier) == 1 and len(route.tiers) == 1:
+            return [[self._live.of(first_tier[0]).contender(form)]], None  # nothing to choose
+        if not _is_indifferent(route, call, wish):
+            return self.contenders(route, call, wish, now), None
+        first = self._crowd_of(first_tier).first(form, rng=self._rng, now=now)
+        if first is None:
+            return self.contenders(route, call, wish, now), None
+        return [[first.contender(form)]], partial(self.contenders, route, call, wish)
+
+    def contenders(self, route: Route, call: Call, wish: Wish, now: float) -> Tiers:
+        """Return all tiers of a race. `now` is monotonic seconds."""
+        form: Form = "stream" if call.stream else "whole"
         sort = _SORTS[wish.sort] if wish.sort is not None else Sort.LOAD
         prefix = _prefix(route, call)
-        indifferent = sort is Sort.LOAD and prefix is None and not wish.first_provider_only
-        draws = indifferent and any(len(tier) >= LEAST_MEMBERS for tier in route.tiers)
+        draws = _is_indifferent(route, call, wish) and any(
+            len(tier) >= LEAST_MEMBERS for tier in route.tiers
+        )
         views: list[CandidateView[LiveEndpoint]] = []
         for level, tier in enumerate(route.tiers):
             if draws:
@@ -58,7 +78,7 @@ class Choice:
         preference = Preference(sort=sort, prefix=prefix, may_probe=len(views) > 1, is_drawn=draws)
         plan = order(views, rng=self._rng, preference=preference)
         return [
-            [Contender(one, form) for one in _line(tier, first_only=wish.first_provider_only)]
+            [one.contender(form) for one in _line(tier, first_only=wish.first_provider_only)]
             for tier in plan.tiers
         ]
 
@@ -84,11 +104,6 @@ class Choice:
                 self._crowds.clear()
             crowd = self._crowds[id(tier)] = Crowd(tier, [self._live.of(one) for one in tier])
         return crowd
-
-
-def has_rescuer(route: Route) -> bool:
-    """Tell whether anybody on a route could go on with an answer that broke."""
-    return any(one.prefill for tier in (*route.tiers, route.larger_context) for one in tier)
 
 
 def rescuers(
@@ -140,11 +155,16 @@ def _delayed(tier: Tier[LiveEndpoint]) -> Iterator[LiveEndpoint]:
         yield later.candidate
 
 
+def _is_indifferent(route: Route, call: Call, wish: Wish) -> bool:
+    """Tell whether a request cares for nothing but being served."""
+    return wish.sort is None and not wish.first_provider_only and _prefix(route, call) is None
+
+
 def _prefix(route: Route, call: Call) -> int | None:
     """Return the fingerprint of the prompt's beginning, where going to the same place may save money."""
     messages = call.fields.get("messages")
     if messages is None or len(messages) < PREFIX_BYTES or len(route.candidates) < 2:
         return None
-    if not any(one.cached_reads for one in route.candidates):
+    if not route.has_cached_reads:
         return None
     return fingerprint(bytes(memoryview(messages)[:PREFIX_BYTES]))

@@ -1,9 +1,13 @@
-"""A large tier, from which a few are drawn instead of looking at everybody.
+"""A tier, from which a few are drawn instead of looking at everybody.
 
 The policy looks at candidates in a random order, each in proportion to its weight, and compares neighbours
-(`router.routing.two_choices`). Whom it asks first depends on the first few of that order alone. So for a
-request that will ask a few at most, a few drawn in the same way are as good as the whole tier, and what a
-request costs does not grow with the number of candidates.
+(`router.routing.two_choices`). Whom it asks first depends on the first two of that order alone, and most
+requests are served by whom they ask first. So two are drawn to begin with. Who else there is comes up when
+somebody is to join or to follow the first; and since a request asks a few at most, a few drawn in the same
+way are then as good as the whole of a large tier. So what a request costs does not grow with the candidates.
+
+In a small tier one that is due for a probe goes before all others, whoever is drawn. So the short way is
+taken there only while nothing is known against anybody.
 """
 
 from bisect import bisect
@@ -13,10 +17,14 @@ from random import Random
 from typing import Final
 
 from router.catalog.candidate import Candidate
-from router.exchange.live import LiveEndpoint
+from router.exchange.live import Form, LiveEndpoint
+from router.routing.availability import Standing
+from router.routing.plan import CandidateView
+from router.routing.two_choices import compared
 
 # Below this, everybody is looked at: to draw would save nothing.
 LEAST_MEMBERS: Final = 16
+_MOST_DRAWS_FOR_FIRST: Final = 16
 _MOST_DRAWS: Final = 4  # for each that is wanted, since the same may be drawn again
 
 
@@ -26,7 +34,33 @@ class Crowd:
     def __init__(self, tier: tuple[Candidate, ...], members: Sequence[LiveEndpoint]) -> None:
         self.tier = tier
         self._members = members
+        self._pictures = [member.picture for member in members]
         self._ends = list(accumulate(member.endpoint.weight for member in members))
+
+    def first(self, form: Form, *, rng: Random, now: float) -> LiveEndpoint | None:
+        """Return whom the policy would ask first, `None` where that takes a look at all."""
+        if len(self._members) < LEAST_MEMBERS:
+            for picture in self._pictures:
+                if not picture.is_well(now):
+                    return None
+            if len(self._members) == 1:
+                return self._members[0]
+        seen: set[int] = set()
+        in_hand: CandidateView[LiveEndpoint] | None = None
+        for _ in range(_MOST_DRAWS_FOR_FIRST):
+            place = self._drawn_place(rng)
+            if place in seen:
+                continue
+            seen.add(place)
+            view = self._members[place].view(form, tier=0, now=now)
+            if view.availability.standing is Standing.PROBE:
+                return None
+            if not _takes_part(view, rng):
+                continue
+            if in_hand is not None:
+                return compared([in_hand, view])[0].candidate
+            in_hand = view
+        return None
 
     def draw(self, rng: Random, wanted: int | None) -> Sequence[LiveEndpoint]:
         """Return so many members, each drawn in proportion to its weight from those that are left.
@@ -38,8 +72,19 @@ class Crowd:
         if wanted is not None and wanted < len(members):
             places: dict[int, None] = {}
             for _ in range(_MOST_DRAWS * wanted):
-                place = bisect(self._ends, rng.random() * self._ends[-1])
-                places[min(place, len(members) - 1)] = None
+                places[self._drawn_place(rng)] = None
                 if len(places) == wanted:
                     return [members[place] for place in places]
         return sorted(members, key=lambda member: rng.expovariate(member.endpoint.weight))
+
+    def _drawn_place(self, rng: Random) -> int:
+        ends = self._ends
+        return min(bisect(ends, rng.random() * ends[-1]), len(ends) - 1)
+
+
+def _takes_part(view: CandidateView[LiveEndpoint], rng: Random) -> bool:
+    """Tell whether one that is drawn can go first; one that recovers does in a share of the draws."""
+    availability = view.availability
+    if availability.standing is not Standing.USABLE:
+        return False
+    return availability.share >= 1.0 or rng.random() < availability.share

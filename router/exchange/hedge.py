@@ -1,12 +1,13 @@
 """The hedge nursery: attempts race, the first success wins, and nobody is left running.
 
-The shape is that of happy eyeballs in trio's TCP connect: one nursery, one loop, an ownership set of one. The
-loop asks the director what to do and carries it out; an attempt that ends wakes it. A failure only hastens
-the next start. The winner leaves the nursery as a value; the losers are cancelled by its exit, each closing
-its own connection synchronously, and a success that comes too late is thrown away.
+The shape is that of happy eyeballs in trio's TCP connect: one nursery, an ownership set of one. The director
+is asked what to do whenever an attempt has ended, and at the moment until which it wanted to wait. A failure
+only hastens the next start. The winner leaves the nursery as a value; the losers are cancelled by its exit,
+each closing its own connection synchronously, and a success that comes too late is thrown away.
 
-An attempt that nobody could join needs none of that: it runs in the request's own task. A nursery is opened
-for the first that somebody could join, and closed before the first byte goes to the client.
+Most races are won by the first attempt, so that one runs in the request's own task, and costs no other. If
+somebody could join it, a nursery is opened around it, and an alarm is set for when that would be: only what
+joins gets tasks of its own. The nursery is closed before the first byte goes to the client.
 """
 
 from collections.abc import Awaitable, Callable
@@ -18,26 +19,11 @@ import msgspec
 import trio
 
 from router.errors import GatewayError
-from router.exchange.live import Form, LiveEndpoint, Run
-from router.routing.availability import Availability
+from router.exchange.alarms import Alarm, Alarms
+from router.exchange.live import Contender, Run
 from router.routing.director import Director, Lost, Start, Wait
 
 T = TypeVar("T")
-
-
-class Contender(msgspec.Struct, frozen=True, eq=False):
-    """A live endpoint as it competes for one form of answer."""
-
-    live: LiveEndpoint
-    form: Form
-
-    def availability(self, now: float) -> Availability:
-        """Return whether it may be asked now."""
-        return self.live.availability(now)
-
-    def hedge_after(self, now: float) -> float | None:
-        """Return after how many seconds an attempt is worth a hedge; `None` while too little is known."""
-        return self.live.picture.timing[self.form].delay.after(now)
 
 
 class Won(msgspec.Struct, Generic[T], frozen=True):
@@ -60,7 +46,7 @@ class Race(Generic[T]):
 
     `attempt(run)` tries to get the answer from the run's endpoint, raising `GatewayError`; `discard(value)`
     lets go of one that came too late, synchronously. `begun(run, hedge=...)` hears of every attempt as it
-    begins.
+    begins. `alarms` tell when somebody is to join.
     """
 
     def __init__(
@@ -70,14 +56,18 @@ class Race(Generic[T]):
         attempt: Callable[[Run], Awaitable[T]],
         discard: Callable[[T], None],
         begun: Begun,
+        alarms: Alarms,
         rng: Random,
     ) -> None:
-        self._director = director
+        self.director = director
         self._attempt = attempt
         self._discard = discard
         self._begun = begun
+        self._alarms = alarms
         self._rng = rng
-        self._news = trio.Event()
+        self._nursery: trio.Nursery | None = None
+        self._has_company = False
+        self._alarm: Alarm | None = None
         self._won: Won[T] | None = None
         self._bug: Exception | None = None
         self._numbers = 0
@@ -85,64 +75,86 @@ class Race(Generic[T]):
     async def run(self) -> Won[T] | Lost:
         """Race to the end. Cancellation ends every attempt at once; each is entered as given up."""
         try:
-            return await self._race()
+            while self._won is None and self._bug is None:
+                now = trio.current_time()
+                action = self.director.next(now)
+                if isinstance(action, Lost):
+                    return action
+                if isinstance(action, Wait):
+                    await trio.sleep_until(action.until)
+                elif action.alone:
+                    await self._run(*self._begin(action, now))
+                else:
+                    await self._run_joinable(*self._begin(action, now))
         except BaseException:
             if self._won is not None:  # won in the very moment in which the client left
                 self._won.run.abandoned(trio.current_time())
                 self._discard(self._won.value)
             raise
-
-    async def _race(self) -> Won[T] | Lost:
-        """Race in this very task while nobody could join in, and in a nursery from then on."""
-        while self._won is None:
-            action = self._director.next(trio.current_time())
-            if isinstance(action, Lost):
-                return action
-            if isinstance(action, Wait):
-                await trio.sleep_until(action.until)
-            elif action.alone:
-                await self._run(*self._begin(action))
-            else:
-                return await self._race_together(action)
-            if self._bug is not None:
-                raise self._bug
+        if self._won is None:
+            raise self._bug or AssertionError("a race ends with an outcome or a bug")
         return self._won
 
-    async def _race_together(self, first: Start[Contender]) -> Won[T] | Lost:
-        action: Start[Contender] | Wait | Lost = first
-        outcome: Won[T] | Lost | None = None
-        async with trio.open_nursery() as nursery:
-            while True:
-                if isinstance(action, Start):
-                    nursery.start_soon(self._run, *self._begin(action))
-                elif isinstance(action, Wait):
-                    with trio.move_on_at(action.until):
-                        await self._news.wait()
-                    self._news = trio.Event()
-                else:
-                    outcome = action
-                outcome = self._won or outcome
-                if outcome is not None or self._bug is not None:
-                    break
-                action = self._director.next(trio.current_time())
-            nursery.cancel_scope.cancel()
-        if outcome is None:
-            raise self._bug or AssertionError("a race ends with an outcome or a bug")
-        return outcome
+    async def _run_joinable(self, number: int, start: Start[Contender], run: Run) -> None:
+        """Run an attempt in this task, and whoever joins it in others, until none of them runs."""
+        try:
+            async with trio.open_nursery() as self._nursery:
+                self._look(trio.current_time())
+                await self._run(number, start, run)
+                if self._is_on:
+                    await trio.sleep_forever()  # until the others' end, when the scope is cancelled
+                await trio.lowlevel.checkpoint_if_cancelled()  # a client that left wins nothing
+        finally:
+            self._nursery = None
+            self._has_company = False
+            self._call_off()
 
-    def _begin(self, start: Start[Contender]) -> tuple[int, Start[Contender], Run]:
+    @property
+    def _is_on(self) -> bool:
+        """Whether there are attempts whose end is still of interest."""
+        return self._won is None and self._bug is None and self.director.is_running
+
+    def _look(self, now: float) -> None:
+        """Let those join whose moment has come, and end the nursery when the race is decided."""
+        self._call_off()
+        while self._nursery is not None and self._is_on:
+            action = self.director.next(now)
+            if isinstance(action, Wait):
+                self._alarm = self._alarms.set(action.until, self._rung)
+                return
+            if isinstance(action, Lost):
+                break
+            self._has_company = True
+            self._nursery.start_soon(self._run, *self._begin(action, now))
+        if self._nursery is not None and self._has_company:
+            self._nursery.cancel_scope.cancel()
+
+    def _rung(self, now: float) -> None:
+        """Look, in the alarms' task, where a bug of one request's must not be raised."""
+        try:
+            self._look(now)
+        except Exception as bug:  # noqa: BLE001 - raised again in the request's task
+            self._bug = bug
+            if self._nursery is not None:
+                self._nursery.cancel_scope.cancel()
+
+    def _call_off(self) -> None:
+        if self._alarm is not None:
+            self._alarms.call_off(self._alarm)
+            self._alarm = None
+
+    def _begin(self, start: Start[Contender], now: float) -> tuple[int, Start[Contender], Run]:
         """Enter an attempt before its task runs, so that whatever comes finds it entered."""
-        now = trio.current_time()
         self._numbers += 1
-        self._director.started(self._numbers, start.candidate, now)
+        self.director.started(self._numbers, start.candidate, now)
         timed = partial(self._timed, self._numbers)
         run = Run(start.candidate.live, start.candidate.form, now, timed)
         self._begun(run, hedge=start.hedge)
         return self._numbers, start, run
 
     def _timed(self, number: int, moment: float | None) -> None:
-        self._director.timed_from(number, moment)
-        self._news.set()
+        self.director.timed_from(number, moment)
+        self._look(trio.current_time())
 
     async def _run(self, number: int, start: Start[Contender], run: Run) -> None:
         try:
@@ -150,21 +162,23 @@ class Race(Generic[T]):
         except GatewayError as error:
             now = trio.current_time()
             run.failed(error, now=now, rng=self._rng)
-            self._director.failed(number, error, now=now, retry_after=error.told_retry_after)
+            self.director.failed(number, error, now=now, retry_after=error.told_retry_after)
         except Exception as bug:  # noqa: BLE001 - raised again outside the nursery, which would wrap it
-            run.abandoned(trio.current_time())
+            now = trio.current_time()
+            run.abandoned(now)
             self._bug = bug
         except BaseException:
             run.abandoned(trio.current_time())
             raise
         else:
-            self._take(value, start, run)
-        self._news.set()
+            now = trio.current_time()
+            self._take(value, start, run, now)
+        self._look(now)
 
-    def _take(self, value: T, start: Start[Contender], run: Run) -> None:
+    def _take(self, value: T, start: Start[Contender], run: Run, now: float) -> None:
         if self._won is not None:
-            run.abandoned(trio.current_time())
+            run.abandoned(now)
             self._discard(value)
             return
-        run.committed(trio.current_time())
+        run.committed(now)
         self._won = Won(value, run, start.hedge)

@@ -16,7 +16,7 @@ from adapters.dialect import Usage
 from router.catalog.candidate import Candidate
 from router.errors import GatewayError, UpstreamTimeout
 from router.exchange.endpoint import Endpoint, make_endpoint
-from router.routing.availability import Availability, joined
+from router.routing.availability import USABLE, Availability, joined
 from router.routing.endpoint_health import EndpointHealth
 from router.routing.ewma import PeakEwma
 from router.routing.hedge_delay import HedgeDelay
@@ -68,6 +68,10 @@ class Picture:
         self.in_flight = 0
         self.timing: dict[Form, Timing] = {"stream": Timing(hedging), "whole": Timing(hedging)}
 
+    def is_well(self, now: float) -> bool:
+        """Tell whether nothing is known against it: it is `USABLE`."""
+        return self.health.well_from <= now >= self.key.well_from
+
 
 class LiveEndpoint:
     """One candidate as it is now. Compared by identity; candidates that differ in limits share a picture."""
@@ -75,12 +79,20 @@ class LiveEndpoint:
     def __init__(self, endpoint: Endpoint, picture: Picture) -> None:
         self.endpoint = endpoint
         self.picture = picture
+        self._contenders = {form: Contender(self, form) for form in picture.timing}
         name = f"{endpoint.origin} {endpoint.target.upstream_model}"
         self._place = fingerprint(name.encode())
 
     def availability(self, now: float) -> Availability:
         """Return whether it may be asked: the worse of what endpoint and key say."""
-        return joined(self.picture.health.availability(now), self.picture.key.availability(now))
+        picture = self.picture
+        if picture.is_well(now):
+            return USABLE
+        return joined(picture.health.availability(now), picture.key.availability(now))
+
+    def contender(self, form: Form) -> "Contender":
+        """Return it as it competes for one form of answer: always the same."""
+        return self._contenders[form]
 
     def view(self, form: Form, *, tier: int, now: float) -> CandidateView["LiveEndpoint"]:
         """Return its picture for the policy."""
@@ -98,6 +110,21 @@ class LiveEndpoint:
 
 def _untimed(_moment: float | None) -> None:
     """Hear from when on an attempt is timed, where nobody asks."""
+
+
+class Contender(msgspec.Struct, frozen=True, eq=False):
+    """A live endpoint as it competes for one form of answer."""
+
+    live: LiveEndpoint
+    form: Form
+
+    def availability(self, now: float) -> Availability:
+        """Return whether it may be asked now."""
+        return self.live.availability(now)
+
+    def hedge_after(self, now: float) -> float | None:
+        """Return after how many seconds an attempt is worth a hedge; `None` while too little is known."""
+        return self.live.picture.timing[self.form].delay.after(now)
 
 
 class Run:

@@ -18,7 +18,7 @@ class Passage:
     all at once. `heard_at` is the trio time at which the upstream last said anything.
     """
 
-    __slots__ = ("_outlet", "_response", "_source", "frames", "heard_at", "is_unsent")
+    __slots__ = ("_body", "_outlet", "_source", "frames", "heard_at", "is_unsent")
 
     def __init__(self, source: Source, outlet: Outlet, *, now: float) -> None:
         self._source = source

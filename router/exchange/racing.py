@@ -6,10 +6,10 @@ open its URL themselves; where its prompt turns out too long for everybody, and 
 with a larger context, a last leg asks those.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from random import Random
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 import trio
@@ -24,11 +24,12 @@ from router.errors import (
     UpstreamExhausted,
     UpstreamFault,
 )
+from router.exchange.alarms import Alarms
 from router.exchange.books import Books
 from router.exchange.choice import Choice, openers, rescuers
 from router.exchange.drains import Drains
-from router.exchange.hedge import Contender, Race, Won
-from router.exchange.live import LiveEndpoints, Run
+from router.exchange.hedge import Race, Won
+from router.exchange.live import Contender, LiveEndpoints, Run
 from router.exchange.options import Hedging
 from router.routing.budget import AttemptBudget
 from router.routing.director import Director, Lost, RaceLimits
@@ -56,9 +57,11 @@ class Racing:
         budget: AttemptBudget,
         limits: RaceLimits,
         drains: Drains,
+        alarms: Alarms,
         rng: Random,
     ) -> None:
         self.drains = drains
+        self._alarms = alarms
         self._live = live
         self._choice = Choice(live, attempts=limits.max_attempts, rng=rng)
         self._budget = budget
@@ -117,48 +120,60 @@ class Racing:
         if request.hedge is not limits.hedge:
             after = None if isinstance(request.hedge, bool) else request.hedge
             limits = msgspec.structs.replace(limits, hedge=bool(request.hedge), hedge_after=after)
-        director_of = partial(self._director, call=request.call, wish=request.wish, limits=limits)
         race_of = partial(
-            Race[T],
+            self._race,
+            request=request,
+            limits=limits,
             attempt=self.drains.outliving(attempt, request.books),
             discard=discard,
-            begun=request.books.begun,
-            rng=self._rng,
         )
-        openers_of = partial(openers, call=request.call, live=self._live)
-        return Contest(request.route, director_of, race_of, openers_of)
+        return Contest(request, race_of, self._live)
 
-    def _director(
-        self, route: Route, *, call: Call, wish: Wish, limits: RaceLimits
-    ) -> Director[Contender]:
-        now = trio.current_time()
-        return Director(
-            self._choice.contenders(route, call, wish, now),
+    def _race(
+        self,
+        route: Route,
+        now: float,
+        *,
+        request: Request,
+        limits: RaceLimits,
+        attempt: Callable[[Run], Awaitable[T]],
+        discard: Callable[[T], None],
+    ) -> Race[T]:
+        head, rest = self._choice.head(route, request.call, request.wish, now)
+        director = Director(
+            head,
+            rest=rest,
             limits=limits,
             may_spend=self._budget.try_spend,
             may_hedge=self._budget.try_spend_saved,
             rng=self._rng,
             now=now,
         )
+        return Race(
+            director,
+            attempt=attempt,
+            discard=discard,
+            begun=request.books.begun,
+            alarms=self._alarms,
+            rng=self._rng,
+        )
 
 
 class Contest(Generic[T]):
     """One request's race. `attempts` counts those begun so far.
 
-    `openers_of` returns the part of a route that opens the request's URLs itself.
+    `race_of(route, now)` returns the race of those who may serve on a route.
     """
 
     def __init__(
         self,
-        route: Route,
-        director_of: Callable[[Route], Director[Contender]],
-        race_of: Callable[[Director[Contender]], Race[T]],
-        openers_of: Callable[[Route], Route | None],
+        request: Request,
+        race_of: Callable[[Route, float], Race[T]],
+        live: LiveEndpoints,
     ) -> None:
-        self._route = route
-        self._openers_of = openers_of
-        self._director_of = director_of
+        self._request = request
         self._race_of = race_of
+        self._live = live
         self._directors: list[Director[Contender]] = []
 
     @property
@@ -168,9 +183,13 @@ class Contest(Generic[T]):
 
     async def run(self) -> Won[T]:
         """Run to the end. Raises `GatewayError`; cancellation ends every attempt at once."""
-        route = self._route
+        request = self._request
+        route = request.route
         outcome = await self._leg(route)
-        if _is_unfetched(outcome) and (others := self._openers_of(route)) is not None:
+        if isinstance(outcome, Won):
+            return outcome
+        others = openers(route, request.call, live=self._live) if _is_unfetched(outcome) else None
+        if others is not None:
             route = others
             outcome = await self._leg(route)
         larger = _larger(route)
@@ -180,10 +199,11 @@ class Contest(Generic[T]):
             return outcome
         raise outcome.fatal or _exhausted(self._directors[-1], trio.current_time())
 
-    async def _leg(self, route: Route) -> Won[T] | Lost:
-        director = self._director_of(route)
-        self._directors.append(director)
-        return await self._race_of(director).run()
+    def _leg(self, route: Route) -> Coroutine[Any, Any, Won[T] | Lost]:
+        """Return the run of one leg, to be awaited."""
+        race = self._race_of(route, trio.current_time())
+        self._directors.append(race.director)
+        return race.run()
 
 
 def _is_too_long(outcome: Won[T] | Lost) -> bool:

@@ -19,7 +19,6 @@ from adapters.dialect import Call
 from router.catalog.routes import Route
 from router.errors import GatewayError
 from router.exchange.attempt import CommittedStream
-from router.exchange.choice import has_rescuer
 from router.exchange.hedge import Won
 from router.exchange.live import Run
 from router.exchange.racing import Contest, Racing, Request
@@ -30,7 +29,7 @@ Opener = Callable[[Run], Awaitable[CommittedStream]]
 
 def may_be_rescued(call: Call, route: Route) -> bool:
     """Tell, before the first attempt, whether the answer's beginning is worth keeping."""
-    return can_be_continued(call) and has_rescuer(route)
+    return can_be_continued(call) and route.has_rescuer
 
 
 class Rescue:

@@ -44,7 +44,16 @@ class Source:
     or another reason more is to be done now than to send the frames and read on.
     """
 
-    __slots__ = ("broken", "endpoint", "must_ask", "stream", "watch")
+    __slots__ = (
+        "_decoder",
+        "_paid_bytes",
+        "broken",
+        "endpoint",
+        "must_ask",
+        "stops_here",
+        "stream",
+        "watch",
+    )
 
     def __init__(self, stream: CommittedStream, endpoint: Endpoint, watch: Watch) -> None:
         self.stream = stream

@@ -13,7 +13,6 @@ begun to answer for so long that the next tier should be asked as well. If that 
 Every attempt but the first is paid from one budget, so added load is bounded whatever the rules say.
 """
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from operator import itemgetter
@@ -97,23 +96,27 @@ class _Again(msgspec.Struct, Generic[C], frozen=True):
 class Director(Generic[C]):
     """Decides one race. Synchronous; `now` is monotonic and never goes back.
 
-    `tiers`: the candidates of each tier, best first. `may_spend(now)`: whether the budget grants one more
-    attempt (asked only for attempts beyond the first, and granted ones are used at once); `may_hedge()`: the
-    same for an attempt that no failure calls for.
+    `tiers`: the candidates of each tier, best first. Where that is only who begins, there are others, and
+    `rest(now)` gives all tiers once somebody is to join or to follow. `may_spend(now)`: whether the budget
+    grants one more attempt (asked only for attempts beyond the first, and granted ones are used at once);
+    `may_hedge()`: the same for an attempt that no failure calls for.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that one race is decided with comes in here
         self,
         tiers: Sequence[Sequence[C]],
         *,
+        rest: Callable[[float], Sequence[Sequence[C]]] | None = None,
         limits: RaceLimits,
         may_spend: Callable[[float], bool],
         may_hedge: Callable[[], bool],
         rng: Random,
         now: float,
     ) -> None:
-        self._tiers = [list(tier) for tier in tiers]
-        self._untried = [deque(tier) for tier in tiers]
+        self._tiers = tiers
+        self._untried = [list(tier) for tier in tiers]
+        self._rest = rest
+        self._levels: dict[C, int] = {}  # of those that were tried
         self._limits = limits
         self._may_spend = may_spend
         self._may_hedge = may_hedge
@@ -130,6 +133,11 @@ class Director(Generic[C]):
         self.attempts = 0
         self.failures: list[tuple[C, GatewayError]] = []
 
+    @property
+    def is_running(self) -> bool:
+        """Whether an attempt runs."""
+        return bool(self._running)
+
     def next(self, now: float) -> Start[C] | Wait | Lost:
         """Return what to do now. A `Start` must be carried out, and its end reported."""
         if self._fatal is not None:
@@ -145,7 +153,7 @@ class Director(Generic[C]):
             self._busy_since = now
         self._running[attempt] = _Running(
             candidate,
-            next(level for level, tier in enumerate(self._tiers) if candidate in tier),
+            self._levels[candidate],
             hedge_at=self._hedge_at(candidate, now),
             slow_at=now + self._limits.slow,
         )
@@ -186,6 +194,7 @@ class Director(Generic[C]):
 
     def soonest(self, now: float) -> float | None:
         """Return when the first of all candidates may be asked again; `None` if that is now or unknown."""
+        self._learn_of_all(now)
         times = [
             availability.until
             for tier in self._tiers
@@ -263,7 +272,20 @@ class Director(Generic[C]):
         for candidate in self._untried[level]:
             if candidate.availability(now).standing <= Standing.PROBE:
                 return candidate
-        return None
+        if self._rest is None:
+            return None
+        self._learn_of_all(now)
+        return self._usable(level, now)
+
+    def _learn_of_all(self, now: float) -> None:
+        """Learn of all tiers, where only who begins is known. It stands in the first of them."""
+        if self._rest is None:
+            return
+        (head,) = self._tiers
+        first, *below = self._rest(now)
+        self._rest = None
+        self._tiers = [[*head, *(one for one in first if one not in head)], *below]
+        self._untried = [[one for one in tier if one not in self._levels] for tier in self._tiers]
 
     def _last_resort(self, now: float) -> C | None:
         """Return who is left, though ejected; rather one who has become usable since its tier was left."""
@@ -284,12 +306,13 @@ class Director(Generic[C]):
     @property
     def _is_anybody_left(self) -> bool:
         """Whether there are candidates that have not been tried: nobody else joins a running attempt."""
-        return any(self._untried)
+        return self._rest is not None or any(self._untried)
 
     def _take(self, candidate: C) -> None:
-        for untried in self._untried:
+        for level, untried in enumerate(self._untried):
             if candidate in untried:
                 untried.remove(candidate)
+                self._levels[candidate] = level
 
     def _is_granted(self, now: float) -> bool:
         if self.attempts == 0:
@@ -322,6 +345,7 @@ class Director(Generic[C]):
 
     def _below(self, level: int, now: float) -> Start[C] | None:
         """Ask who is next, here or further down, because the running attempt is slow."""
+        self._learn_of_all(now)
         for lower in range(level, len(self._tiers)):
             start = self._second(lower, now, granted=partial(self._may_spend, now))
             if start is not None:

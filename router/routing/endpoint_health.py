@@ -30,6 +30,7 @@ from router.routing.reaction import Mark
 from router.routing.trial import Trial
 
 _NEVER: Final = float("-inf")
+_UNKNOWN: Final = float("inf")
 
 
 class EndpointLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,10 +56,12 @@ class EndpointLimits(msgspec.Struct, frozen=True, kw_only=True):
 class EndpointHealth:
     """Judges one endpoint. Every attempt is a `Trial`: begun once, then ended by exactly one outcome.
 
-    `now` is in monotonic seconds and never goes back.
+    `now` is in monotonic seconds and never goes back. From `well_from` on the endpoint is usable without
+    reservation, unless something else happens; it is infinite where that is not known.
     """
 
     def __init__(self, limits: EndpointLimits | None = None) -> None:
+        self.well_from = _NEVER
         self._limits = limits or EndpointLimits()
         self._recent = FailureShare(self._limits.failure_window)
         self._in_a_row = 0
@@ -73,11 +76,12 @@ class EndpointHealth:
 
     def availability(self, now: float) -> Availability:
         """Return whether the endpoint may be asked: usable, probe, ejected or parked."""
+        if now >= self.well_from:
+            return USABLE
         if self._ejected_until is None:
             if now < self._floor:
                 return Availability(Standing.PARKED, until=self._floor)
-            share = self._share(now)
-            return USABLE if share == 1.0 else Availability(Standing.USABLE, share=share)
+            return Availability(Standing.USABLE, share=self._share(now))
         again = self._next_probe()
         if now < self._floor:
             return Availability(Standing.PARKED, until=max(self._floor, again))
@@ -131,6 +135,7 @@ class EndpointHealth:
             return False
         if retry_after is not None:
             self._floor = max(self._floor, now + retry_after)
+            self.well_from = max(self.well_from, self._floor)
         if trial.epoch != self._epoch or not self._is_enough(trial, now):
             return False
         self._eject(now, rng)
@@ -166,11 +171,13 @@ class EndpointHealth:
         self._ejections += 1
         self._epoch += 1
         self._probe = None
+        self.well_from = _UNKNOWN
 
     def _return(self, trial: Trial, now: float) -> None:
         self._ejected_until = None
         self._probe = None
         self._returned = now
+        self.well_from = max(self._floor, now + self._limits.ramp)
         self._epoch += 1
         trial.epoch = self._epoch  # how this answer goes on still counts
         self._in_a_row = 0

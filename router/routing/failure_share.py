@@ -41,6 +41,8 @@ class FailureShare:
 
     def _advance(self, now: float) -> None:
         newest = int(now // self._slice_seconds)
+        if newest == self._newest:
+            return
         for number in range(max(self._newest + 1, newest - _SLICES + 1), newest + 1):
             self._total[number % _SLICES] = 0
             self._failed[number % _SLICES] = 0

@@ -24,6 +24,7 @@ from router.routing.reaction import Mark
 from router.routing.trial import Trial
 
 _NEVER: Final = float("-inf")
+_UNKNOWN: Final = float("inf")
 
 
 class KeyLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,10 +53,12 @@ class KeyTrial(Trial, kw_only=True):
 class KeyHealth:
     """Judges one key. Every attempt is a `KeyTrial`: begun once, then ended by exactly one outcome.
 
-    `now` is in monotonic seconds and never goes back.
+    `now` is in monotonic seconds and never goes back. From `well_from` on the key may be used, unless
+    something else happens; it is infinite where that is not known.
     """
 
     def __init__(self, limits: KeyLimits | None = None) -> None:
+        self.well_from = _NEVER
         self._limits = limits or KeyLimits()
         self._parked_until = _NEVER
         self._parking = 0
@@ -96,6 +99,7 @@ class KeyHealth:
             self._probe = None
             self._epoch += 1
             trial.epoch = self._epoch
+            self.well_from = self._parked_until
         return revived
 
     def succeeded(self, trial: KeyTrial) -> bool:
@@ -146,6 +150,7 @@ class KeyHealth:
         elif fresh and before:
             seconds = max(seconds, doubled(limits.repeat, before - 1, cap=limits.parked_cap))
         self._parked_until = max(self._parked_until, now + seconds)
+        self.well_from = max(self.well_from, self._parked_until)
         if fresh:
             self._parked_in_a_row += 1
             self._parking += 1
@@ -156,6 +161,7 @@ class KeyHealth:
         self._deaths += 1
         self._epoch += 1
         self._probe = None
+        self.well_from = _UNKNOWN
 
     def _release(self, trial: Trial, now: float) -> None:
         """Let another probe follow one that told nothing, after the shortest wait."""

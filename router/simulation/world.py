@@ -21,8 +21,7 @@ from router.catalog.routes import Route
 from router.catalog.wishes import Wish
 from router.errors import GatewayError
 from router.exchange.choice import Choice
-from router.exchange.hedge import Contender
-from router.exchange.live import HedgeSettings, LiveEndpoints, Run
+from router.exchange.live import Contender, HedgeSettings, LiveEndpoints, Run
 from router.routing.budget import AttemptBudget
 from router.routing.director import Director, RaceLimits, Start, Wait
 from router.simulation.figures import Figures
@@ -121,8 +120,10 @@ class World:
         self._figures.requests += 1
         self._expect_arrival(now)
         self._budget.deposit(now)
+        head, rest = self._choice.head(self._route, self._call, self._wish, now)
         director = Director(
-            self._choice.contenders(self._route, self._call, self._wish, now),
+            head,
+            rest=rest,
             limits=self._limits,
             may_spend=self._budget.try_spend,
             may_hedge=self._budget.try_spend_saved,

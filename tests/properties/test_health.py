@@ -158,6 +158,16 @@ class EndpointMachine(RuleBasedStateMachine):
             assert self.health.availability(just_before).standing not in MAY_BE_ASKED
 
     @invariant()
+    def it_is_well_when_nothing_is_held_against_it(self) -> None:
+        available = self.health.availability(self.now)
+        well = self.now >= self.health.well_from
+        assert not (well and (self.away or self.now < self.floor))
+        if available.standing is Standing.USABLE and available.share == 1.0:
+            assert self.now >= self.health.well_from - ROUNDING
+        elif available.share < 1.0 - ROUNDING:
+            assert not well
+
+    @invariant()
     def the_share_only_grows(self) -> None:
         if self.standing() is not Standing.USABLE:
             return
@@ -296,6 +306,12 @@ class KeyMachine(RuleBasedStateMachine):
         if available.standing not in MAY_BE_ASKED:
             assert available.until > self.now
             assert self.health.availability(available.until).standing in MAY_BE_ASKED
+
+    @invariant()
+    def it_is_well_when_it_is_neither_parked_nor_dead(self) -> None:
+        well = self.now >= self.health.well_from
+        assert well == (self.standing() is Standing.USABLE)
+        assert not (well and (self.dead or self.now < self.floor))
 
     @invariant()
     def a_key_is_never_lost_for_good(self) -> None:

@@ -6,9 +6,11 @@ from random import Random
 import pytest
 import trio
 
-from router.exchange.hedge import Contender, Race, Won
-from router.exchange.live import HedgeSettings, LiveEndpoints, Run
-from router.routing.director import Director, RaceLimits
+from router.errors import UpstreamUnreachable
+from router.exchange.alarms import Alarms
+from router.exchange.hedge import Begun, Race, Won
+from router.exchange.live import Contender, Fate, HedgeSettings, LiveEndpoints, Run
+from router.routing.director import Director, Lost, RaceLimits
 from tests.simulated.world import in_virtual_time
 from tests.unit.test_exchange_endpoint import candidate
 
@@ -19,8 +21,26 @@ class Track:
     def __init__(self, attempt: Callable[[str], Awaitable[str]]) -> None:
         self.live = LiveEndpoints("syzeai/1", HedgeSettings())
         self.discarded: list[str] = []
+        self.alarms = Alarms()
         self.begun: list[tuple[Run, bool]] = []
+        self.on_begun: Begun = lambda run, *, hedge: None
         self._attempt = attempt
+
+    async def run(self) -> Won[str] | Lost:
+        """Race to the end, beside the task that lets alarms ring, whose nursery wraps no error."""
+        bug: Exception | None = None
+        outcome: Won[str] | Lost = Lost()
+        async with trio.open_nursery() as beside:
+            await beside.start(self.alarms.run)
+            try:
+                outcome = await self.race().run()
+            except Exception as error:  # noqa: BLE001 - raised again below
+                bug = error
+            assert self.alarms.pending == 0
+            beside.cancel_scope.cancel()
+        if bug is not None:
+            raise bug
+        return outcome
 
     def race(self) -> Race[str]:
         names = ("first", "second")
@@ -37,9 +57,14 @@ class Track:
             director,
             attempt=self._asked,
             discard=self.discarded.append,
-            begun=lambda run, *, hedge: self.begun.append((run, hedge)),
+            begun=self._enter,
+            alarms=self.alarms,
             rng=Random(1),
         )
+
+    def _enter(self, run: Run, *, hedge: bool) -> None:
+        self.begun.append((run, hedge))
+        self.on_begun(run, hedge=hedge)
 
     async def _asked(self, run: Run) -> str:
         return await self._attempt(run.live.endpoint.target.upstream_model)
@@ -56,7 +81,7 @@ def test_i7_a_win_in_the_very_moment_of_a_cancellation_is_let_go_of() -> None:
 
         track = Track(attempt)
         with scope:
-            await track.race().run()
+            await track.run()
         assert scope.cancelled_caught
         assert track.discarded == ["first"]
         assert track.live.in_flight == 0
@@ -74,7 +99,7 @@ def test_of_two_that_succeed_at_once_one_wins_and_the_other_is_let_go_of() -> No
 
         until = trio.current_time() + 1.5
         track = Track(attempt)
-        outcome = await track.race().run()
+        outcome = await track.run()
         assert isinstance(outcome, Won)
         assert {outcome.value, *track.discarded} == {"first", "second"}
         assert track.live.in_flight == 1  # the winner's, until it has been relayed
@@ -97,8 +122,86 @@ def test_a_bug_in_an_attempt_ends_the_race_as_itself_and_stops_the_others() -> N
 
         track = Track(attempt)
         with pytest.raises(ZeroDivisionError):
-            await track.race().run()
+            await track.run()
         assert stopped == ["first", "second"]
         assert track.live.in_flight == 0
+
+    in_virtual_time(scenario)
+
+
+def test_an_attempt_that_nobody_joins_runs_in_the_very_task_of_its_request() -> None:
+    async def scenario() -> None:
+        ran_in: list[trio.lowlevel.Task] = []
+
+        async def attempt(name: str) -> str:
+            ran_in.append(trio.lowlevel.current_task())
+            await trio.sleep(0.5)
+            return name
+
+        track = Track(attempt)
+        outcome = await track.run()
+        assert isinstance(outcome, Won)
+        assert (outcome.value, outcome.hedge) == ("first", False)
+        assert ran_in == [trio.lowlevel.current_task()]
+
+    in_virtual_time(scenario)
+
+
+def test_the_first_gives_way_to_who_joined_it_and_was_faster() -> None:
+    async def scenario() -> None:
+        stopped: list[float] = []
+
+        async def attempt(name: str) -> str:
+            try:
+                await trio.sleep(9 if name == "first" else 0.5)
+            except trio.Cancelled:
+                stopped.append(trio.current_time() - start)
+                raise
+            return name
+
+        start = trio.current_time()
+        track = Track(attempt)
+        outcome = await track.run()
+        assert isinstance(outcome, Won)
+        assert (outcome.value, outcome.hedge) == ("second", True)
+        assert stopped == [trio.current_time() - start] == [1.5]
+        assert [run.fate for run, _ in track.begun] == [Fate.ABANDONED, None]
+
+    in_virtual_time(scenario)
+
+
+def test_a_first_that_fails_leaves_the_race_to_who_joined_it() -> None:
+    async def scenario() -> None:
+        async def attempt(name: str) -> str:
+            await trio.sleep(1.2 if name == "first" else 3.0)
+            if name == "first":
+                raise UpstreamUnreachable("gone")
+            return name
+
+        start = trio.current_time()
+        outcome = await Track(attempt).run()
+        assert isinstance(outcome, Won)
+        assert outcome.value == "second"
+        assert trio.current_time() - start == 4.0
+
+    in_virtual_time(scenario)
+
+
+def test_a_bug_in_what_decides_ends_its_own_race_alone() -> None:
+    async def scenario() -> None:
+        async def attempt(name: str) -> str:
+            await trio.sleep(5)
+            return name
+
+        def confused(run: Run, *, hedge: bool) -> None:
+            if hedge:
+                raise ZeroDivisionError("confused")
+
+        track = Track(attempt)
+        track.on_begun = confused
+        start = trio.current_time()
+        with pytest.raises(ZeroDivisionError):
+            await track.run()
+        assert trio.current_time() - start == 1.0
 
     in_virtual_time(scenario)

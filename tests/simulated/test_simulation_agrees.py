@@ -15,6 +15,7 @@ import trio.testing
 
 from router.config.schema import RaceConfig
 from router.errors import GatewayError
+from router.exchange.alarms import Alarms
 from router.exchange.books import Books, Whose
 from router.exchange.drains import Drains
 from router.exchange.live import Run
@@ -37,11 +38,13 @@ class Nursery:
         self.world = World(played)
         self.traffic = played.traffic
         self.total = played.timeouts.total
+        self.alarms = Alarms()
         self.racing = Racing(
             live=self.world._live,
             budget=self.world._budget,
             limits=self.world._limits,
             drains=Drains(seconds=0.0, late=lambda _whose, _bill: None, on_bug=lambda _: None),
+            alarms=self.alarms,
             rng=self.world._chance,
         )
         self.first_token: list[float] = []
@@ -50,10 +53,13 @@ class Nursery:
         self.asked: Counter[str] = Counter()
 
     async def play(self) -> None:
-        async with trio.open_nursery() as nursery:
-            for _ in range(self.traffic.requests or 0):
-                await trio.sleep(self.world._arrivals.expovariate(self.traffic.rate))
-                nursery.start_soon(self.request)
+        async with trio.open_nursery() as beside:
+            await beside.start(self.alarms.run)
+            async with trio.open_nursery() as nursery:
+                for _ in range(self.traffic.requests or 0):
+                    await trio.sleep(self.world._arrivals.expovariate(self.traffic.rate))
+                    nursery.start_soon(self.request)
+            beside.cancel_scope.cancel()
 
     async def request(self) -> None:
         arrived = trio.current_time()
@@ -101,7 +107,7 @@ SCENARIOS = {
         scenario(
             STEADY,
             endpoint("spare", tier=1, median=0.5, sigma=0.2, error_share=0.1),
-            traffic=BUSY,
+            traffic={**BUSY, "seed": 1},
             outage=[{"endpoint": "a", "from": 10, "to": 18}],
         ),
         lambda seen: seen.attempts_by_endpoint["spare"] > 100,

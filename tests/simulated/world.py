@@ -351,6 +351,7 @@ class World:
         assert self.gateway.observer.in_flight == 0
         assert self.gateway.live.in_flight == 0
         assert self.gateway.drains.in_flight == 0
+        assert self.gateway.alarms.pending == 0
         assert self.gateway.pump is None or self.gateway.pump.carrying == 0
         assert self.gateway.admission.waiting == 0
         assert self.limiter.standing("key:key_test", now=trio.current_time()).in_flight == 0
@@ -431,6 +432,7 @@ async def open_world(
             gateway.ring.replace(Snapshot.embedded([_key(secret)]))
             world = World(gateway, simulators, secret, log_file, limiter)
             world.notebook = notebook
+            await nursery.start(gateway.alarms.run)
             if gateway.pump is not None:
                 gateway.pump.gather_seconds = 0  # what is timed is exact
                 await nursery.start(world.run_pump, gateway.pump)

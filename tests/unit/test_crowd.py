@@ -12,8 +12,7 @@ from router.catalog.wishes import Wish
 from router.errors import UpstreamUnreachable
 from router.exchange.choice import Choice
 from router.exchange.crowd import LEAST_MEMBERS, Crowd
-from router.exchange.hedge import Contender
-from router.exchange.live import HedgeSettings, LiveEndpoint, LiveEndpoints, Run
+from router.exchange.live import Contender, HedgeSettings, LiveEndpoint, LiveEndpoints, Run
 from tests.unit.test_exchange_endpoint import candidate
 
 MANY = 500
@@ -113,3 +112,67 @@ def test_a_tier_that_was_replaced_is_not_remembered(choice: Choice) -> None:
         [line] = choice.contenders(route, CALL, Wish(), 0.0)
         assert min(names(line)) >= "m4"
         assert set(names(line)) <= {one.upstream_model for one in route.candidates}
+
+
+@pytest.mark.parametrize("sizes", [(2,), (LEAST_MEMBERS - 1,), (MANY,), (1, 1), (3, MANY)])
+def test_a_race_among_the_well_begins_with_one_and_learns_of_the_others_later(
+    choice: Choice, sizes: tuple[int, ...]
+) -> None:
+    tiers = [tier_of(sum(sizes))[sum(sizes[:level]) :][:size] for level, size in enumerate(sizes)]
+    head, rest = choice.head(route_of(*tiers), CALL, Wish(), 0.0)
+    assert [len(tier) for tier in head] == [1]
+    assert set(names(head[0])) <= {one.upstream_model for one in tiers[0]}
+    assert rest is not None
+    assert [len(tier) for tier in rest(0.0)] == [
+        len(tier) for tier in choice.contenders(route_of(*tiers), CALL, Wish(), 0.0)
+    ]
+
+
+def test_one_candidate_is_everybody(choice: Choice) -> None:
+    head, rest = choice.head(route_of(tier_of(1)), CALL, Wish(), 0.0)
+    assert [names(tier) for tier in head] == [["m0"]]
+    assert rest is None
+
+
+def test_a_small_tier_with_one_that_is_unwell_is_looked_at_whole(
+    choice: Choice, live: LiveEndpoints
+) -> None:
+    tier = tier_of(LEAST_MEMBERS - 1)
+    eject(live.of(tier[4]))
+    head, rest = choice.head(route_of(tier), CALL, Wish(), 0.0)
+    assert rest is None
+    assert len(head[0]) == len(tier)
+    assert names(head[0])[-1] == "m4"
+
+
+def test_of_a_large_tier_only_the_well_begin(choice: Choice, live: LiveEndpoints) -> None:
+    tier = tier_of(100)
+    for one in tier[:50]:
+        eject(live.of(one))
+    first = {
+        name
+        for _ in range(500)
+        for name in names(choice.head(route_of(tier), CALL, Wish(), 0.0)[0][0][:1])
+    }
+    assert first == {one.upstream_model for one in tier[50:]}
+
+
+@pytest.mark.parametrize("count", [5, 40])
+def test_who_begins_is_whom_the_policy_would_ask_first_of_all(
+    live: LiveEndpoints, count: int
+) -> None:
+    """Two are slow, one weighs more; each begins as often as it leads the whole line."""
+    tier = tier_of(count, m1=3.0)
+    for slow in tier[:2]:
+        run = Run(live.of(slow), "whole", 0.0)
+        run.committed(4.0)
+        run.completed(4.0)
+    route, draws = route_of(tier), 6000
+    choice = Choice(live, attempts=ATTEMPTS, rng=Random(11))
+    begins = Counter(names(choice.head(route, CALL, Wish(), 4.0)[0][0])[0] for _ in range(draws))
+    leads = Counter(names(choice.contenders(route, CALL, Wish(), 4.0)[0])[0] for _ in range(draws))
+    for one in tier:
+        name = one.upstream_model
+        spread = 5.0 * (begins[name] + leads[name] + 1) ** 0.5
+        assert abs(begins[name] - leads[name]) <= spread
+    assert begins["m2"] > begins["m0"]

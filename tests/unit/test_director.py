@@ -5,6 +5,7 @@ A script is a list of moments. Each names a time, what has just happened, and th
 """
 
 from collections.abc import Callable
+from functools import partial
 from random import Random
 
 import msgspec
@@ -63,19 +64,33 @@ class Play:
     """One race, driven by the words of a script."""
 
     def __init__(
-        self, tiers: str, limits: RaceLimits, budget: int, hedge_after: float | None
+        self,
+        tiers: str,
+        limits: RaceLimits,
+        budget: int,
+        hedge_after: float | None,
+        *,
+        learns_later: bool = False,
     ) -> None:
         self.candidates = {name: Candidate(name, hedge_after) for name in tiers if name.isalpha()}
         self.left = budget
         self.running: dict[str, int] = {}
+        all_tiers = [[self.candidates[name] for name in tier] for tier in tiers.split("|")]
+        later = learns_later and len(self.candidates) > 1
+        self.asked_for_all: list[float] = []
         self.director: Director[Candidate] = Director(
-            [[self.candidates[name] for name in tier] for tier in tiers.split("|")],
+            [all_tiers[0][:1]] if later else all_tiers,
+            rest=partial(self.learn, all_tiers) if later else None,
             limits=limits,
             may_spend=self.spend,
             may_hedge=lambda: self.spend(0.0),
             rng=LongestWait(1),
             now=0.0,
         )
+
+    def learn(self, tiers: list[list[Candidate]], now: float) -> list[list[Candidate]]:
+        self.asked_for_all.append(now)
+        return tiers
 
     def spend(self, now: float) -> bool:
         self.left -= 1
@@ -336,15 +351,26 @@ CASES: dict[str, Case] = {
 }
 
 
+@pytest.mark.parametrize("learns_later", [False, True], ids=["of all", "later"])
 @pytest.mark.parametrize("name", CASES)
-def test_what_happened_leads_to_what_is_done_next(name: str) -> None:
+def test_what_happened_leads_to_what_is_done_next(name: str, learns_later: bool) -> None:
+    """The decisions are the same where the others are learned of only once they matter."""
     case = CASES[name]
-    play = Play(case.tiers, case.limits, case.budget, case.hedge_after)
+    play = Play(case.tiers, case.limits, case.budget, case.hedge_after, learns_later=learns_later)
     decided = []
     for now, event, _ in case.script:
         play.happen(event, now)
         decided.append((now, event, play.decide(now)))
     assert decided == case.script
+    assert len(play.asked_for_all) <= 1
+
+
+def test_the_others_are_not_asked_for_before_they_matter() -> None:
+    play = Play("abc|d", RaceLimits(), 10, 1.0, learns_later=True)
+    assert [play.decide(now) for now in (0.0, 0.5)] == ["start a", "wait 1"]
+    assert play.asked_for_all == []
+    assert play.decide(1.0) == "hedge b"
+    assert play.asked_for_all == [1.0]
 
 
 def test_the_soonest_moment_is_that_of_the_first_who_is_away() -> None:

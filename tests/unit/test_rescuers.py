@@ -6,7 +6,7 @@ from router.catalog.candidate import Candidate
 from router.catalog.routes import Route
 from router.catalog.wishes import Wish
 from router.config import Secret, TimeoutConfig
-from router.exchange.choice import has_rescuer, rescuers
+from router.exchange.choice import rescuers
 from router.exchange.live import HedgeSettings, LiveEndpoints
 from tests.unit.test_exchange_endpoint import candidate
 
@@ -35,8 +35,8 @@ def test_all_that_take_a_prefill_but_who_broke_stay_in_their_tiers() -> None:
     assert who(asked, first) == [["a"], ["b", "c"]]
     assert who(asked, plain) == [["first", "a"], ["b", "c"]]
     assert who(route((first, plain)), first) == []
-    assert has_rescuer(asked)
-    assert not has_rescuer(route((plain,)))
+    assert asked.has_rescuer
+    assert not route((plain,)).has_rescuer
 
 
 def test_who_broke_is_left_out_whatever_its_limits_and_another_key_is_another() -> None:
@@ -58,4 +58,4 @@ def test_after_a_prompt_that_was_too_long_only_larger_contexts_are_asked() -> No
     asked = route((first,), larger=(large, larger))
     assert who(asked, large) == [["larger"]]
     assert who(asked, first) == []
-    assert has_rescuer(asked)
+    assert asked.has_rescuer
