@@ -94,7 +94,6 @@ class Gateway:
         rng = rng or Random()  # noqa: S311 - for spreading load, not for secrets
         self.config = config
         self.log = log
-        self.logger = log.logger
         self.ring = KeyRing(wall_clock=wall_clock)
         self.catalog = Catalog(config, load_seed())
         self._fetch_all = None if fetcher is None else fetcher.fetch_all
@@ -175,7 +174,7 @@ class Gateway:
             prices=self.billing.prices,
             ready=lambda: not self.endpoints.stopping,
             metrics=self.page.render if self.config.metrics.enabled else None,
-            on_bug=lambda request_id, error: self.logger.error(
+            on_bug=lambda request_id, error: self.log.logger.error(
                 "control route failed", request_id=request_id, exc_info=error
             ),
         )
@@ -264,16 +263,18 @@ class Gateway:
         return self.catalog.resolve(model) is not None
 
     def _drain_trouble(self, error: Exception) -> None:
-        self.logger.error("an answer could not be read on for its usage", exc_info=error)
+        self.log.logger.error("an answer could not be read on for its usage", exc_info=error)
 
     def _key_trouble(self, error: Exception) -> None:
-        self.logger.error("the key store cannot be read; known keys go on working", exc_info=error)
+        self.log.logger.error(
+            "the key store cannot be read; known keys go on working", exc_info=error
+        )
 
     def _console_trouble(self, what: str, error: Exception) -> None:
-        self.logger.error(what, exc_info=error)
+        self.log.logger.error(what, exc_info=error)
 
     def _list_trouble(self, provider: str, error: Exception) -> None:
-        self.logger.warning(
+        self.log.logger.warning(
             "a provider did not list its models", provider=provider, error=type(error).__name__
         )
 
