@@ -61,9 +61,12 @@ class Purse:
         price = self._prices.dearest(route)
         if price is None:
             raise ModelNotPriced(route.id)
-        balances, clock = self._balances, self._clock
-        if not balances.may_be_trusted(clock()) and not await balances.until_trusted(clock):
-            raise BooksUnavailable
+        account = caller.account.id if caller.account.prepaid else None
+        key = caller.key.id if caller.key.budget_nanodollars is not None else None
+        if not self._balances.may_be_trusted(self._clock(), account=account, key=key):
+            known = await self._balances.until_trusted(self._clock, account=account, key=key)
+            if not known:
+                raise BooksUnavailable
         hold = make_hold(price, wanted, account=self._account(caller), key=self._budget(caller))
         if hold.account is not None and hold.account < hold.least:
             raise _empty("account", hold.account, hold.least)

@@ -124,7 +124,7 @@ class Server:
 async def _has_shaken_hands(tls: Tls, idle: IdleConnections) -> bool:
     """Agree on keys with the client, within the time that a head may take."""
     connected = tls.transport_stream.socket
-    idle.add(connected)
+    idle.add(connected, is_fresh=True)
     try:
         await tls.do_handshake()
     except (trio.BrokenResourceError, trio.ClosedResourceError):

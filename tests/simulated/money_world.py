@@ -19,7 +19,6 @@ from router.accounts.account import Account
 from router.accounts.keys import ApiKey, generate_key, hash_key, key_hint
 from router.accounts.snapshot import Snapshot
 from router.accounts.tier import EMBEDDED_TIER
-from router.billing.balances import READ_SECONDS
 from router.config import Config, LimitsConfig, MoneyConfig
 from router.config.schema import RateTable
 from router.ledger.settlement import Settlement
@@ -108,13 +107,15 @@ class Shop:
         """Read the balances again and again; `takes()` is how long one reading takes."""
         while True:
             began = trio.current_time()
+            balances = self.world.gateway.billing.balances
+            wanted = balances.wanted(began)
             credit, spent = dict(self.credit), dict(self.spent)
             if self.reading:
                 await trio.sleep(takes())
-                self.world.gateway.billing.balances.replace(credit, spent, read_at=began)
+                balances.replace(wanted, credit, spent, read_at=began)
             task_status.started()
             task_status = trio.TASK_STATUS_IGNORED
-            await trio.sleep(READ_SECONDS)
+            await balances.until_due()
 
     def book(self, most: int | None = None) -> list[Settlement]:
         """Take the next settlements into the books, as the store does; nobody is told of it yet."""

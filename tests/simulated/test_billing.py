@@ -622,6 +622,10 @@ def test_a_database_that_is_away_is_outlived_for_as_long_as_is_configured() -> N
     async def scenario() -> None:
         async with open_shop() as shop:
             who = shop.buyer()
+            assert (await shop.ask(who, max_tokens=5)).status == 200
+            shop.tell(shop.book())
+            await trio.sleep(5.0)
+            assert shop.held() == 0
             shop.reading = False
             shop.world.gateway.billing.balances.away()
             await trio.sleep(50.0)
@@ -635,6 +639,24 @@ def test_a_database_that_is_away_is_outlived_for_as_long_as_is_configured() -> N
             shop.reading = True
             await trio.sleep(0.5)
             assert (await shop.ask(who, max_tokens=5)).status == 200
+
+    in_virtual_time(scenario)
+
+
+def test_a_database_that_is_away_says_nothing_of_who_did_not_call_before() -> None:
+    async def scenario() -> None:
+        async with open_shop() as shop:
+            known, stranger = shop.buyer(), shop.buyer("acc_other")
+            shop.credit["acc_other"] = 10**9
+            assert (await shop.ask(known, max_tokens=5)).status == 200
+            shop.reading = False
+            shop.world.gateway.billing.balances.away()
+            assert (await shop.ask(known, max_tokens=5)).status == 200
+            answer = await shop.ask(stranger, max_tokens=5)
+            assert (answer.status, error_of(answer)["code"]) == (503, "books_unavailable")
+            shop.reading = True
+            await trio.sleep(0.5)
+            assert (await shop.ask(stranger, max_tokens=5)).status == 200
 
     in_virtual_time(scenario)
 

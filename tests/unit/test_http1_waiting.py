@@ -10,7 +10,7 @@ import trio.testing
 
 from router.front.http1.connection import Http1Connection, Shared
 from router.front.http1.date import DateHeader
-from router.front.http1.idle import IdleConnections
+from router.front.http1.idle import FIRST_SECONDS, IdleConnections
 from router.front.http1.leaving import LeaveWatch
 from router.front.http1.llhttp import LlhttpParser
 from router.front.http1.wire import PlainWire
@@ -156,6 +156,35 @@ async def test_what_becomes_idle_at_the_end_is_closed_at_once() -> None:
     idle.add(ours)
     assert ours.fileno() == -1
     theirs.close()
+
+
+async def test_at_the_end_only_what_was_just_made_has_a_moment_for_its_first_request(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    pairs = [trio.socket.socketpair() for _ in range(5)]
+    asked, old, young, asking, late = (pair[0] for pair in pairs)
+    idle = IdleConnections(40)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(idle.run)
+        await trio.sleep(5)
+        idle.add(old, is_fresh=True)
+        await trio.sleep(10)
+        idle.add(asked)
+        idle.add(young, is_fresh=True)
+        idle.add(asking, is_fresh=True)
+        await trio.sleep(FIRST_SECONDS / 2)
+        idle.close_all()
+        assert (asked.fileno(), old.fileno()) == (-1, -1)
+        idle.add(late, is_fresh=True)
+        idle.discard(asking)
+        await trio.sleep(FIRST_SECONDS * 0.6)
+        assert (young.fileno(), late.fileno() >= 0) == (-1, True)
+        await trio.sleep(FIRST_SECONDS * 0.5)
+        assert (late.fileno(), asking.fileno() >= 0) == (-1, True)
+        nursery.cancel_scope.cancel()
+    for pair in pairs:
+        pair[0].close()
+        pair[1].close()
 
 
 @pytest.mark.parametrize(

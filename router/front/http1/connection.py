@@ -52,6 +52,7 @@ class Http1Connection:
         "_shared",
         "_socket",
         "_turn",
+        "_was_asked",
         "_wire",
     )
 
@@ -69,6 +70,7 @@ class Http1Connection:
         self._life = trio.CancelScope()
         self._turn: Turn | None = None
         self._client_left = False
+        self._was_asked = False
 
     async def run(self) -> bytes | None:
         """Serve until the connection is closed, or return what another protocol has to read again.
@@ -109,7 +111,7 @@ class Http1Connection:
         if request is not None:
             await trio.lowlevel.checkpoint()
             return request
-        self._shared.idle.add(self._socket)
+        self._shared.idle.add(self._socket, is_fresh=not self._was_asked)
         try:
             while request is None:
                 data = await self._wire.receive()
@@ -131,6 +133,7 @@ class Http1Connection:
             date=self._shared.date.now,
             cancel=self._life.cancel,
         )
+        self._was_asked = True
         if self._client_left:
             turn.leave()
         self._turn = turn

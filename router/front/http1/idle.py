@@ -3,9 +3,16 @@
 All of them may wait equally long, so those that began first are due first, and one task that sleeps until
 the oldest is due serves any number. A connection pays two entries in a dictionary per request, where a
 deadline of its own would be set and taken back each time.
+
+When the server ends, nobody asks anything more on a connection that waits, and it is closed. But on one that
+has only just been made the first request is on its way, and its client could not know: it gets a moment.
 """
 
+from typing import Final
+
 import trio
+
+FIRST_SECONDS: Final = 1.0
 
 
 class IdleConnections:
@@ -14,27 +21,42 @@ class IdleConnections:
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._due_at: dict[trio.socket.SocketType, float] = {}
+        self._fresh: set[trio.socket.SocketType] = set()
         self._some = trio.Event()
-        self._closing = False
+        self._ending = trio.Event()
 
-    def add(self, connection: trio.socket.SocketType) -> None:
-        """Let the time of a connection begin; after `close_all` it is closed at once."""
-        if self._closing:
-            connection.close()
-            return
-        self._due_at[connection] = trio.current_time() + self._seconds
+    def add(self, connection: trio.socket.SocketType, *, is_fresh: bool = False) -> None:
+        """Let the time of a connection begin; after `close_all` it is over at once.
+
+        `is_fresh`: nothing has been asked on it yet. Its time is `FIRST_SECONDS` after `close_all`.
+        """
+        seconds = self._seconds
+        if self._ending.is_set():
+            if not is_fresh:
+                connection.close()
+                return
+            seconds = min(seconds, FIRST_SECONDS)
+        self._due_at[connection] = trio.current_time() + seconds
+        if is_fresh:
+            self._fresh.add(connection)
         self._some.set()
 
     def discard(self, connection: trio.socket.SocketType) -> None:
         """A request has come on this connection, or it has ended."""
         self._due_at.pop(connection, None)
+        self._fresh.discard(connection)
 
     def close_all(self) -> None:
-        """Close every connection that waits, and from now on all that begin to."""
-        self._closing = True
-        for connection in list(self._due_at):
-            connection.close()
-        self._due_at.clear()
+        """Close every connection that waits, and from now on all that begin to, but for those just made."""
+        soon = FIRST_SECONDS - self._seconds
+        now = trio.current_time()
+        for connection, due_at in list(self._due_at.items()):
+            if connection in self._fresh and due_at + soon > now:
+                self._due_at[connection] = min(due_at, due_at + soon)
+            else:
+                self.discard(connection)
+                connection.close()
+        self._ending.set()
 
     async def run(self) -> None:
         """Close what is due, until cancelled. Whoever waits on a socket closed here is told by trio."""
@@ -42,7 +64,12 @@ class IdleConnections:
             while not self._due_at:
                 self._some = trio.Event()
                 await self._some.wait()
-            await trio.sleep_until(next(iter(self._due_at.values())))
+            due_at = next(iter(self._due_at.values()))
+            if self._ending.is_set():
+                await trio.sleep_until(due_at)
+            else:
+                with trio.move_on_at(due_at):
+                    await self._ending.wait()
             self._close_due(trio.current_time())
 
     def _close_due(self, now: float) -> None:
