@@ -1,8 +1,8 @@
 """A `syze` process as an operator runs it: started by its command, watched from outside, ended by SIGTERM.
 
 What a test knows of it is what an operator knows: the log on its standard error, what it printed,
-and what the system tells about the process. Nothing waits for a length of time; everything waits
-for a condition, with a bound that only a broken gateway reaches.
+and what the system tells about the process. Everything waits for a condition, with a bound that only
+a broken gateway reaches; what is logged of requests has none, and is read once it grows no more.
 """
 
 import signal
@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import msgspec
+
+from router.observe.line import GATHER_SECONDS
 
 SYZE = Path(sys.executable).with_name("syze")
 PATIENCE_SECONDS = 30.0
@@ -88,10 +90,17 @@ class GatewayProcess:
         return self._logged.read_text("utf-8")
 
     def log(self, event: str) -> list[dict[str, Any]]:
-        """The log's lines about one kind of event, so far."""
+        """The log's lines about one kind of event, so far; those of requests come in groups."""
+        if event == "request":
+            self._until_written()
         whole = [line for line in self.errors.splitlines(keepends=True) if line.endswith("\n")]
         lines = [msgspec.json.decode(line) for line in whole if line.startswith("{")]
         return [line for line in lines if line["event"] == event]
+
+    def _until_written(self) -> None:
+        written = -1
+        while written != (written := len(self.errors)):
+            time.sleep(2 * GATHER_SECONDS)
 
     def terminate(self) -> None:
         """Send SIGTERM, unless it has ended already."""
