@@ -1,8 +1,9 @@
 """The meter: a stream without a cap goes on for as long as there is credit for it, and then ends cleanly.
 
 It starts with what the estimate says that it will cost. When it has written nearly that much, more is held, a
-step at a time; when nothing more can be held it is ended as if its cap had been reached (`length`). So calls
-that run at once share what there is, and none of them sets aside what only the longest answer would need.
+step at a time, of half as much again as it has written; when nothing more can be held it is ended as if its
+cap had been reached (`length`). So calls that run at once share what there is, none of them sets aside what
+only the longest answer would need, and the longest asks seldom.
 """
 
 from collections.abc import Awaitable, Callable
@@ -65,7 +66,7 @@ class Meter:
         tokens = self._tokens(output_bytes)
         while not self.covers(output_bytes):
             price = self._hold.cost_of
-            wanted = price(tokens + STEP_TOKENS) - self._held
+            wanted = price(tokens + max(STEP_TOKENS, tokens // 2)) - self._held
             more = await self._hold_more(wanted, price(tokens) - self._held)
             if not more:
                 return False
