@@ -8,6 +8,7 @@ import pytest
 import trio
 import trio.testing
 
+from router.front.http1.idle import FIRST_SECONDS
 from router.front.server import server_ssl_context
 from tests.simulated.served import (
     TLS,
@@ -33,12 +34,28 @@ from tests.simulated.world import chat_fields, open_world
 def test_i10_stopping_closes_idle_connections_at_once_and_takes_no_new_ones() -> None:
     async def scenario() -> None:
         async with serving(hello) as served:
-            used, fresh = await served.client(), await served.client()
+            used = await served.client()
             await ask(used)
             await served.server.stop(drain_seconds=60.0)
             assert await used.stream.receive_some() == b""
-            assert await fresh.stream.receive_some() == b""
             assert await served.end() == pytest.approx(0.0)
+
+    on_real_sockets(scenario)
+
+
+def test_i10_a_connection_that_was_just_made_has_a_moment_for_its_first_request() -> None:
+    async def scenario() -> None:
+        async with serving(hello, http1="lean") as served:
+            asking, silent = await served.client(), await served.client()
+            await trio.sleep(FIRST_SECONDS / 2)
+            younger = await served.client()
+            await trio.sleep(FIRST_SECONDS / 4)
+            await served.server.stop(drain_seconds=60.0)
+            assert (await ask(asking)).whole
+            assert await asking.stream.receive_some() == b""
+            assert await silent.stream.receive_some() == b""
+            assert await younger.stream.receive_some() == b""
+            assert await served.end() == pytest.approx(FIRST_SECONDS * 1.5)
 
     on_real_sockets(scenario)
 
