@@ -48,7 +48,7 @@ class Meter:
         return self._paid is None or self._tokens(output_bytes) <= self._paid
 
     def covers_up_to(self, output_bytes: int) -> float:
-        """Return to how many bytes a stream that has written so much may go before `covers` is asked again.
+        """Return to how many bytes a stream that has written so much may go before this is asked again.
 
         That is half of the way that is left, if its bytes go on to make as many tokens: what is known of
         that may change meanwhile. -1 where what it has written is not covered.

@@ -67,15 +67,17 @@ class Purse:
             known = await self._balances.until_trusted(self._clock, account=account, key=key)
             if not known:
                 raise BooksUnavailable
-        hold = make_hold(price, wanted, account=self._account(caller), key=self._budget(caller))
+        hold = make_hold(
+            price,
+            wanted,
+            account=None if account is None else self._balances.of(account),
+            key=self._budget(caller),
+        )
         if hold.account is not None and hold.account < hold.least:
             raise _empty("account", hold.account, hold.least)
         if hold.key is not None and hold.key < hold.least:
             raise _empty("key's budget", hold.key, hold.least)
         return hold
-
-    def _account(self, caller: Caller) -> int | None:
-        return self._balances.of(caller.account.id) if caller.account.prepaid else None
 
     def _budget(self, caller: Caller) -> int | None:
         budget = caller.key.budget_nanodollars

@@ -1,8 +1,9 @@
 """The data plane as a bare ASGI application: no request or response objects of a framework.
 
 Quart serves everything else; its `asgi_http_class` hands the few hot paths to this module (see
-`router.front.app`). One nursery per request holds the handler and a watcher of the client: when the
-client leaves, the watcher cancels the handler and with it every upstream attempt.
+`router.front.app`). When the client leaves, the handler is cancelled and with it every upstream attempt:
+by the connection, where it is one of our own (`Offer`), else by a watcher of the client, in a nursery of
+the request.
 """
 
 from collections.abc import Sequence

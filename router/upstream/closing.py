@@ -50,7 +50,7 @@ def has_unread_input(stream: trio.abc.AsyncResource) -> bool:
 
 
 def _has_input(socket: trio.socket.SocketType) -> bool:
-    """Whether a read finds anything: that is one system call, and a poll would be four."""
+    """Whether a read finds anything; unlike a poll, it needs no object made for it."""
     try:
         os.read(socket.fileno(), 1)
     except BlockingIOError:

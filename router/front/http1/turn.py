@@ -35,7 +35,7 @@ class Turn:
         "_ahead",
         "_body_told",
         "_cancel",
-        "_cancel_if_left",
+        "_cancels_on_leave",
         "_closing",
         "_date",
         "_head",
@@ -75,7 +75,7 @@ class Turn:
         self._over: trio.Event | None = None
         self.likeness = request.likeness
         self.sends_now = wire.is_plain
-        self._cancel_if_left: Callable[[], None] | None = None
+        self._cancels_on_leave = False
         self.started = False
         self.answered = False
         self.gone = False
@@ -153,15 +153,15 @@ class Turn:
 
         At once if it has left. The whole task is cancelled, since nothing can follow on the connection.
         """
-        self._cancel_if_left = self._cancel
+        self._cancels_on_leave = True
         if self.gone:
             self.leave()
 
     def leave(self) -> None:
         """Take note that the client has left, or broke the connection."""
         self.gone = True
-        if self._cancel_if_left is not None and not self.answered:
-            self._cancel_if_left()
+        if self._cancels_on_leave and not self.answered:
+            self._cancel()
         self._end_wait()
 
     def _framed(self, data: bytes, *, more: bool) -> bytes:
