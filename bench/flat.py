@@ -19,21 +19,19 @@ import trio
 from sqlalchemy import insert
 
 from bench.cores import Layout, running_on
+from bench.cost import labelled, request_cost
 from bench.flat_record import PLAIN, Flat, FlatSettings, Level, judge_flat
 from bench.machine import describe_machine
 from bench.processes import LOOPBACK, Service, ending, free_port, raise_file_limit
 from bench.record import Origin
 from bench.stand import announced, gateway_config, python_command, ready, serve_command
-from bench.windows import Span, request_window
-from bench.work import MODEL, whole_work
+from bench.work import MODEL
 from router.accounts.keys import generate_key_id
 from router.accounts.revision import changing
 from router.accounts.rows import key_values
 from router.accounts.schema import api_keys
 from router.accounts.store import KeyStore
-from router.loadtest.measure import Probe, process_tree
 from router.loadtest.progress import Progress
-from router.loadtest.pump import open_pump
 from router.loadtest.target import Target
 
 _METHOD: Final = """
@@ -147,29 +145,16 @@ async def _measure(
         turns = list(zip(gateways, costs, strict=True))
         for gateway, cost in turns if number % 2 else reversed(turns):
             label = f"round {number + 1} of {settings.rounds}, {gateway.name}"
-            cost.append(await _window(settings, provider, gateway, progress, label))
+            cost.append(
+                await request_cost(
+                    settings,
+                    provider=provider,
+                    gateway=gateway.service,
+                    target=gateway.target,
+                    show=labelled(progress, label),
+                )
+            )
     return costs
-
-
-async def _window(
-    settings: FlatSettings, provider: Service, gateway: _Standing, progress: Progress, label: str
-) -> float:
-    """Return the CPU microseconds of a request at one gateway."""
-    target = gateway.target
-    works = [
-        whole_work(target, number, tokens=settings.tokens) for number in range(settings.connections)
-    ]
-    tree = process_tree(gateway.service.pid)
-    probe = Probe({"gateway": tree, "provider": [provider.pid]})
-    async with open_pump() as pump:
-        window = await request_window(
-            pump.dialer(target),
-            works,
-            probe,
-            span=Span(settings.warm, settings.seconds),
-            show=lambda text: progress.show(f"{label}: {text}"),
-        )
-    return window.cpu_us_per_unit("gateway")
 
 
 def _method(settings: FlatSettings) -> list[str]:

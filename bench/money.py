@@ -15,21 +15,19 @@ from typing import Final
 import trio
 
 from bench.cores import Layout, running_on
+from bench.cost import labelled, request_cost
 from bench.machine import describe_machine
 from bench.money_record import Money, MoneySettings, Pair, median_more
 from bench.processes import LOOPBACK, Service, ending, free_port, raise_file_limit
 from bench.record import Check, Origin
 from bench.stand import announced, gateway_config, python_command, ready, serve_command
-from bench.windows import Span, request_window
-from bench.work import MODEL, whole_work
+from bench.work import MODEL
 from limiter.demand import Limits
 from router.accounts.account_store import AccountStore
 from router.accounts.keys import KeyTerms
 from router.accounts.store import KeyStore
 from router.ledger.book import Book
-from router.loadtest.measure import Probe, process_tree
 from router.loadtest.progress import Progress
-from router.loadtest.pump import open_pump
 from router.loadtest.target import Target
 
 PLENTY: Final = 10**9
@@ -148,30 +146,17 @@ async def _measure(
         names = ["with money", "without"]
         measured = {}
         for name in names if number % 2 else reversed(names):
+            service, target = gateways[name][:2]
             label = f"pair {number + 1} of {settings.pairs}, {name}"
-            measured[name] = await _window(settings, provider, gateways[name], progress, label)
+            measured[name] = await request_cost(
+                settings,
+                provider=provider,
+                gateway=service,
+                target=target,
+                show=labelled(progress, label),
+            )
         pairs.append(Pair(measured["with money"], measured["without"]))
     return pairs
-
-
-async def _window(
-    settings: MoneySettings, provider: Service, standing: Standing, progress: Progress, label: str
-) -> float:
-    """Return the CPU microseconds of a request at one gateway."""
-    service, target = standing[:2]
-    works = [
-        whole_work(target, number, tokens=settings.tokens) for number in range(settings.connections)
-    ]
-    probe = Probe({"gateway": process_tree(service.pid), "provider": [provider.pid]})
-    async with open_pump() as pump:
-        window = await request_window(
-            pump.dialer(target),
-            works,
-            probe,
-            span=Span(settings.warm, settings.seconds),
-            show=lambda text: progress.show(f"{label}: {text}"),
-        )
-    return window.cpu_us_per_unit("gateway")
 
 
 def _books_of(folder: Path) -> tuple[int, bool]:
