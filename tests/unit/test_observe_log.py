@@ -289,8 +289,7 @@ async def test_lines_of_requests_are_gathered_for_a_moment_and_written_together(
     log = a_log(file)
     async with trio.open_nursery() as nursery:
         await nursery.start(log.writer.run)
-        for _ in range(3):
-            log.requests.write(a_record(outcome="ok"))
+        write_ok(log, 3)
         assert file.getvalue() == b""
         await trio.sleep(GATHER_SECONDS + 0.01)
         assert (len(lines(file)), file.writes) == (3, 1)
@@ -311,12 +310,16 @@ async def test_gathered_lines_are_written_in_pieces_that_a_shared_pipe_keeps_who
     log = a_log(file)
     async with trio.open_nursery() as nursery:
         await nursery.start(log.writer.run)
-        for _ in range(100):
-            log.requests.write(a_record(outcome="ok"))
+        write_ok(log, 100)
         nursery.cancel_scope.cancel()
     assert len(lines(file)) == 100
     assert file.most_bytes <= MOST_BYTES
     assert file.writes < 50
+
+
+def write_ok(log: Log, count: int) -> None:
+    for _ in range(count):
+        log.requests.write(a_record(outcome="ok"))
 
 
 class CountingFile(io.BytesIO):
