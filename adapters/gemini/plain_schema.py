@@ -45,7 +45,7 @@ def plain_schema(words: Json) -> Json:
     if not types and not members:
         types = [_implied_type(words)]
     if len(types) > 1 or (not types and len(members) > 1):
-        choice = members if not types else [_of_type(name, words) for name in types]
+        choice = members if not types else [with_members(_of_type(name, words)) for name in types]
         result: Json = {"anyOf": choice}
     elif types:
         result = _of_type(types[0], words)

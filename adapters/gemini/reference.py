@@ -32,7 +32,7 @@ class References:
             beside = {name: value for name, value in schema.items() if name != "$ref"}
             target = self._target(reference)
             if reference in seen:
-                return {**_bare(target), **_bare(beside)}, seen
+                return _both(_bare(target), _bare(beside)), seen
             seen |= {reference}
             schema = _both(target, beside)
         members = schema.get("allOf")
@@ -76,6 +76,11 @@ def _bare(schema: Mapping[str, Any]) -> Json:
 def _both(first: Json, second: Json) -> Json:
     """Return a schema that demands what two demand; where they differ in one word, the second's."""
     merged = {**first, **second}
+    # Whether it may be null belongs to the type that is said with it.
+    if "type" in first and "type" not in second:
+        merged["nullable"] = first.get("nullable", False)
+    elif "type" in second:
+        merged["nullable"] = second.get("nullable", False)
     for name in ("properties", "$defs", "definitions"):
         one, other = first.get(name), second.get(name)
         if isinstance(one, dict) and isinstance(other, dict):

@@ -111,7 +111,9 @@ class _Cleaning:
         possible = [member for member in members if member is not False]
         values = [member for member in possible if not _is_null(member)]
         choice = [self.cleaned(member, seen, depth) for member in values]
-        may_be_null = len(values) < len(possible) or (
+        if self._newer:  # a reference may lead to null, or a `const` say it
+            choice = [member for member in choice if not _is_null(member)]
+        may_be_null = len(choice) < len(possible) or (
             bool(values) and "type" not in schema and schema.get("nullable") is True
         )
         if may_be_null and self._newer:

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import msgspec
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from adapters.dialect import BadCall
@@ -263,6 +263,8 @@ def cleaned(schema: Any, *, newer: bool) -> Any:
 
 
 @given(ROOTS, st.booleans())
+@example({"enum": [[], {}]}, False)
+@example({"anyOf": [{"const": None, "description": "d"}]}, True)
 def test_a_cleaned_schema_is_well_formed_and_knows_no_forbidden_word(
     schema: Any, newer: bool
 ) -> None:
@@ -361,6 +363,7 @@ VALUES = st.recursive(
 
 
 @given(ROOTS, st.lists(VALUES, min_size=5, max_size=10))
+@example({"type": "string", "nullable": True, "allOf": [{"nullable": False}]}, [None])
 def test_a_cleaned_schema_allows_all_that_the_clients_allows(
     schema: Any, values: list[Any]
 ) -> None:
