@@ -7,6 +7,7 @@ time of a typical answer must come out the same.
 """
 
 import os
+import statistics
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -47,8 +48,9 @@ end
 """
 _METHOD: Final = """
 Both generators ask one simulated provider for answers of {tokens} tokens in one piece, over {connections}
-kept connections in a closed loop, in turn, {rounds} times each, {seconds:g} s at a time. Medians are
-compared. The provider has a core to itself and is always busy, so its speed is what both see.
+kept connections in a closed loop, in turn, {rounds} times each, {seconds:g} s at a time. The provider has a
+core to itself and is always busy, so its speed is what both see. It drifts with the machine's, so each
+turn is compared with its neighbour, and the median of these ratios counts.
 
 wrk runs with one thread. The provider's CPU time is that of its process by its own clock, over the whole of
 a turn. Rate and times of ours are those of its measured window, after {warm:g} s of load.
@@ -100,14 +102,14 @@ def judge(
     """Say what was found, as checks. The slowest hundredth is told and does not decide."""
     failed = sum(one.failed for one in [*ours, *theirs])
     yield Check("every request was answered", failed == 0, f"{failed} failed")
-    own, other = Reading.median(ours), Reading.median(theirs)
-    for what, mine, wrks, required in (
-        ("answers a second", own.per_second, other.per_second, True),
-        ("median time of an answer", own.p50, other.p50, True),
-        ("server CPU of an answer", own.cpu_us, other.cpu_us, True),
-        ("99th percentile of an answer", own.p99, other.p99, False),
+    pairs = list(zip(ours, theirs, strict=True))
+    for what, ratios, required in (
+        ("answers a second", [a.per_second / b.per_second for a, b in pairs], True),
+        ("median time of an answer", [a.p50 / b.p50 for a, b in pairs], True),
+        ("server CPU of an answer", [a.cpu_us / b.cpu_us for a, b in pairs], True),
+        ("99th percentile of an answer", [a.p99 / b.p99 for a, b in pairs], False),
     ):
-        off = mine / wrks - 1
+        off = statistics.median(ratios) - 1
         yield Check(
             f"{what} within {settings.tolerance:.0%} of wrk's",
             abs(off) <= settings.tolerance,

@@ -13,8 +13,8 @@ class CrosscheckSettings(msgspec.Struct, frozen=True):
     """What `crosscheck` was asked for. `seconds` is the length of each turn."""
 
     connections: int = 32
-    rounds: int = 5
-    seconds: float = 5.0
+    rounds: int = 9
+    seconds: float = 3.0
     tokens: int = 40
     tolerance: float = 0.05
 
