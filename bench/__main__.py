@@ -1,5 +1,5 @@
 """The command line: `python -m bench figures`, `endurance`, `stragglers`, `agreement`, `micro`, `money`,
-`flat`, `crosscheck` and `compare`.
+`flat`, `workers`, `crosscheck` and `compare`.
 
 Tables go to standard output, progress to standard error. Exit codes: 0 measured and passed, 1 failed
 or could not be measured, 2 the command line is wrong.
@@ -42,6 +42,8 @@ from bench.report import (
 )
 from bench.stragglers import measure_stragglers
 from bench.windows import LoadFailed
+from bench.workers import measure_workers
+from bench.workers_record import WorkersSettings
 from router.config import ConfigError
 from router.loadtest.exchange import WrongAnswer
 from router.loadtest.progress import Progress
@@ -124,6 +126,7 @@ _M: Final = MicroSettings()
 _P: Final = MoneySettings()
 _L: Final = FlatSettings()
 _C: Final = CrosscheckSettings()
+_W: Final = WorkersSettings()
 
 
 @main.command()
@@ -265,6 +268,22 @@ def flat(*, name: str, note: str, output: Path, tsv: bool, **chosen: Any) -> Non
     settings = FlatSettings(**chosen)
     with explained():
         result = measure_flat(settings, name=name, note=note, progress=Progress(sys.stderr))
+    finish_judged(result, output, [], tsv=tsv)
+
+
+@main.command()
+@click.option("--workers", type=click.IntRange(2, 64), default=_W.workers)
+@click.option("--connections", type=click.IntRange(2, 1000), default=_W.connections)
+@click.option("--rounds", type=click.IntRange(1, 100), default=_W.rounds)
+@click.option("--seconds", type=SECONDS, default=_W.seconds, help="Length of each window.")
+@click.option("--warm", type=REST, default=_W.warm, help="Seconds of load before a window.")
+@click.option("--tokens", type=click.IntRange(1, 10_000), default=_W.tokens)
+@output_options("workers")
+def workers(*, name: str, note: str, output: Path, tsv: bool, **chosen: Any) -> None:  # noqa: ANN401 - by option
+    """Measure whether many workers of one gateway do as much as so many gateways."""
+    settings = WorkersSettings(**chosen)
+    with explained():
+        result = measure_workers(settings, name=name, note=note, progress=Progress(sys.stderr))
     finish_judged(result, output, [], tsv=tsv)
 
 

@@ -10,8 +10,9 @@ from bench.micro_record import Micro
 from bench.money_record import Money
 from bench.race_record import Agreement, Stragglers
 from bench.record import Endurance, Figures
+from bench.workers_record import Workers
 
-Result = Figures | Endurance | Stragglers | Agreement | Micro | Money | Flat | Crosscheck
+Result = Figures | Endurance | Stragglers | Agreement | Micro | Money | Flat | Crosscheck | Workers
 
 
 def save(result: Result, folder: Path) -> Path:

@@ -19,8 +19,10 @@ from bench.money_report import money_rows
 from bench.race_record import Agreement, Stragglers
 from bench.race_report import Row, agreement_rows, noise_rows, straggler_rows
 from bench.record import Capacity, Check, Endurance, Figures, Origin, Point
+from bench.workers_record import Workers
+from bench.workers_report import worker_rows
 
-Judged = Endurance | Stragglers | Agreement | Micro | Money | Flat | Crosscheck
+Judged = Endurance | Stragglers | Agreement | Micro | Money | Flat | Crosscheck | Workers
 
 PAGE: Final = "README.md"
 _INTRODUCTION: Final = """\
@@ -116,6 +118,8 @@ def judged_tables(result: Judged) -> list[list[Row]]:
             found = [money_rows(result)]
         case Flat():
             found = [flat_rows(result)]
+        case Workers():
+            found = [worker_rows(result)]
         case _:
             found = [agreement_rows(result), noise_rows(result)]
     return [check_rows(result), *found]
