@@ -49,6 +49,8 @@ def plain_schema(words: Json) -> Json:
         result: Json = {"anyOf": choice}
     elif types:
         result = _of_type(types[0], words)
+    elif "anyOf" in members[0]:
+        result = members[0]
     else:
         result = {**members[0], **{name: words[name] for name in _NOTES if name in words}}
     return {**result, "nullable": True} if nullable else result

@@ -264,6 +264,7 @@ def cleaned(schema: Any, *, newer: bool) -> Any:
 
 @given(ROOTS, st.booleans())
 @example({"enum": [[], {}]}, False)
+@example({"anyOf": [{"anyOf": [True, {}]}], "description": "d"}, False)
 @example({"anyOf": [{"const": None, "description": "d"}]}, True)
 def test_a_cleaned_schema_is_well_formed_and_knows_no_forbidden_word(
     schema: Any, newer: bool
