@@ -49,6 +49,20 @@ class Race(Generic[T]):
     begins. `alarms` tell when somebody is to join.
     """
 
+    __slots__ = (
+        "_alarm",
+        "_alarms",
+        "_attempt",
+        "_begun",
+        "_bug",
+        "_discard",
+        "_has_company",
+        "_nursery",
+        "_rng",
+        "_won",
+        "director",
+    )
+
     def __init__(
         self,
         director: Director[Contender],
@@ -70,7 +84,6 @@ class Race(Generic[T]):
         self._alarm: Alarm | None = None
         self._won: Won[T] | None = None
         self._bug: Exception | None = None
-        self._numbers = 0
 
     async def run(self) -> Won[T] | Lost:
         """Race to the end. Cancellation ends every attempt at once; each is entered as given up."""
@@ -83,9 +96,9 @@ class Race(Generic[T]):
                 if isinstance(action, Wait):
                     await trio.sleep_until(action.until)
                 elif action.alone:
-                    await self._run(*self._begin(action, now))
+                    await self._run(self._begin(action, now), hedge=action.hedge)
                 else:
-                    await self._run_joinable(*self._begin(action, now))
+                    await self._run_joinable(self._begin(action, now), now, hedge=action.hedge)
         except BaseException:
             if self._won is not None:  # won in the very moment in which the client left
                 self._won.run.abandoned(trio.current_time())
@@ -95,12 +108,12 @@ class Race(Generic[T]):
             raise self._bug or AssertionError("a race ends with an outcome or a bug")
         return self._won
 
-    async def _run_joinable(self, number: int, start: Start[Contender], run: Run) -> None:
+    async def _run_joinable(self, run: Run, now: float, *, hedge: bool) -> None:
         """Run an attempt in this task, and whoever joins it in others, until none of them runs."""
         try:
             async with trio.open_nursery() as self._nursery:
-                self._look(trio.current_time())
-                await self._run(number, start, run)
+                self._look(now)
+                await self._run(run, hedge=hedge)
                 if self._is_on:
                     await trio.sleep_forever()  # until the others' end, when the scope is cancelled
                 await trio.lowlevel.checkpoint_if_cancelled()  # a client that left wins nothing
@@ -125,7 +138,9 @@ class Race(Generic[T]):
             if isinstance(action, Lost):
                 break
             self._has_company = True
-            self._nursery.start_soon(self._run, *self._begin(action, now))
+            self._nursery.start_soon(
+                partial(self._run, self._begin(action, now), hedge=action.hedge)
+            )
         if self._nursery is not None and self._has_company:
             self._nursery.cancel_scope.cancel()
 
@@ -143,26 +158,25 @@ class Race(Generic[T]):
             self._alarms.call_off(self._alarm)
             self._alarm = None
 
-    def _begin(self, start: Start[Contender], now: float) -> tuple[int, Start[Contender], Run]:
+    def _begin(self, start: Start[Contender], now: float) -> Run:
         """Enter an attempt before its task runs, so that whatever comes finds it entered."""
-        self._numbers += 1
-        self.director.started(self._numbers, start.candidate, now)
-        timed = partial(self._timed, self._numbers)
-        run = Run(start.candidate.live, start.candidate.form, now, timed)
+        contender = start.candidate
+        run = Run(contender.live, contender.form, now, self._timed)
+        self.director.started(run, contender, now)
         self._begun(run, hedge=start.hedge)
-        return self._numbers, start, run
+        return run
 
-    def _timed(self, number: int, moment: float | None) -> None:
-        self.director.timed_from(number, moment)
+    def _timed(self, run: Run, moment: float | None) -> None:
+        self.director.timed_from(run, moment)
         self._look(trio.current_time())
 
-    async def _run(self, number: int, start: Start[Contender], run: Run) -> None:
+    async def _run(self, run: Run, *, hedge: bool) -> None:
         try:
             value = await self._attempt(run)
         except GatewayError as error:
             now = trio.current_time()
             run.failed(error, now=now, rng=self._rng)
-            self.director.failed(number, error, now=now, retry_after=error.told_retry_after)
+            self.director.failed(run, error, now=now, retry_after=error.told_retry_after)
         except Exception as bug:  # noqa: BLE001 - raised again outside the nursery, which would wrap it
             now = trio.current_time()
             run.abandoned(now)
@@ -172,13 +186,11 @@ class Race(Generic[T]):
             raise
         else:
             now = trio.current_time()
-            self._take(value, start, run, now)
-        self._look(now)
-
-    def _take(self, value: T, start: Start[Contender], run: Run, now: float) -> None:
-        if self._won is not None:
-            run.abandoned(now)
-            self._discard(value)
-            return
-        run.committed(now)
-        self._won = Won(value, run, start.hedge)
+            if self._won is None:
+                run.committed(now)
+                self._won = Won(value, run, hedge)
+            else:
+                run.abandoned(now)
+                self._discard(value)
+        if self._nursery is not None:
+            self._look(now)

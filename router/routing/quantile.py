@@ -107,7 +107,7 @@ class SlidingQuantile:
         newest = self._slices[-1] if self._slices else None
         if (
             newest is None
-            or len(newest) >= self._slice_samples
+            or len(newest.answered) + len(newest.outlasted) >= self._slice_samples
             or now - newest.started >= self._slice_seconds
         ):
             newest = self._open_slice(now)
