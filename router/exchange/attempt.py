@@ -9,7 +9,6 @@ Every way out other than a returned result discards the upstream connection at o
 cancellation cannot interrupt the clean-up.
 """
 
-import math
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final
 
@@ -42,6 +41,7 @@ from router.errors import (
 from router.exchange.bearers import Bearers
 from router.exchange.files import FetchAll, RequestFiles
 from router.exchange.live import Run
+from router.exchange.overdue import Overdue
 from router.observe.record import RequestRecord
 from router.upstream.client import OutgoingRequest, UpstreamClient, UpstreamResponse
 from router.upstream.errors import (
@@ -154,7 +154,9 @@ class Attempt:
         # Where a connection is to be had at once, as it mostly is, no time passes before it is asked.
         self._is_connecting = False
         self._late = ("did not begin to answer", endpoint.timeouts.first_byte)
-        self._scope = trio.CancelScope(deadline=run.started + endpoint.timeouts.first_byte)
+        self._scope = trio.CancelScope(
+            deadline=min(run.started + endpoint.timeouts.first_byte, run.until)
+        )
 
     async def answer(self) -> Answer:
         """Return the whole answer, in pieces one after the other where it must be. Raises `GatewayError`."""
@@ -245,7 +247,7 @@ class Attempt:
 
     async def _encode_with_files(self, call: Call, urls: Sequence[str]) -> EncodedRequest:
         """Write a request to a provider that wants bytes for these URLs."""
-        self._scope.deadline = math.inf  # files have limits of their own
+        self._scope.deadline = self._run.until  # files have limits of their own
         self._run.held_up()
         files = await self._attempts.files.of(urls)
         self._run.goes_on(trio.current_time())
@@ -273,10 +275,10 @@ class Attempt:
     def _limit(self, late: str, seconds: float) -> None:
         """Allow so many seconds from now on; say what was `late` where they do not suffice."""
         self._late = (late, seconds)
-        self._scope.deadline = trio.current_time() + seconds
+        self._scope.deadline = min(trio.current_time() + seconds, self._run.until)
 
     async def _error_of(self, response: UpstreamResponse) -> Exception:
-        self._scope.deadline = math.inf  # it has answered
+        self._scope.deadline = self._run.until  # it has answered
         try:
             with trio.fail_after(self._endpoint.timeouts.idle):
                 body = await response.read(MAX_ERROR_BYTES)
@@ -357,7 +359,9 @@ class Attempt:
             f"{self._name} closed the connection before its answer was whole."
         )
 
-    def _timeout(self) -> UpstreamTimeout:
+    def _timeout(self) -> UpstreamTimeout | Overdue:
+        if trio.current_time() >= self._run.until:
+            return Overdue()
         what, seconds = self._late
         return UpstreamTimeout(f"{self._name} {what} within {seconds:g} seconds.")
 

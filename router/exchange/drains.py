@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 
 class Drains:
-    """All that is read on in one process, `in_flight` of them now.
+    """All that is read on in one process, `in_flight` of them now; `is_on` where that is wanted at all.
 
     `seconds`: how long each may take, from when nobody waited any more; 0 turns it off. `late(whose, bill)`
     hears what was found out after the request's own bill had been closed, `on_bug(error)` of a fault of ours
@@ -42,6 +42,7 @@ class Drains:
         late: Callable[[Whose, Bill], None],
         on_bug: Callable[[Exception], None],
     ) -> None:
+        self.is_on = seconds > 0
         self._seconds = seconds
         self._late = late
         self._on_bug = on_bug

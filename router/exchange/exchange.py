@@ -7,7 +7,8 @@ unfinished so that the front breaks the connection (a cut stream is never presen
 """
 
 from collections.abc import Callable
-from typing import Final, NoReturn
+from math import inf
+from typing import Final
 
 import msgspec
 import trio
@@ -29,6 +30,7 @@ from router.exchange.books import Books, Ending, Whose
 from router.exchange.closing import Closing, Settle
 from router.exchange.live import Run
 from router.exchange.options import Options, hedging
+from router.exchange.overdue import Overdue
 from router.exchange.racing import Racing, Request
 from router.exchange.relay import StreamRelay
 from router.exchange.reply import Headers, Reply
@@ -37,6 +39,8 @@ from router.exchange.streaming import StreamedAnswer
 from router.observe.record import RequestRecord
 
 _JSON: Final = (b"content-type", b"application/json")
+# What a client takes at once or not at all, so that nobody can make it last by taking it bit by bit.
+_SMALL_BYTES: Final = 64 * 1024
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,8 +94,12 @@ class Exchange:
         )
         closing = Closing(caller, record, books, admitted, settle=self._settle)
         relay = self._relay_of(reply, record.request_id) if call.stream else None
+        total = route.tiers[0][0].timeouts.total
         ending: Ending = "failed"
         try:
+            reply.limit_headers = await self._admission.headers(caller, route.id, admitted)
+            has_scope = relay is not None or self._racing.drains.is_on
+            until = trio.current_time() + total
             request = Request(
                 call=_prepared(call, asked.options, route, admitted.output_limit),
                 route=route,
@@ -103,16 +111,17 @@ class Exchange:
                     general=self._racing.hedges,
                 ),
                 books=books,
+                until=inf if has_scope else until,
             )
-            reply.limit_headers = await self._admission.headers(caller, route.id, admitted)
-            total = route.tiers[0][0].timeouts.total
-            with trio.CancelScope(deadline=trio.current_time() + total) as scope:
-                if relay is not None:
-                    await self._serve_stream(request, closing, relay, record)
-                else:
-                    await self._serve_whole(request, closing, reply, record)
-            if scope.cancelled_caught:
-                _refuse_late(total)
+            if has_scope:
+                await self._serve_in_scope(request, closing, relay or reply, record, until=until)
+            else:
+                await self._serve_whole(request, closing, reply, record)
+        except Overdue:
+            late = UpstreamTimeout(f"The call took longer than {total:g} seconds.")
+            if relay is not None:
+                await relay.tell(late)
+            raise late from None
         except GatewayError as error:
             if relay is not None:
                 await relay.tell(error)
@@ -163,6 +172,24 @@ class Exchange:
         sellable = self._admission.sellable(asked.caller, whole)
         return msgspec.structs.replace(call, fields=fields), sellable, wish
 
+    async def _serve_in_scope(
+        self,
+        request: Request,
+        closing: Closing,
+        way_out: StreamRelay | Reply,
+        record: RequestRecord,
+        *,
+        until: float,
+    ) -> None:
+        """Serve what is more than one race in one task, as streams are and attempts that outlive a race."""
+        with trio.CancelScope(deadline=until) as scope:
+            if isinstance(way_out, StreamRelay):
+                await self._serve_stream(request, closing, way_out, record)
+            else:
+                await self._serve_whole(request, closing, way_out, record)
+        if scope.cancelled_caught:
+            raise Overdue
+
     async def _serve_whole(
         self, request: Request, closing: Closing, reply: Reply, record: RequestRecord
     ) -> None:
@@ -177,7 +204,13 @@ class Exchange:
         request.books.note(run, answer.usage, answer.output_bytes, whole=True)
         run.completed(trio.current_time())
         closing.close("whole")
-        await reply.answer(200, [_JSON, *headers], answer.body)
+        if reply.drops_who_stops_reading and len(answer.body) <= _SMALL_BYTES:
+            await reply.answer(200, [_JSON, *headers], answer.body)
+            return
+        with trio.CancelScope(deadline=request.until) as scope:
+            await reply.answer(200, [_JSON, *headers], answer.body)
+        if scope.cancelled_caught:
+            raise Overdue
 
     async def _serve_stream(
         self, request: Request, closing: Closing, relay: StreamRelay, record: RequestRecord
@@ -192,10 +225,6 @@ class Exchange:
         relay.headers = _note_winner(record, won.run, hedge=won.hedge)
         streamed = StreamedAnswer(request, self._racing, attempts, closing, relay)
         await streamed.relay(won, record)
-
-
-def _refuse_late(total: float) -> NoReturn:
-    raise UpstreamTimeout(f"The call took longer than {total:g} seconds.")
 
 
 def _prepared(call: Call, options: Options, route: Route, output_limit: int | None) -> Call:

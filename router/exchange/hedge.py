@@ -12,6 +12,7 @@ joins gets tasks of its own. The nursery is closed before the first byte goes to
 
 from collections.abc import Awaitable, Callable
 from functools import partial
+from math import inf
 from random import Random
 from typing import Generic, Protocol, TypeVar
 
@@ -21,6 +22,7 @@ import trio
 from router.errors import GatewayError
 from router.exchange.alarms import Alarm, Alarms
 from router.exchange.live import Contender, Run
+from router.exchange.overdue import Overdue
 from router.routing.director import Director, Lost, Start, Wait
 
 T = TypeVar("T")
@@ -46,7 +48,8 @@ class Race(Generic[T]):
 
     `attempt(run)` tries to get the answer from the run's endpoint, raising `GatewayError`; `discard(value)`
     lets go of one that came too late, synchronously. `begun(run, hedge=...)` hears of every attempt as it
-    begins. `alarms` tell when somebody is to join.
+    begins. `alarms` tell when somebody is to join. `until`: the trio time at which the race must be over,
+    `inf` where whoever runs it sees to that.
     """
 
     __slots__ = (
@@ -59,11 +62,12 @@ class Race(Generic[T]):
         "_has_company",
         "_nursery",
         "_rng",
+        "_until",
         "_won",
         "director",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that one race is run with comes in here
         self,
         director: Director[Contender],
         *,
@@ -72,6 +76,7 @@ class Race(Generic[T]):
         begun: Begun,
         alarms: Alarms,
         rng: Random,
+        until: float = inf,
     ) -> None:
         self.director = director
         self._attempt = attempt
@@ -79,6 +84,7 @@ class Race(Generic[T]):
         self._begun = begun
         self._alarms = alarms
         self._rng = rng
+        self._until = until
         self._nursery: trio.Nursery | None = None
         self._has_company = False
         self._alarm: Alarm | None = None
@@ -86,7 +92,10 @@ class Race(Generic[T]):
         self._bug: Exception | None = None
 
     async def run(self) -> Won[T] | Lost:
-        """Race to the end. Cancellation ends every attempt at once; each is entered as given up."""
+        """Race to the end. Raises `Overdue`, or what of ours was at fault.
+
+        Cancellation ends every attempt at once; each is entered as given up.
+        """
         try:
             while self._won is None and self._bug is None:
                 now = trio.current_time()
@@ -94,9 +103,11 @@ class Race(Generic[T]):
                 if isinstance(action, Lost):
                     return action
                 if isinstance(action, Wait):
-                    await trio.sleep_until(action.until)
+                    await self._wait(action.until)
                 elif action.alone:
-                    await self._run(self._begin(action, now), hedge=action.hedge)
+                    run = self._begin(action, now)
+                    run.until = self._until
+                    await self._run(run, hedge=action.hedge)
                 else:
                     await self._run_joinable(self._begin(action, now), now, hedge=action.hedge)
         except BaseException:
@@ -108,10 +119,17 @@ class Race(Generic[T]):
             raise self._bug or AssertionError("a race ends with an outcome or a bug")
         return self._won
 
+    async def _wait(self, moment: float) -> None:
+        await trio.sleep_until(min(moment, self._until))
+        if trio.current_time() >= self._until:
+            raise Overdue
+
     async def _run_joinable(self, run: Run, now: float, *, hedge: bool) -> None:
         """Run an attempt in this task, and whoever joins it in others, until none of them runs."""
         try:
             async with trio.open_nursery() as self._nursery:
+                if self._until != inf:
+                    self._nursery.cancel_scope.deadline = self._until
                 self._look(now)
                 await self._run(run, hedge=hedge)
                 if self._is_on:
@@ -121,6 +139,8 @@ class Race(Generic[T]):
             self._nursery = None
             self._has_company = False
             self._call_off()
+        if self._is_on:
+            raise Overdue
 
     @property
     def _is_on(self) -> bool:
@@ -177,6 +197,9 @@ class Race(Generic[T]):
             now = trio.current_time()
             run.failed(error, now=now, rng=self._rng)
             self.director.failed(run, error, now=now, retry_after=error.told_retry_after)
+        except Overdue:
+            run.abandoned(trio.current_time())
+            raise
         except Exception as bug:  # noqa: BLE001 - raised again outside the nursery, which would wrap it
             now = trio.current_time()
             run.abandoned(now)

@@ -7,6 +7,7 @@ so does what it knows. A `Run` is one attempt in that picture: begun once, ended
 
 from collections.abc import Callable
 from enum import StrEnum
+from math import inf
 from random import Random
 from typing import Final, Literal
 
@@ -143,6 +144,7 @@ class Run:
     may have cost something; `has_committed`: its answer had begun. `timed(run, moment)` hears from when on it
     is timed, and `None` when it must wait for what is not its endpoint's doing; `started` is that moment.
     `spent` is what the answered pieces of a call in pieces have used, before the next one is asked for.
+    `until` is when its call's time is over, where the attempt is to see to that (`router.exchange.overdue`).
 
     Synchronous, so that cancellation cannot come between an outcome and its entry.
     """
@@ -159,6 +161,7 @@ class Run:
         "live",
         "spent",
         "started",
+        "until",
     )
 
     def __init__(
@@ -180,6 +183,7 @@ class Run:
         self.has_asked = False
         self.has_committed = False
         self.spent: Usage | None = None
+        self.until = inf
         picture.in_flight += 1
 
     def held_up(self) -> None:

@@ -7,6 +7,7 @@ with a larger context, a last leg asks those.
 """
 
 from collections.abc import Awaitable, Callable
+from math import inf
 from random import Random
 from typing import Generic, TypeVar
 
@@ -37,13 +38,17 @@ T = TypeVar("T")
 
 
 class Request(msgspec.Struct, frozen=True, eq=False, kw_only=True):
-    """One client request as a race sees it: what is asked, of whom, how, and where its cost is entered."""
+    """One client request as a race sees it: what is asked, of whom, how, and where its cost is entered.
+
+    `until` is the trio time at which the call must be over, where the race is to see to that.
+    """
 
     call: Call
     route: Route
     wish: Wish
     hedge: Hedging
     books: Books
+    until: float = inf
 
 
 class Racing:
@@ -137,7 +142,7 @@ class Contest(Generic[T]):
         return sum([director.attempts for director in self._directors])
 
     async def run(self) -> Won[T]:
-        """Run to the end. Raises `GatewayError`; cancellation ends every attempt at once."""
+        """Run to the end. Raises `GatewayError`, `Overdue`; cancellation ends every attempt at once."""
         now = trio.current_time()
         if self._pays_in:
             self._shared.budget.deposit(now)
@@ -182,6 +187,7 @@ class Contest(Generic[T]):
             begun=request.books.begun,
             alarms=shared.alarms,
             rng=shared.rng,
+            until=request.until,
         )
 
 
