@@ -138,7 +138,8 @@ class Race(Generic[T]):
         finally:
             self._nursery = None
             self._has_company = False
-            self._call_off()
+            if self._alarm is not None:
+                self._call_off(self._alarm)
         if self._is_on:
             raise Overdue
 
@@ -149,7 +150,8 @@ class Race(Generic[T]):
 
     def _look(self, now: float) -> None:
         """Let those join whose moment has come, and end the nursery when the race is decided."""
-        self._call_off()
+        if self._alarm is not None:
+            self._call_off(self._alarm)
         while self._nursery is not None and self._is_on:
             action = self.director.next(now)
             if isinstance(action, Wait):
@@ -173,10 +175,9 @@ class Race(Generic[T]):
             if self._nursery is not None:
                 self._nursery.cancel_scope.cancel()
 
-    def _call_off(self) -> None:
-        if self._alarm is not None:
-            self._alarms.call_off(self._alarm)
-            self._alarm = None
+    def _call_off(self, alarm: Alarm) -> None:
+        self._alarms.call_off(alarm)
+        self._alarm = None
 
     def _begin(self, start: Start[Contender], now: float) -> Run:
         """Enter an attempt before its task runs, so that whatever comes finds it entered."""

@@ -97,6 +97,11 @@ class LiveEndpoint:
             return USABLE
         return joined(picture.health.availability(now), picture.key.availability(now))
 
+    def cost(self, form: Form, now: float) -> float:
+        """The load that one more request would meet, as `CandidateView.cost` has it."""
+        picture = self.picture
+        return picture.timing[form].expected.read(now) * (picture.in_flight + 1)
+
     def contender(self, form: Form) -> "Contender":
         """Return it as it competes for one form of answer: always the same."""
         return self._contenders[form]

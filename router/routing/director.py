@@ -329,8 +329,10 @@ class Director(Generic[C]):
                 self._hedged = True  # one hedge at a time: two would be three times the load
                 if (hedge := self._second(running.level, now, granted=self._may_hedge)) is not None:
                     return hedge
-            due = (running.slow_at, _NEVER if self._hedged else running.hedge_at)
-            wake = min(wake, *(moment for moment in due if moment > now), _NEVER)
+            if now < running.slow_at < wake:
+                wake = running.slow_at
+            if now < running.hedge_at < wake and not self._hedged:
+                wake = running.hedge_at
         return Wait(wake)
 
     def _second(self, level: int, now: float, *, granted: Callable[[], bool]) -> Start[C] | None:

@@ -88,7 +88,8 @@ class SlidingQuantile:
 
     def read(self, q: float, now: float) -> float | None:
         """Return the seconds within which the share `q` (0 to 1) answers; None while too little is known."""
-        self._drop_expired(now)
+        if self._slices and self._slices[0].started <= now - self._window_seconds:
+            self._drop_expired(now)
         if self._count < self._least_samples:
             return None
         if self._curve is None or self._curve_expires <= 0:
