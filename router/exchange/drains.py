@@ -62,9 +62,7 @@ class Drains:
     def outliving(
         self, attempt: Callable[[Run], Awaitable[T]], books: Books
     ) -> Callable[[Run], Awaitable[T]]:
-        """Return the attempt in such a form that cancelling it lets it run on, where that is wanted."""
-        if not self._seconds:
-            return attempt
+        """Return the attempt in such a form that cancelling it lets it run on."""
 
         async def waited_for(run: Run) -> T:
             if self._nursery is None:

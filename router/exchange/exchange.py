@@ -99,7 +99,7 @@ class Exchange:
         try:
             reply.limit_headers = await self._admission.headers(caller, route.id, admitted)
             has_scope = relay is not None or self._racing.drains.is_on
-            until = trio.current_time() + total
+            now = trio.current_time()
             request = Request(
                 call=_prepared(call, asked.options, route, admitted.output_limit),
                 route=route,
@@ -111,12 +111,17 @@ class Exchange:
                     general=self._racing.hedges,
                 ),
                 books=books,
-                until=inf if has_scope else until,
+                until=inf if has_scope else now + total,
             )
             if has_scope:
-                await self._serve_in_scope(request, closing, relay or reply, record, until=until)
+                with trio.CancelScope(deadline=now + total) as scope:
+                    if relay is not None:
+                        await self._serve_stream(request, closing, relay, record, now)
+                    else:
+                        await self._serve_whole(request, closing, reply, record, now)
+                _check_in_time(scope)
             else:
-                await self._serve_whole(request, closing, reply, record)
+                await self._serve_whole(request, closing, reply, record, now)
         except Overdue:
             late = UpstreamTimeout(f"The call took longer than {total:g} seconds.")
             if relay is not None:
@@ -172,31 +177,18 @@ class Exchange:
         sellable = self._admission.sellable(asked.caller, whole)
         return msgspec.structs.replace(call, fields=fields), sellable, wish
 
-    async def _serve_in_scope(
+    async def _serve_whole(
         self,
         request: Request,
         closing: Closing,
-        way_out: StreamRelay | Reply,
+        reply: Reply,
         record: RequestRecord,
-        *,
-        until: float,
-    ) -> None:
-        """Serve what is more than one race in one task, as streams are and attempts that outlive a race."""
-        with trio.CancelScope(deadline=until) as scope:
-            if isinstance(way_out, StreamRelay):
-                await self._serve_stream(request, closing, way_out, record)
-            else:
-                await self._serve_whole(request, closing, way_out, record)
-        if scope.cancelled_caught:
-            raise Overdue
-
-    async def _serve_whole(
-        self, request: Request, closing: Closing, reply: Reply, record: RequestRecord
+        now: float,
     ) -> None:
         attempts = Attempts(request.call, self._means, self._means.trace_headers(record))
         race = self._racing.race(request, attempts.answer, _keep)
         try:
-            won = await race.run()
+            won = await race.run(now)
         finally:
             record.attempts = race.attempts
         run, answer = won.run, won.value
@@ -209,22 +201,31 @@ class Exchange:
             return
         with trio.CancelScope(deadline=request.until) as scope:
             await reply.answer(200, [_JSON, *headers], answer.body)
-        if scope.cancelled_caught:
-            raise Overdue
+        _check_in_time(scope)
 
     async def _serve_stream(
-        self, request: Request, closing: Closing, relay: StreamRelay, record: RequestRecord
+        self,
+        request: Request,
+        closing: Closing,
+        relay: StreamRelay,
+        record: RequestRecord,
+        now: float,
     ) -> None:
         attempts = Attempts(request.call, self._means, self._means.trace_headers(record))
         race = self._racing.race(request, attempts.open_stream, _discard)
         try:
-            won = await race.run()
+            won = await race.run(now)
         finally:
             record.attempts = race.attempts
         record.first_token_seconds = trio.current_time() - record.started
         relay.headers = _note_winner(record, won.run, hedge=won.hedge)
         streamed = StreamedAnswer(request, self._racing, attempts, closing, relay)
         await streamed.relay(won, record)
+
+
+def _check_in_time(scope: trio.CancelScope) -> None:
+    if scope.cancelled_caught:
+        raise Overdue
 
 
 def _prepared(call: Call, options: Options, route: Route, output_limit: int | None) -> Call:

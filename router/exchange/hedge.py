@@ -91,14 +91,13 @@ class Race(Generic[T]):
         self._won: Won[T] | None = None
         self._bug: Exception | None = None
 
-    async def run(self) -> Won[T] | Lost:
-        """Race to the end. Raises `Overdue`, or what of ours was at fault.
+    async def run(self, now: float) -> Won[T] | Lost:
+        """Race to the end, from `now` on. Raises `Overdue`, or what of ours was at fault.
 
         Cancellation ends every attempt at once; each is entered as given up.
         """
         try:
-            while self._won is None and self._bug is None:
-                now = trio.current_time()
+            while self._bug is None:
                 action = self.director.next(now)
                 if isinstance(action, Lost):
                     return action
@@ -110,14 +109,15 @@ class Race(Generic[T]):
                     await self._run(run, hedge=action.hedge)
                 else:
                     await self._run_joinable(self._begin(action, now), now, hedge=action.hedge)
+                if self._won is not None:
+                    return self._won
+                now = trio.current_time()
         except BaseException:
             if self._won is not None:  # won in the very moment in which the client left
                 self._won.run.abandoned(trio.current_time())
                 self._discard(self._won.value)
             raise
-        if self._won is None:
-            raise self._bug or AssertionError("a race ends with an outcome or a bug")
-        return self._won
+        raise self._bug
 
     async def _wait(self, moment: float) -> None:
         await trio.sleep_until(min(moment, self._until))

@@ -113,7 +113,16 @@ class Racing:
 class Contest(Generic[T]):
     """One request's race, with what all of them share. `pays_in`: whether it pays into the budget."""
 
-    __slots__ = ("_attempt", "_directors", "_discard", "_limits", "_pays_in", "_request", "_shared")
+    __slots__ = (
+        "_attempt",
+        "_before",
+        "_director",
+        "_discard",
+        "_limits",
+        "_pays_in",
+        "_request",
+        "_shared",
+    )
 
     def __init__(
         self,
@@ -131,22 +140,26 @@ class Contest(Generic[T]):
         self._shared = shared
         self._request = request
         self._limits = limits
-        self._attempt = shared.drains.outliving(attempt, request.books)
+        drains = shared.drains
+        self._attempt = drains.outliving(attempt, request.books) if drains.is_on else attempt
         self._discard = discard
         self._pays_in = pays_in
-        self._directors: list[Director[Contender]] = []
+        self._director: Director[Contender] | None = None  # of the leg that runs
+        self._before = 0  # attempts of the legs before
 
     @property
     def attempts(self) -> int:
         """Attempts begun so far."""
-        return sum([director.attempts for director in self._directors])
+        return self._before + (self._director.attempts if self._director is not None else 0)
 
-    async def run(self) -> Won[T]:
-        """Run to the end. Raises `GatewayError`, `Overdue`; cancellation ends every attempt at once."""
-        now = trio.current_time()
+    async def run(self, now: float) -> Won[T]:
+        """Run to the end, from `now` on, a trio time.
+
+        Raises `GatewayError`, `Overdue`; cancellation ends every attempt at once.
+        """
         if self._pays_in:
             self._shared.budget.deposit(now)
-        outcome = await self._leg(self._request.route, now).run()
+        outcome = await self._leg(self._request.route, now).run(now)
         return outcome if isinstance(outcome, Won) else await self._again_after(outcome)
 
     async def _again_after(self, outcome: Lost) -> Won[T]:
@@ -158,13 +171,16 @@ class Contest(Generic[T]):
             others = openers(route, request.call, live=self._shared.live)
             if others is not None:
                 route = others
-                last = await self._leg(route, trio.current_time()).run()
+                now = trio.current_time()
+                last = await self._leg(route, now).run(now)
         larger = _larger(route)
         if isinstance(last, Lost) and isinstance(last.fatal, ContextLengthExceeded) and larger:
-            last = await self._leg(larger, trio.current_time()).run()
+            now = trio.current_time()
+            last = await self._leg(larger, now).run(now)
         if isinstance(last, Won):
             return last
-        raise last.fatal or _exhausted(self._directors[-1], trio.current_time())
+        assert self._director is not None  # noqa: S101 - a leg was run
+        raise last.fatal or _exhausted(self._director, trio.current_time())
 
     def _leg(self, route: Route, now: float) -> Race[T]:
         """Return the race of those who may serve on a route."""
@@ -179,7 +195,8 @@ class Contest(Generic[T]):
             rng=shared.rng,
             now=now,
         )
-        self._directors.append(director)
+        self._before = self.attempts
+        self._director = director
         return Race(
             director,
             attempt=self._attempt,

@@ -33,7 +33,7 @@ class Track:
         async with trio.open_nursery() as beside:
             await beside.start(self.alarms.run)
             try:
-                outcome = await self.race().run()
+                outcome = await self.race().run(trio.current_time())
             except Exception as error:  # noqa: BLE001 - raised again below
                 bug = error
             assert self.alarms.pending == 0

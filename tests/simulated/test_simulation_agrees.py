@@ -74,7 +74,7 @@ class Nursery:
         contest = self.racing.race(request, self.attempt, lambda _: None)
         try:
             with trio.fail_after(self.total):
-                won = await contest.run()
+                won = await contest.run(arrived)
         except (GatewayError, trio.TooSlowError):
             self.failed_at.append(arrived)
             return
