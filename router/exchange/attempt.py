@@ -39,6 +39,7 @@ from router.errors import (
     UpstreamUnreachable,
 )
 from router.exchange.bearers import Bearers
+from router.exchange.company import GivenUp
 from router.exchange.files import FetchAll, RequestFiles
 from router.exchange.live import Run
 from router.exchange.overdue import Overdue
@@ -157,6 +158,8 @@ class Attempt:
         self._scope = trio.CancelScope(
             deadline=min(run.started + endpoint.timeouts.first_byte, run.until)
         )
+        if run.scope is None:
+            run.scope = self._scope
 
     async def answer(self) -> Answer:
         """Return the whole answer, in pieces one after the other where it must be. Raises `GatewayError`."""
@@ -164,7 +167,7 @@ class Attempt:
             if self._call.endpoint == "embeddings":
                 return await self._answer_in_pieces()
             return await self._answer(self._call)
-        raise self._timeout()
+        raise self._ended()
 
     async def _answer_in_pieces(self) -> Answer:
         """Return an answer that may have to be asked for in several calls: a provider takes so many texts."""
@@ -202,7 +205,7 @@ class Attempt:
             except BaseException:
                 response.discard()
                 raise
-        raise self._timeout()
+        raise self._ended()
 
     async def _send(self, call: Call) -> UpstreamResponse:
         """Send the request; return the response if it is a 200, else raise what its error means."""
@@ -359,7 +362,10 @@ class Attempt:
             f"{self._name} closed the connection before its answer was whole."
         )
 
-    def _timeout(self) -> UpstreamTimeout | Overdue:
+    def _ended(self) -> UpstreamTimeout | Overdue | GivenUp:
+        """Return why the scope has ended the attempt."""
+        if self._run.is_given_up:
+            return GivenUp()
         if trio.current_time() >= self._run.until:
             return Overdue()
         what, seconds = self._late

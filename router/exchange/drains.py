@@ -19,6 +19,7 @@ from adapters.sse import Signal
 from router.errors import GatewayError, UpstreamUnreachable
 from router.exchange.attempt import CommittedStream
 from router.exchange.books import Bill, Books, Whose
+from router.exchange.company import GivenUp
 from router.exchange.live import Run
 from router.upstream.errors import UpstreamTransportError
 
@@ -68,8 +69,12 @@ class Drains:
             if self._nursery is None:
                 return await attempt(run)
             pending = _Pending[T](run, books)
-            self._nursery.start_soon(self._attempt, pending, attempt)
-            return await self._wait_for(pending)
+            with (
+                trio.CancelScope() as run.scope
+            ):  # what is given up is the waiting, not the attempt
+                self._nursery.start_soon(self._attempt, pending, attempt)
+                return await self._wait_for(pending)
+            raise GivenUp
 
         return waited_for
 
