@@ -145,6 +145,10 @@ class Director(Generic[C]):
             return Lost(self._fatal)
         if self._running:
             return self._beside_running(now)
+        if not self.attempts and self._untried and self._untried[0]:
+            best = self._untried[0][0]
+            if best.availability(now).standing <= Standing.PROBE:  # as nearly always
+                return self._start(best, now)
         return self._from_nothing(now)
 
     def started(self, attempt: object, candidate: C, now: float) -> None:
