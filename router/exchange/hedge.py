@@ -160,7 +160,7 @@ class Race(Generic[T]):
         return self._won is None and self._bug is None and self.director.is_running
 
     def _look(self, now: float) -> None:
-        """Let those join whose moment has come, and end the nursery when the race is decided."""
+        """Let those join whose moment has come, or end whoever is left when the race is decided."""
         if self._alarm is not None:
             self._call_off(self._alarm)
         while self._first is not None and self._is_on:
