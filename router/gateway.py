@@ -29,13 +29,12 @@ from router.config import Config, RaceConfig
 from router.console.console import Console
 from router.console.stores import Stores
 from router.exchange.alarms import Alarms
-from router.exchange.attempt import Attempts, Means
+from router.exchange.attempt import Means
 from router.exchange.bearers import Bearers
 from router.exchange.books import Bill, Whose
 from router.exchange.drains import Drains
 from router.exchange.endpoint import list_request
 from router.exchange.exchange import Exchange
-from router.exchange.files import RequestFiles
 from router.exchange.live import HedgeSettings, LiveEndpoints
 from router.exchange.pump import Pump, can_pump
 from router.exchange.racing import Racing
@@ -184,15 +183,12 @@ class Gateway:
         return Exchange(
             catalog=self.catalog,
             admission=self.admission,
-            attempts_of=lambda call, record: Attempts(
-                call,
-                Means(
-                    client=self.client,
-                    bearers=self.bearers,
-                    files=RequestFiles(self._fetch_all, call.fields),
-                    own_headers=self.observer.trace_headers(record),
-                    wall_clock=wall_clock,
-                ),
+            means=Means(
+                client=self.client,
+                bearers=self.bearers,
+                fetch_all=self._fetch_all,
+                wall_clock=wall_clock,
+                trace_headers=self.observer.trace_headers,
             ),
             racing=Racing(
                 live=self.live,

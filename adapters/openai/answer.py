@@ -42,22 +42,18 @@ _decode_choices: Final = msgspec.json.Decoder(list[_WholeChoice]).decode
 def decode_answer(call: Call, target: Target, body: bytes) -> Answer:
     """Read the body of a 200 answer. Raises `BadAnswer` when it is none, or holds an error."""
     try:
-        return _decode(call, target, body)
+        check_utf8(body)
+        view = _decode_view(body)
+        if view.error not in FALSY:
+            raise BadAnswer(classify_object(view.error))
+        if call.endpoint == "embeddings":
+            data = in_asked_form(call, view.data)
+            body = body if data is None else with_fields(body, {"data": data})
+        elif not starts_with(view.choices, b"["):
+            raise _invalid("The provider's answer has no 'choices'.")
+        body = ModelName(target.served_model).replace(body, view.model)
     except UNREADABLE as error:
         raise _invalid(f"The provider's answer cannot be read: {error}") from None
-
-
-def _decode(call: Call, target: Target, body: bytes) -> Answer:
-    check_utf8(body)
-    view = _decode_view(body)
-    if view.error not in FALSY:
-        raise BadAnswer(classify_object(view.error))
-    if call.endpoint == "embeddings":
-        data = in_asked_form(call, view.data)
-        body = body if data is None else with_fields(body, {"data": data})
-    elif not starts_with(view.choices, b"["):
-        raise _invalid("The provider's answer has no 'choices'.")
-    body = ModelName(target.served_model).replace(body, view.model)
     usage = read_usage(view.usage)
     told = (usage is not None and usage.output_tokens > 0) or call.endpoint == "embeddings"
     return Answer(body, usage, 0 if told else _output_bytes(view.choices))

@@ -6,7 +6,7 @@ of the race. So one task sleeps for all, until the earliest moment of any; to se
 a heap. An alarm that was called off stays there until its time, or until most of the heap is like it.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import Final
@@ -29,6 +29,8 @@ class Alarm:
 class Alarms:
     """All alarms of one process, which ring while `run` runs; `pending` of them are still to come.
 
+    The same task has the nursery for what an alarm sets off.
+
     Moments are trio's. What rings is synchronous and must not raise.
     """
 
@@ -36,6 +38,7 @@ class Alarms:
         self._heap: list[tuple[float, int, Alarm]] = []
         self._numbers = count()
         self._scope: trio.CancelScope | None = None
+        self._nursery: trio.Nursery | None = None
         self._wakes = _NEVER
         self.pending = 0
 
@@ -46,12 +49,19 @@ class Alarms:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Let alarms ring, each at its moment, until cancelled."""
-        task_status.started()
-        while True:
-            self._wakes = self._heap[0][0] if self._heap else _NEVER
-            with trio.CancelScope(deadline=self._wakes) as self._scope:
-                await trio.sleep_forever()
-            self._ring_those_due(trio.current_time())
+        async with trio.open_nursery() as self._nursery:
+            task_status.started()
+            while True:
+                self._wakes = self._heap[0][0] if self._heap else _NEVER
+                with trio.CancelScope(deadline=self._wakes) as self._scope:
+                    await trio.sleep_forever()
+                self._ring_those_due(trio.current_time())
+
+    def start(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Start a task, which must not raise, that is cancelled with `run` at the latest."""
+        if self._nursery is None:
+            raise RuntimeError("alarms do not ring yet")
+        self._nursery.start_soon(work)
 
     def set(self, moment: float, ring: Callable[[float], None]) -> Alarm:
         """Let `ring(now)` be called at `moment`, or at once if that has passed, from the task of `run`."""

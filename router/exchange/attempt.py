@@ -9,9 +9,8 @@ Every way out other than a returned result discards the upstream connection at o
 cancellation cannot interrupt the clean-up.
 """
 
-import math
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Final
 
 import msgspec
 import trio
@@ -40,9 +39,11 @@ from router.errors import (
     UpstreamUnreachable,
 )
 from router.exchange.bearers import Bearers
-from router.exchange.endpoint import Endpoint
-from router.exchange.files import RequestFiles
+from router.exchange.company import GivenUp
+from router.exchange.files import FetchAll, RequestFiles
 from router.exchange.live import Run
+from router.exchange.overdue import Overdue
+from router.observe.record import RequestRecord
 from router.upstream.client import OutgoingRequest, UpstreamClient, UpstreamResponse
 from router.upstream.errors import (
     AnswerTooLarge,
@@ -81,55 +82,115 @@ class CommittedStream(msgspec.Struct):
 
 
 class Means(msgspec.Struct, frozen=True, eq=False, kw_only=True):
-    """What all attempts of one request are made with.
+    """What all attempts of a process are made with.
 
-    `bearers` have the tokens of service accounts, `files` what its URLs lead to. `own_headers` are those of
-    this request alone. `wall_clock` gives unix time, for a Retry-After that is a date.
+    `bearers` have the tokens of service accounts; `fetch_all` gets what clients' URLs lead to, `None` where
+    nothing is fetched. `wall_clock` gives unix time, for a Retry-After that is a date. By
+    `trace_headers(record)` the attempts of one request are traced.
     """
 
     client: UpstreamClient
     bearers: Bearers
-    files: RequestFiles
-    own_headers: Headers
+    fetch_all: FetchAll | None
     wall_clock: Callable[[], float]
+    trace_headers: Callable[[RequestRecord], Headers]
+
+
+class Attempts:
+    """Makes the attempts of one call, whoever they go to. `own_headers` are those of its request alone."""
+
+    __slots__ = ("_files", "call", "means", "own_headers")
+
+    def __init__(
+        self, call: Call, means: Means, own_headers: Headers, files: RequestFiles | None = None
+    ) -> None:
+        self.call = call
+        self.means = means
+        self.own_headers = own_headers
+        self._files = files
+
+    @property
+    def files(self) -> RequestFiles:
+        """What the call's URLs lead to: the same for all its attempts, and made for the first that asks."""
+        if self._files is None:
+            self._files = RequestFiles(self.means.fetch_all, self.call.fields)
+        return self._files
+
+    def for_rest(self, call: Call) -> "Attempts":
+        """Return the same for the call that asks for the rest of the answer."""
+        return Attempts(call, self.means, self.own_headers, self.files)
+
+    def open_stream(self, run: Run) -> Coroutine[Any, Any, CommittedStream]:
+        """Ask a run's endpoint for a stream (see `Attempt.open_stream`)."""
+        return Attempt(run, self).open_stream()
+
+    def answer(self, run: Run) -> Coroutine[Any, Any, Answer]:
+        """Ask a run's endpoint for a whole answer (see `Attempt.answer`)."""
+        return Attempt(run, self).answer()
 
 
 class Attempt:
-    """One call to the endpoint of one run, made once."""
+    """One call to the endpoint of one run, made once, at once."""
 
-    def __init__(self, call: Call, run: Run, means: Means) -> None:
-        self._call = call
+    __slots__ = (
+        "_attempts",
+        "_call",
+        "_dialect",
+        "_endpoint",
+        "_is_connecting",
+        "_late",
+        "_run",
+        "_scope",
+        "_token",
+    )
+
+    def __init__(self, run: Run, attempts: Attempts) -> None:
+        endpoint = run.live.endpoint
+        self._attempts = attempts
+        self._call = attempts.call
         self._run = run
-        self._endpoint: Endpoint = run.live.endpoint
-        self._dialect = self._endpoint.dialect_of(call)
-        self._means = means
+        self._endpoint = endpoint
+        self._dialect = endpoint.dialect_of(attempts.call)
         self._token: str | None = None  # where the endpoint wants one
         # Where a connection is to be had at once, as it mostly is, no time passes before it is asked.
         self._is_connecting = False
-        self._late = ("did not begin to answer", self._endpoint.timeouts.first_byte)
-        self._scope = trio.CancelScope(deadline=trio.current_time() + self._late[1])
+        self._late = ("did not begin to answer", endpoint.timeouts.first_byte)
+        self._scope = trio.CancelScope(
+            deadline=min(run.started + endpoint.timeouts.first_byte, run.until)
+        )
+        if run.scope is None:
+            run.scope = self._scope
 
     async def answer(self) -> Answer:
         """Return the whole answer, in pieces one after the other where it must be. Raises `GatewayError`."""
+        with self._scope:
+            if self._call.endpoint == "embeddings":
+                return await self._answer_in_pieces()
+            return await self._answer(self._call)
+        raise self._ended()
+
+    async def _answer_in_pieces(self) -> Answer:
+        """Return an answer that may have to be asked for in several calls: a provider takes so many texts."""
         try:
             pieces = self._endpoint.pieces_of(self._call)
         except BadCall as error:
             raise self._fault(_refusal(error)) from error
-        with self._scope:
-            answers: list[Answer] = []
-            for call in pieces:
-                if answers:
-                    self._run.spent = usage_of(answers)
-                    self._limit_connecting()
-                answers.append(await self._answer(call))
-            return joined(answers)
-        raise self._timeout()
+        answers: list[Answer] = []
+        for call in pieces:
+            if answers:
+                self._run.spent = usage_of(answers)
+                self._limit_connecting()
+            answers.append(await self._answer(call))
+        return joined(answers)
 
     async def _answer(self, call: Call) -> Answer:
         response = await self._send(call)
+        self._late = ("did not finish its answer", self._endpoint.timeouts.first_byte)
         try:
-            body = await self._read_whole(response)
+            body = await response.read(MAX_ANSWER_BYTES)
             return self._dialect.decode_answer(call, self._endpoint.target, body)
+        except UpstreamTransportError as error:
+            raise self._translate(error) from error
         except BadAnswer as error:
             raise self._fault(error.failure) from error
         finally:
@@ -144,12 +205,15 @@ class Attempt:
             except BaseException:
                 response.discard()
                 raise
-        raise self._timeout()
+        raise self._ended()
 
     async def _send(self, call: Call) -> UpstreamResponse:
         """Send the request; return the response if it is a 200, else raise what its error means."""
-        encoded = await self._encode(call)
-        own_headers = self._means.own_headers
+        try:
+            encoded = self._encode(call)
+        except FilesWanted as wanted:
+            encoded = await self._encode_with_files(call, wanted.urls)
+        own_headers = self._attempts.own_headers
         account = self._endpoint.account
         if account is not None:
             self._token = await self._token_of(account)
@@ -159,7 +223,7 @@ class Attempt:
             b"POST", encoded.target, encoded.headers, encoded.body, own_headers
         )
         try:
-            response = await self._means.client.send(
+            response = await self._attempts.means.client.send(
                 self._endpoint.origin,
                 request,
                 on_wait=self._limit_connecting,
@@ -178,26 +242,23 @@ class Attempt:
         """Return the account's token, under the limit for connecting."""
         self._limit("got no token", self._endpoint.timeouts.connect)
         try:
-            token = await self._means.bearers.token_of(account)
+            token = await self._attempts.means.bearers.token_of(account)
         except BadAnswer as error:
             raise self._fault(error.failure) from error
         self._limit_connecting()
         return token
 
-    async def _encode(self, call: Call) -> EncodedRequest:
-        """Write the request; where the provider wants bytes for a URL, have them first."""
-        try:
-            return self._write(call)
-        except FilesWanted as wanted:
-            urls = wanted.urls
-        self._scope.deadline = math.inf  # files have limits of their own
+    async def _encode_with_files(self, call: Call, urls: Sequence[str]) -> EncodedRequest:
+        """Write a request to a provider that wants bytes for these URLs."""
+        self._scope.deadline = self._run.until  # files have limits of their own
         self._run.held_up()
-        files = await self._means.files.of(urls)
+        files = await self._attempts.files.of(urls)
         self._run.goes_on(trio.current_time())
         self._limit_connecting()
-        return self._write(msgspec.structs.replace(call, files=files))
+        return self._encode(msgspec.structs.replace(call, files=files))
 
-    def _write(self, call: Call) -> EncodedRequest:
+    def _encode(self, call: Call) -> EncodedRequest:
+        """Write the request. Raises `FilesWanted` where the provider wants bytes for a URL."""
         try:
             return self._dialect.encode_request(call, self._endpoint.target)
         except BadCall as error:
@@ -217,29 +278,22 @@ class Attempt:
     def _limit(self, late: str, seconds: float) -> None:
         """Allow so many seconds from now on; say what was `late` where they do not suffice."""
         self._late = (late, seconds)
-        self._scope.deadline = trio.current_time() + seconds
+        self._scope.deadline = min(trio.current_time() + seconds, self._run.until)
 
     async def _error_of(self, response: UpstreamResponse) -> Exception:
-        self._scope.deadline = math.inf  # it has answered
+        self._scope.deadline = self._run.until  # it has answered
         try:
             with trio.fail_after(self._endpoint.timeouts.idle):
                 body = await response.read(MAX_ERROR_BYTES)
         except (UpstreamTransportError, trio.TooSlowError):
             body = b""  # the status alone says enough
         failure = self._dialect.classify_error(
-            response.status, response.headers, body, now_at=self._means.wall_clock()
+            response.status, response.headers, body, now_at=self._attempts.means.wall_clock()
         )
         account = self._endpoint.account
         if account is not None and self._token is not None and response.status == 401:
-            self._means.bearers.refused(account, self._token)
+            self._attempts.means.bearers.refused(account, self._token)
         return self._fault(failure)
-
-    async def _read_whole(self, response: UpstreamResponse) -> bytes:
-        self._late = ("did not finish its answer", self._endpoint.timeouts.first_byte)
-        try:
-            return await response.read(MAX_ANSWER_BYTES)
-        except UpstreamTransportError as error:
-            raise self._translate(error) from error
 
     async def _commit(self, response: UpstreamResponse) -> CommittedStream:
         """Read up to the first meaningful event."""
@@ -285,9 +339,12 @@ class Attempt:
 
     async def _not_a_stream(self, response: UpstreamResponse) -> Exception:
         """Explain a 200 that is no event stream: an error in plain JSON, or an answer all at once."""
-        body = await self._read_whole(response)
+        self._late = ("did not finish its answer", self._endpoint.timeouts.first_byte)
         try:
+            body = await response.read(MAX_ANSWER_BYTES)
             self._dialect.decode_answer(self._call, self._endpoint.target, body)
+        except UpstreamTransportError as error:
+            raise self._translate(error) from error
         except BadAnswer as error:
             return self._fault(error.failure)
         return UpstreamInvalid(f"{self._name} ignored the wish for a stream.")
@@ -305,35 +362,18 @@ class Attempt:
             f"{self._name} closed the connection before its answer was whole."
         )
 
-    def _timeout(self) -> UpstreamTimeout:
+    def _ended(self) -> UpstreamTimeout | Overdue | GivenUp:
+        """Return why the scope has ended the attempt."""
+        if self._run.is_given_up:
+            return GivenUp()
+        if trio.current_time() >= self._run.until:
+            return Overdue()
         what, seconds = self._late
         return UpstreamTimeout(f"{self._name} {what} within {seconds:g} seconds.")
 
     @property
     def _name(self) -> str:
         return f"The provider {self._endpoint.provider}"
-
-
-class Attempts:
-    """Makes the attempts of one call, whoever they go to."""
-
-    __slots__ = ("_call", "_means")
-
-    def __init__(self, call: Call, means: Means) -> None:
-        self._call = call
-        self._means = means
-
-    def for_call(self, call: Call) -> "Attempts":
-        """Return the same for another call."""
-        return Attempts(call, self._means)
-
-    async def open_stream(self, run: Run) -> CommittedStream:
-        """Ask a run's endpoint for a stream (see `Attempt.open_stream`)."""
-        return await Attempt(self._call, run, self._means).open_stream()
-
-    async def answer(self, run: Run) -> Answer:
-        """Ask a run's endpoint for a whole answer (see `Attempt.answer`)."""
-        return await Attempt(self._call, run, self._means).answer()
 
 
 def _refusal(error: BadCall) -> Failure:

@@ -15,7 +15,7 @@ import msgspec
 from adapters.dialect import BadCall, Call, FilesWanted
 from router.catalog.candidate import Candidate
 from router.catalog.routes import Route, distinct_tiers
-from router.catalog.wishes import Wish
+from router.catalog.wishes import NO_WISH, Wish
 from router.exchange.crowd import LEAST_MEMBERS, Crowd
 from router.exchange.live import Contender, Form, LiveEndpoint, LiveEndpoints
 from router.routing.availability import Standing
@@ -157,14 +157,16 @@ def _delayed(tier: Tier[LiveEndpoint]) -> Iterator[LiveEndpoint]:
 
 def _is_indifferent(route: Route, call: Call, wish: Wish) -> bool:
     """Tell whether a request cares for nothing but being served."""
-    return wish.sort is None and not wish.first_provider_only and _prefix(route, call) is None
+    if wish is not NO_WISH and (wish.sort is not None or wish.first_provider_only):
+        return False
+    return _prefix(route, call) is None
 
 
 def _prefix(route: Route, call: Call) -> int | None:
     """Return the fingerprint of the prompt's beginning, where going to the same place may save money."""
-    messages = call.fields.get("messages")
-    if messages is None or len(messages) < PREFIX_BYTES or len(route.candidates) < 2:
+    if not route.has_cached_reads or len(route.candidates) < 2:
         return None
-    if not route.has_cached_reads:
+    messages = call.fields.get("messages")
+    if messages is None or len(messages) < PREFIX_BYTES:
         return None
     return fingerprint(bytes(memoryview(messages)[:PREFIX_BYTES]))

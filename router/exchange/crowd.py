@@ -18,9 +18,8 @@ from typing import Final
 
 from router.catalog.candidate import Candidate
 from router.exchange.live import Form, LiveEndpoint
-from router.routing.availability import Standing
-from router.routing.plan import CandidateView
-from router.routing.two_choices import compared
+from router.routing.availability import USABLE, Availability, Standing
+from router.routing.two_choices import handicap
 
 # Below this, everybody is looked at: to draw would save nothing.
 LEAST_MEMBERS: Final = 16
@@ -46,20 +45,24 @@ class Crowd:
             if len(self._members) == 1:
                 return self._members[0]
         seen: set[int] = set()
-        in_hand: CandidateView[LiveEndpoint] | None = None
+        in_hand: LiveEndpoint | None = None
         for _ in range(_MOST_DRAWS_FOR_FIRST):
             place = self._drawn_place(rng)
             if place in seen:
                 continue
             seen.add(place)
-            view = self._members[place].view(form, tier=0, now=now)
-            if view.availability.standing is Standing.PROBE:
+            member = self._members[place]
+            availability = member.availability(now)
+            if availability.standing is Standing.PROBE:
                 return None
-            if not _takes_part(view, rng):
+            if availability is not USABLE and not _takes_part(availability, rng):
                 continue
-            if in_hand is not None:
-                return compared([in_hand, view])[0].candidate
-            in_hand = view
+            if in_hand is None:
+                in_hand = member
+                continue
+            must_be_better = handicap(member.endpoint.weight, in_hand.endpoint.weight)
+            overtakes = member.cost(form, now) * must_be_better < in_hand.cost(form, now)
+            return member if overtakes else in_hand
         return None
 
     def draw(self, rng: Random, wanted: int | None) -> Sequence[LiveEndpoint]:
@@ -79,12 +82,11 @@ class Crowd:
 
     def _drawn_place(self, rng: Random) -> int:
         ends = self._ends
-        return min(bisect(ends, rng.random() * ends[-1]), len(ends) - 1)
+        return bisect(ends, rng.random() * ends[-1], 0, len(ends) - 1)
 
 
-def _takes_part(view: CandidateView[LiveEndpoint], rng: Random) -> bool:
+def _takes_part(availability: Availability, rng: Random) -> bool:
     """Tell whether one that is drawn can go first; one that recovers does in a share of the draws."""
-    availability = view.availability
     if availability.standing is not Standing.USABLE:
         return False
     return availability.share >= 1.0 or rng.random() < availability.share

@@ -19,6 +19,7 @@ from adapters.sse import Signal
 from router.errors import GatewayError, UpstreamUnreachable
 from router.exchange.attempt import CommittedStream
 from router.exchange.books import Bill, Books, Whose
+from router.exchange.company import GivenUp
 from router.exchange.live import Run
 from router.upstream.errors import UpstreamTransportError
 
@@ -28,7 +29,7 @@ T = TypeVar("T")
 
 
 class Drains:
-    """All that is read on in one process, `in_flight` of them now.
+    """All that is read on in one process, `in_flight` of them now; `is_on` where that is wanted at all.
 
     `seconds`: how long each may take, from when nobody waited any more; 0 turns it off. `late(whose, bill)`
     hears what was found out after the request's own bill had been closed, `on_bug(error)` of a fault of ours
@@ -42,6 +43,7 @@ class Drains:
         late: Callable[[Whose, Bill], None],
         on_bug: Callable[[Exception], None],
     ) -> None:
+        self.is_on = seconds > 0
         self._seconds = seconds
         self._late = late
         self._on_bug = on_bug
@@ -61,16 +63,18 @@ class Drains:
     def outliving(
         self, attempt: Callable[[Run], Awaitable[T]], books: Books
     ) -> Callable[[Run], Awaitable[T]]:
-        """Return the attempt in such a form that cancelling it lets it run on, where that is wanted."""
-        if not self._seconds:
-            return attempt
+        """Return the attempt in such a form that cancelling it lets it run on."""
 
         async def waited_for(run: Run) -> T:
             if self._nursery is None:
                 return await attempt(run)
             pending = _Pending[T](run, books)
-            self._nursery.start_soon(self._attempt, pending, attempt)
-            return await self._wait_for(pending)
+            with (
+                trio.CancelScope() as run.scope
+            ):  # what is given up is the waiting, not the attempt
+                self._nursery.start_soon(self._attempt, pending, attempt)
+                return await self._wait_for(pending)
+            raise GivenUp
 
         return waited_for
 

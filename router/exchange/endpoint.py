@@ -46,10 +46,20 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     price: float | None = None
     prefill: bool = False
     account: ServiceAccount | None = None
+    _dialects: dict[tuple[str, str, bool], Dialect] = msgspec.field(default_factory=dict)
 
     def dialect_of(self, call: Call) -> Dialect:
-        """Return how to ask here for the answer to a call, which came through a face of its own."""
-        return dialect_of_call(call, self.dialect, has_responses="responses" in self.target.paths)
+        """Return how to ask here for the answer to a call, which came through a face of its own.
+
+        It depends on nothing that many calls would not have in common, and so it is found once for all.
+        """
+        common = (call.endpoint, call.face, call.beginning is None)
+        dialect = self._dialects.get(common)
+        if dialect is None:
+            has_responses = "responses" in self.target.paths
+            dialect = dialect_of_call(call, self.dialect, has_responses=has_responses)
+            self._dialects[common] = dialect
+        return dialect
 
     def pieces_of(self, call: Call) -> Sequence[Call]:
         """Return the calls in which the provider takes this one. Raises `BadCall`."""

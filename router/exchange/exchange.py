@@ -7,7 +7,8 @@ unfinished so that the front breaks the connection (a cut stream is never presen
 """
 
 from collections.abc import Callable
-from typing import TypeVar
+from math import inf
+from typing import Final
 
 import msgspec
 import trio
@@ -24,19 +25,22 @@ from router.errors import (
     ModelNotFound,
     UpstreamTimeout,
 )
-from router.exchange.attempt import Attempts, CommittedStream
+from router.exchange.attempt import Attempts, CommittedStream, Means
 from router.exchange.books import Books, Ending, Whose
 from router.exchange.closing import Closing, Settle
-from router.exchange.hedge import Won
-from router.exchange.options import Hedging, Options, hedging
-from router.exchange.racing import Contest, Racing, Request
+from router.exchange.live import Run
+from router.exchange.options import Options, hedging
+from router.exchange.overdue import Overdue
+from router.exchange.racing import Racing, Request
 from router.exchange.relay import StreamRelay
 from router.exchange.reply import Headers, Reply
 from router.exchange.rescue import may_be_rescued
 from router.exchange.streaming import StreamedAnswer
 from router.observe.record import RequestRecord
 
-T = TypeVar("T")
+_JSON: Final = (b"content-type", b"application/json")
+# What a client takes at once or not at all, so that nobody can make it last by taking it bit by bit.
+_SMALL_BYTES: Final = 64 * 1024
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,23 +55,23 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 class Exchange:
     """Serves calls against the catalog's candidates.
 
-    `relay_of(reply, request_id)` gives what relays the streams of one answer. `settle`
-    takes the bill of every request as it ends, see `Closing`. `stopping`: what is cancelled from now on is
-    the gateway's own doing, and not a client that left.
+    `means` are what every attempt is made with. `relay_of(reply, request_id)` gives what relays the streams
+    of one answer. `settle` takes the bill of every request as it ends, see `Closing`. `stopping`: what is
+    cancelled from now on is the gateway's own doing, and not a client that left.
     """
 
     def __init__(
         self,
         *,
         catalog: Catalog,
-        attempts_of: Callable[[Call, RequestRecord], Attempts],
+        means: Means,
         admission: Admission,
         racing: Racing,
         settle: Settle,
         relay_of: Callable[[Reply, str], StreamRelay],
     ) -> None:
         self._catalog = catalog
-        self._attempts_of = attempts_of
+        self._means = means
         self._admission = admission
         self._racing = racing
         self._settle = settle
@@ -89,19 +93,43 @@ class Exchange:
             tokens_of=admitted.tokens_of if call.stream else admitted.tokens_of_whole,
         )
         closing = Closing(caller, record, books, admitted, settle=self._settle)
-        relay = self._relay_of(reply, record.request_id)
+        relay = self._relay_of(reply, record.request_id) if call.stream else None
+        total = route.tiers[0][0].timeouts.total
         ending: Ending = "failed"
         try:
-            limit = admitted.output_limit
-            if limit is not None and not call.stream:  # a stream may come by more credit on its way
-                call = msgspec.structs.replace(call, output_limit=limit)
-            request = Request(
-                call=call, route=route, wish=wish, hedge=self._hedging(asked, route), books=books
-            )
             reply.limit_headers = await self._admission.headers(caller, route.id, admitted)
-            await self._serve_in_time(request, asked.options, closing, relay, record)
+            has_scope = relay is not None or self._racing.drains.is_on
+            now = trio.current_time()
+            request = Request(
+                call=_prepared(call, asked.options, route, admitted.output_limit),
+                route=route,
+                wish=wish,
+                hedge=hedging(
+                    asked=asked.options.hedge,
+                    key=caller.key.hedge,
+                    route=route.hedge,
+                    general=self._racing.hedges,
+                ),
+                books=books,
+                until=inf if has_scope else now + total,
+            )
+            if has_scope:
+                with trio.CancelScope(deadline=now + total) as scope:
+                    if relay is not None:
+                        await self._serve_stream(request, closing, relay, record, now)
+                    else:
+                        await self._serve_whole(request, closing, reply, record, now)
+                _check_in_time(scope)
+            else:
+                await self._serve_whole(request, closing, reply, record, now)
+        except Overdue:
+            late = UpstreamTimeout(f"The call took longer than {total:g} seconds.")
+            if relay is not None:
+                await relay.tell(late)
+            raise late from None
         except GatewayError as error:
-            await relay.tell(error)
+            if relay is not None:
+                await relay.tell(error)
             raise
         except Exception:
             raise  # a fault of ours: the customer does not pay for it
@@ -127,14 +155,6 @@ class Exchange:
         self._admission.check_tier(caller, route.id)
         return self._admission.prompt_tokens(caller, body, route=route)
 
-    def _hedging(self, asked: Asked, route: Route) -> Hedging:
-        return hedging(
-            asked=asked.options.hedge,
-            key=asked.caller.key.hedge,
-            route=route.hedge,
-            general=self._racing.hedges,
-        )
-
     def _resolve(self, asked: Asked) -> tuple[Call, Route, Wish]:
         """Return the call without what was meant for the gateway, and where it may go."""
         call = asked.call
@@ -157,44 +177,65 @@ class Exchange:
         sellable = self._admission.sellable(asked.caller, whole)
         return msgspec.structs.replace(call, fields=fields), sellable, wish
 
-    async def _serve_in_time(
+    async def _serve_whole(
         self,
         request: Request,
-        options: Options,
         closing: Closing,
-        relay: StreamRelay,
+        reply: Reply,
         record: RequestRecord,
+        now: float,
     ) -> None:
-        total = request.route.candidates[0].timeouts.total
-        with trio.CancelScope(deadline=trio.current_time() + total) as scope:
-            await self._serve(request, options, closing, relay, record)
-        if scope.cancelled_caught:
-            raise UpstreamTimeout(f"The call took longer than {total:g} seconds.")
+        attempts = Attempts(request.call, self._means, self._means.trace_headers(record))
+        race = self._racing.race(request, attempts.answer, _keep)
+        try:
+            won = await race.run(now)
+        finally:
+            record.attempts = race.attempts
+        run, answer = won.run, won.value
+        headers = _note_winner(record, run, hedge=won.hedge)
+        request.books.note(run, answer.usage, answer.output_bytes, whole=True)
+        run.completed(trio.current_time())
+        closing.close("whole")
+        if reply.drops_who_stops_reading and len(answer.body) <= _SMALL_BYTES:
+            await reply.answer(200, [_JSON, *headers], answer.body)
+            return
+        with trio.CancelScope(deadline=request.until) as scope:
+            await reply.answer(200, [_JSON, *headers], answer.body)
+        _check_in_time(scope)
 
-    async def _serve(
+    async def _serve_stream(
         self,
         request: Request,
-        options: Options,
         closing: Closing,
         relay: StreamRelay,
         record: RequestRecord,
+        now: float,
     ) -> None:
-        if options.rescue and may_be_rescued(request.call, request.route):
-            call = msgspec.structs.replace(request.call, keeps_beginning=True)
-            request = msgspec.structs.replace(request, call=call)
-        attempts = self._attempts_of(request.call, record)
-        if request.call.stream:
-            won = await _won(self._racing.race(request, attempts.open_stream, _discard), record)
-            record.first_token_seconds = trio.current_time() - record.started
-            relay.headers = _served_headers(record)
-            streamed = StreamedAnswer(request, self._racing, attempts, closing, relay)
-            await streamed.relay(won, record)
-        else:
-            whole = await _won(self._racing.race(request, attempts.answer, _keep), record)
-            request.books.note(whole.run, whole.value.usage, whole.value.output_bytes, whole=True)
-            whole.run.completed(trio.current_time())
-            closing.close("whole")
-            await relay.reply.answer(200, _json_headers(record), whole.value.body)
+        attempts = Attempts(request.call, self._means, self._means.trace_headers(record))
+        race = self._racing.race(request, attempts.open_stream, _discard)
+        try:
+            won = await race.run(now)
+        finally:
+            record.attempts = race.attempts
+        record.first_token_seconds = trio.current_time() - record.started
+        relay.headers = _note_winner(record, won.run, hedge=won.hedge)
+        streamed = StreamedAnswer(request, self._racing, attempts, closing, relay)
+        await streamed.relay(won, record)
+
+
+def _check_in_time(scope: trio.CancelScope) -> None:
+    if scope.cancelled_caught:
+        raise Overdue
+
+
+def _prepared(call: Call, options: Options, route: Route, output_limit: int | None) -> Call:
+    """Return the call as its attempts make it: whole, within what the caller can pay for."""
+    if call.stream:  # it may come by more credit on its way
+        if options.rescue and may_be_rescued(call, route):
+            return msgspec.structs.replace(call, keeps_beginning=True)
+    elif output_limit is not None:
+        return msgspec.structs.replace(call, output_limit=output_limit)
+    return call
 
 
 def _discard(stream: CommittedStream) -> None:
@@ -205,29 +246,16 @@ def _keep(_answer: Answer) -> None:
     """A whole answer holds nothing that must be let go of."""
 
 
-async def _won(race: Contest[T], record: RequestRecord) -> Won[T]:
-    """Run a race to its end, and note who won after how many attempts. Raises `GatewayError`."""
-    try:
-        won = await race.run()
-    finally:
-        record.attempts = race.attempts
-    endpoint = won.run.live.endpoint
+def _note_winner(record: RequestRecord, run: Run, *, hedge: bool) -> list[tuple[bytes, bytes]]:
+    """Note who won, and return the headers that say so: after how many attempts, and whether a hedge won."""
+    endpoint = run.live.endpoint
     record.provider = endpoint.provider
     record.upstream_model = endpoint.target.upstream_model
     record.upstream_host = endpoint.origin.host
     record.upstream_port = endpoint.origin.port
-    record.hedged = won.hedge
-    return won
-
-
-def _served_headers(record: RequestRecord) -> list[tuple[bytes, bytes]]:
-    """Say who served, after how many attempts, and whether a hedge won."""
+    record.hedged = hedge
     return [
-        (b"x-syze-provider", (record.provider or "").encode()),
-        (b"x-syze-attempts", str(record.attempts).encode()),
-        (b"x-syze-hedged", b"true" if record.hedged else b"false"),
+        (b"x-syze-provider", endpoint.provider.encode()),
+        (b"x-syze-attempts", b"%d" % record.attempts),
+        (b"x-syze-hedged", b"true" if hedge else b"false"),
     ]
-
-
-def _json_headers(record: RequestRecord) -> list[tuple[bytes, bytes]]:
-    return [(b"content-type", b"application/json"), *_served_headers(record)]

@@ -1,26 +1,29 @@
-"""The hedge nursery: attempts race, the first success wins, and nobody is left running.
+"""The race: attempts run side by side, the first success wins, and nobody is left running.
 
-The shape is that of happy eyeballs in trio's TCP connect: one nursery, an ownership set of one. The director
+The shape is that of happy eyeballs in trio's TCP connect: an ownership set of one, and one loop. The director
 is asked what to do whenever an attempt has ended, and at the moment until which it wanted to wait. A failure
-only hastens the next start. The winner leaves the nursery as a value; the losers are cancelled by its exit,
-each closing its own connection synchronously, and a success that comes too late is thrown away.
+only hastens the next start. The winner leaves as a value; the losers are cancelled, each closing its own
+connection synchronously, and a success that comes too late is thrown away.
 
 Most races are won by the first attempt, so that one runs in the request's own task, and costs no other. If
-somebody could join it, a nursery is opened around it, and an alarm is set for when that would be: only what
-joins gets tasks of its own. The nursery is closed before the first byte goes to the client.
+somebody could join it, an alarm is set for when that would be: only what joins gets tasks of its own, in a
+nursery (`router.exchange.company`) that is closed before the first byte goes to the client.
 """
 
 from collections.abc import Awaitable, Callable
 from functools import partial
+from math import inf
 from random import Random
 from typing import Generic, Protocol, TypeVar
 
 import msgspec
 import trio
 
-from router.errors import GatewayError
+from router.errors import GatewayError, UpstreamUnreachable
 from router.exchange.alarms import Alarm, Alarms
+from router.exchange.company import Company, GivenUp
 from router.exchange.live import Contender, Run
+from router.exchange.overdue import Overdue
 from router.routing.director import Director, Lost, Start, Wait
 
 T = TypeVar("T")
@@ -44,12 +47,29 @@ class Begun(Protocol):
 class Race(Generic[T]):
     """One race for one answer.
 
-    `attempt(run)` tries to get the answer from the run's endpoint, raising `GatewayError`; `discard(value)`
-    lets go of one that came too late, synchronously. `begun(run, hedge=...)` hears of every attempt as it
-    begins. `alarms` tell when somebody is to join.
+    `attempt(run)` tries to get the answer from the run's endpoint, raising `GatewayError`, in a scope that it
+    gives to the run: `GivenUp` when that is cancelled for its own sake. `discard(value)` lets go of an answer
+    that came too late, synchronously. `begun(run, hedge=...)` hears of every attempt as it
+    begins. `alarms` tell when somebody is to join. `until`: the trio time at which the race must be over,
+    `inf` where whoever runs it sees to that.
     """
 
-    def __init__(
+    __slots__ = (
+        "_alarm",
+        "_alarms",
+        "_attempt",
+        "_begun",
+        "_bug",
+        "_company",
+        "_discard",
+        "_first",
+        "_rng",
+        "_until",
+        "_won",
+        "director",
+    )
+
+    def __init__(  # noqa: PLR0913 - all that one race is run with comes in here
         self,
         director: Director[Contender],
         *,
@@ -58,6 +78,7 @@ class Race(Generic[T]):
         begun: Begun,
         alarms: Alarms,
         rng: Random,
+        until: float = inf,
     ) -> None:
         self.director = director
         self._attempt = attempt
@@ -65,49 +86,73 @@ class Race(Generic[T]):
         self._begun = begun
         self._alarms = alarms
         self._rng = rng
-        self._nursery: trio.Nursery | None = None
-        self._has_company = False
+        self._until = until
+        self._first: Run | None = None  # while it may be joined
+        self._company: Company | None = None
         self._alarm: Alarm | None = None
         self._won: Won[T] | None = None
         self._bug: Exception | None = None
-        self._numbers = 0
 
-    async def run(self) -> Won[T] | Lost:
-        """Race to the end. Cancellation ends every attempt at once; each is entered as given up."""
+    async def run(self, now: float) -> Won[T] | Lost:
+        """Race to the end, from `now` on. Raises `Overdue`, or what of ours was at fault.
+
+        Cancellation ends every attempt at once; each is entered as given up.
+        """
         try:
-            while self._won is None and self._bug is None:
-                now = trio.current_time()
+            while self._bug is None:
                 action = self.director.next(now)
                 if isinstance(action, Lost):
                     return action
                 if isinstance(action, Wait):
-                    await trio.sleep_until(action.until)
+                    await self._wait(action.until)
                 elif action.alone:
-                    await self._run(*self._begin(action, now))
+                    run = self._begin(action, now)
+                    run.until = self._until
+                    await self._run(run, hedge=action.hedge)
                 else:
-                    await self._run_joinable(*self._begin(action, now))
+                    await self._run_joinable(self._begin(action, now), now, hedge=action.hedge)
+                if self._won is not None:
+                    return self._won
+                now = trio.current_time()
         except BaseException:
             if self._won is not None:  # won in the very moment in which the client left
                 self._won.run.abandoned(trio.current_time())
                 self._discard(self._won.value)
             raise
-        if self._won is None:
-            raise self._bug or AssertionError("a race ends with an outcome or a bug")
-        return self._won
+        raise self._bug
 
-    async def _run_joinable(self, number: int, start: Start[Contender], run: Run) -> None:
+    async def _wait(self, moment: float) -> None:
+        await trio.sleep_until(min(moment, self._until))
+        if trio.current_time() >= self._until:
+            raise Overdue
+
+    async def _run_joinable(self, run: Run, now: float, *, hedge: bool) -> None:
         """Run an attempt in this task, and whoever joins it in others, until none of them runs."""
+        self._first = run
+        run.until = self._until
         try:
-            async with trio.open_nursery() as self._nursery:
-                self._look(trio.current_time())
-                await self._run(number, start, run)
-                if self._is_on:
-                    await trio.sleep_forever()  # until the others' end, when the scope is cancelled
-                await trio.lowlevel.checkpoint_if_cancelled()  # a client that left wins nothing
+            self._look(now)
+            await self._run(run, hedge=hedge)
+            if self._company is not None and self._is_on:
+                await self._wait_for(self._company)
+            await trio.lowlevel.checkpoint_if_cancelled()  # a client that left wins nothing
         finally:
-            self._nursery = None
-            self._has_company = False
-            self._call_off()
+            self._first = None
+            if self._alarm is not None:
+                self._call_off(self._alarm)
+            if self._company is not None:
+                await self._company.end()
+                self._company = None
+
+    async def _wait_for(self, company: Company) -> None:
+        """Wait until those who have joined have won, or are not waited for any more."""
+        with trio.CancelScope(deadline=self._until):
+            await company.decided.wait()
+        if not self._is_on:
+            return
+        if trio.current_time() >= self._until:
+            raise Overdue
+        raise UpstreamUnreachable("The gateway is shutting down.")
 
     @property
     def _is_on(self) -> bool:
@@ -115,54 +160,81 @@ class Race(Generic[T]):
         return self._won is None and self._bug is None and self.director.is_running
 
     def _look(self, now: float) -> None:
-        """Let those join whose moment has come, and end the nursery when the race is decided."""
-        self._call_off()
-        while self._nursery is not None and self._is_on:
+        """Let those join whose moment has come, or end whoever is left when the race is decided."""
+        if self._alarm is not None:
+            self._call_off(self._alarm)
+        while self._first is not None and self._is_on:
             action = self.director.next(now)
             if isinstance(action, Wait):
                 self._alarm = self._alarms.set(action.until, self._rung)
                 return
             if isinstance(action, Lost):
                 break
-            self._has_company = True
-            self._nursery.start_soon(self._run, *self._begin(action, now))
-        if self._nursery is not None and self._has_company:
-            self._nursery.cancel_scope.cancel()
+            if self._company is None:
+                self._company = Company(self._alarms.start)
+            elif self._company.decided.is_set():  # the process stops
+                break
+            self._company.join(
+                partial(self._run_beside, self._begin(action, now), hedge=action.hedge)
+            )
+        self._give_up_others()
+
+    def _give_up_others(self) -> None:
+        """End whoever still runs in a race that is decided."""
+        if self._company is not None:
+            self._company.cancel()
+            if self._first is not None:
+                self._first.give_up()
 
     def _rung(self, now: float) -> None:
         """Look, in the alarms' task, where a bug of one request's must not be raised."""
         try:
             self._look(now)
         except Exception as bug:  # noqa: BLE001 - raised again in the request's task
-            self._bug = bug
-            if self._nursery is not None:
-                self._nursery.cancel_scope.cancel()
+            self._fail_with(bug)
 
-    def _call_off(self) -> None:
-        if self._alarm is not None:
-            self._alarms.call_off(self._alarm)
-            self._alarm = None
+    async def _run_beside(self, run: Run, *, hedge: bool) -> None:
+        """Run an attempt in a task of its own, where a bug must not be raised either."""
+        try:
+            await self._run(run, hedge=hedge)
+        except Exception as bug:  # noqa: BLE001 - raised again in the request's task
+            self._fail_with(bug)
 
-    def _begin(self, start: Start[Contender], now: float) -> tuple[int, Start[Contender], Run]:
+    def _fail_with(self, bug: Exception) -> None:
+        self._bug = bug
+        if self._first is not None:
+            self._first.give_up()
+        self._give_up_others()
+
+    def _call_off(self, alarm: Alarm) -> None:
+        self._alarms.call_off(alarm)
+        self._alarm = None
+
+    def _begin(self, start: Start[Contender], now: float) -> Run:
         """Enter an attempt before its task runs, so that whatever comes finds it entered."""
-        self._numbers += 1
-        self.director.started(self._numbers, start.candidate, now)
-        timed = partial(self._timed, self._numbers)
-        run = Run(start.candidate.live, start.candidate.form, now, timed)
+        contender = start.candidate
+        run = Run(contender.live, contender.form, now, self._timed)
+        self.director.started(run, contender, now)
         self._begun(run, hedge=start.hedge)
-        return self._numbers, start, run
+        return run
 
-    def _timed(self, number: int, moment: float | None) -> None:
-        self.director.timed_from(number, moment)
+    def _timed(self, run: Run, moment: float | None) -> None:
+        self.director.timed_from(run, moment)
         self._look(trio.current_time())
 
-    async def _run(self, number: int, start: Start[Contender], run: Run) -> None:
+    async def _run(self, run: Run, *, hedge: bool) -> None:
         try:
             value = await self._attempt(run)
         except GatewayError as error:
             now = trio.current_time()
             run.failed(error, now=now, rng=self._rng)
-            self.director.failed(number, error, now=now, retry_after=error.told_retry_after)
+            self.director.failed(run, error, now=now, retry_after=error.told_retry_after)
+        except GivenUp:
+            now = trio.current_time()
+            run.abandoned(now)
+        except Overdue:
+            run.abandoned(trio.current_time())
+            raise
         except Exception as bug:  # noqa: BLE001 - raised again outside the nursery, which would wrap it
             now = trio.current_time()
             run.abandoned(now)
@@ -172,13 +244,11 @@ class Race(Generic[T]):
             raise
         else:
             now = trio.current_time()
-            self._take(value, start, run, now)
-        self._look(now)
-
-    def _take(self, value: T, start: Start[Contender], run: Run, now: float) -> None:
-        if self._won is not None:
-            run.abandoned(now)
-            self._discard(value)
-            return
-        run.committed(now)
-        self._won = Won(value, run, start.hedge)
+            if self._won is None:
+                run.committed(now)
+                self._won = Won(value, run, hedge)
+            else:
+                run.abandoned(now)
+                self._discard(value)
+        if self._first is not None:
+            self._look(now)

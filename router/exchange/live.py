@@ -7,10 +7,12 @@ so does what it knows. A `Run` is one attempt in that picture: begun once, ended
 
 from collections.abc import Callable
 from enum import StrEnum
+from math import inf
 from random import Random
 from typing import Final, Literal
 
 import msgspec
+import trio
 
 from adapters.dialect import Usage
 from router.catalog.candidate import Candidate
@@ -54,6 +56,8 @@ class HedgeSettings(msgspec.Struct, frozen=True, kw_only=True):
 class Timing:
     """What is known of the time to first token, for one form of answer."""
 
+    __slots__ = ("delay", "expected")
+
     def __init__(self, hedging: HedgeSettings) -> None:
         self.expected = PeakEwma(tau=LATENCY_MEMORY_SECONDS, initial=UNKNOWN_LATENCY_SECONDS)
         self.delay = HedgeDelay(quantile=hedging.quantile, minimum=hedging.minimum)
@@ -61,6 +65,8 @@ class Timing:
 
 class Picture:
     """What is learned of one model at one provider behind one key, however it is asked."""
+
+    __slots__ = ("health", "in_flight", "key", "timing")
 
     def __init__(self, key: KeyHealth, hedging: HedgeSettings) -> None:
         self.health = EndpointHealth()
@@ -76,6 +82,8 @@ class Picture:
 class LiveEndpoint:
     """One candidate as it is now. Compared by identity; candidates that differ in limits share a picture."""
 
+    __slots__ = ("_contenders", "_place", "endpoint", "picture")
+
     def __init__(self, endpoint: Endpoint, picture: Picture) -> None:
         self.endpoint = endpoint
         self.picture = picture
@@ -89,6 +97,11 @@ class LiveEndpoint:
         if picture.is_well(now):
             return USABLE
         return joined(picture.health.availability(now), picture.key.availability(now))
+
+    def cost(self, form: Form, now: float) -> float:
+        """The load that one more request would meet, as `CandidateView.cost` has it."""
+        picture = self.picture
+        return picture.timing[form].expected.read(now) * (picture.in_flight + 1)
 
     def contender(self, form: Form) -> "Contender":
         """Return it as it competes for one form of answer: always the same."""
@@ -108,7 +121,7 @@ class LiveEndpoint:
         )
 
 
-def _untimed(_moment: float | None) -> None:
+def _untimed(_run: "Run", _moment: float | None) -> None:
     """Hear from when on an attempt is timed, where nobody asks."""
 
 
@@ -120,6 +133,9 @@ class Contender(msgspec.Struct, frozen=True, eq=False):
 
     def availability(self, now: float) -> Availability:
         """Return whether it may be asked now."""
+        picture = self.live.picture
+        if picture.health.well_from <= now >= picture.key.well_from:  # as nearly always
+            return USABLE
         return self.live.availability(now)
 
     def hedge_after(self, now: float) -> float | None:
@@ -131,9 +147,11 @@ class Run:
     """One attempt at one endpoint, in its live picture. Begun by its making, ended by exactly one outcome.
 
     `fate` is that outcome, `None` while it runs; `has_asked`: its request was about to go out, so that it
-    may have cost something; `has_committed`: its answer had begun. `timed(moment)` hears from when on it is
-    timed, and `None` when it must wait for what is not its endpoint's doing. `spent` is what the answered
-    pieces of a call in pieces have used, before the next one is asked for.
+    may have cost something; `has_committed`: its answer had begun. `timed(run, moment)` hears from when on it
+    is timed, and `None` when it must wait for what is not its endpoint's doing; `started` is that moment.
+    `spent` is what the answered pieces of a call in pieces have used, before the next one is asked for.
+    `until` is when its call's time is over, where the attempt is to see to that (`router.exchange.overdue`).
+    `scope` is the attempt's, so that it can be given up alone (`router.exchange.company`).
 
     Synchronous, so that cancellation cannot come between an outcome and its entry.
     """
@@ -141,15 +159,18 @@ class Run:
     __slots__ = (
         "_key_trial",
         "_picture",
-        "_started",
         "_timed",
         "_timing",
         "_trial",
         "fate",
         "has_asked",
         "has_committed",
+        "is_given_up",
         "live",
+        "scope",
         "spent",
+        "started",
+        "until",
     )
 
     def __init__(
@@ -157,29 +178,39 @@ class Run:
         live: LiveEndpoint,
         form: Form,
         now: float,
-        timed: Callable[[float | None], None] = _untimed,
+        timed: Callable[["Run", float | None], None] = _untimed,
     ) -> None:
+        picture = live.picture
         self.live = live
         self._timed = timed
-        self._picture = live.picture
-        self._timing = live.picture.timing[form]
-        self._started = now
-        self._trial = live.picture.health.begin(now)
-        self._key_trial = live.picture.key.begin(now)
+        self._picture = picture
+        self._timing = picture.timing[form]
+        self.started = now
+        self._trial = picture.health.begin(now)
+        self._key_trial = picture.key.begin(now)
         self.fate: Fate | None = None
         self.has_asked = False
         self.has_committed = False
         self.spent: Usage | None = None
-        live.picture.in_flight += 1
+        self.until = inf
+        self.scope: trio.CancelScope | None = None
+        self.is_given_up = False
+        picture.in_flight += 1
 
     def held_up(self) -> None:
         """Note that it waits for what is not its endpoint's doing, and is not late for that."""
-        self._timed(None)
+        self._timed(self, None)
 
     def goes_on(self, now: float) -> None:
         """Note that it waits no more: its time begins."""
-        self._started = now
-        self._timed(now)
+        self.started = now
+        self._timed(self, now)
+
+    def give_up(self) -> None:
+        """Cancel the attempt, and nothing else that its task does."""
+        self.is_given_up = True
+        if self.scope is not None:
+            self.scope.cancel()
 
     def asked(self) -> None:
         """Note that the request goes out now."""
@@ -189,7 +220,8 @@ class Run:
         """Note that the answer has begun: the first token of a stream, or a whole answer."""
         self.has_committed = True
         self._timed = _untimed  # the race is over, and a stream may outlive it by minutes
-        seconds = now - self._started
+        self.scope = None
+        seconds = now - self.started
         self._timing.expected.observe(seconds, now)
         self._timing.delay.observe(seconds, now)
         self._picture.health.committed(self._trial, now)
@@ -208,9 +240,9 @@ class Run:
         told = error.told_retry_after
         mark = reaction_to(error, retry_after=told).mark
         if mark is Mark.PENALISE:
-            self._timing.expected.observe(max(PENALTY_SECONDS, now - self._started), now)
+            self._timing.expected.observe(max(PENALTY_SECONDS, now - self.started), now)
         if isinstance(error, UpstreamTimeout) and not self.has_committed:
-            self._timing.delay.observe_lower_bound(now - self._started, now)
+            self._timing.delay.observe_lower_bound(now - self.started, now)
         self._picture.health.failed(self._trial, mark, now=now, rng=rng, retry_after=told)
         self._picture.key.failed(self._key_trial, mark, now=now, rng=rng, retry_after=told)
 
@@ -219,7 +251,7 @@ class Run:
         if not self._end(Fate.ABANDONED):
             return
         if not self.has_committed:
-            self._outlasted(now - self._started, now)
+            self._outlasted(now - self.started, now)
         self._picture.health.abandoned(self._trial, now)
         self._picture.key.abandoned(self._key_trial, now)
 

@@ -6,10 +6,10 @@ open its URL themselves; where its prompt turns out too long for everybody, and 
 with a larger context, a last leg asks those.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine
-from functools import partial
+from collections.abc import Awaitable, Callable
+from math import inf
 from random import Random
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
 import trio
@@ -38,13 +38,17 @@ T = TypeVar("T")
 
 
 class Request(msgspec.Struct, frozen=True, eq=False, kw_only=True):
-    """One client request as a race sees it: what is asked, of whom, how, and where its cost is entered."""
+    """One client request as a race sees it: what is asked, of whom, how, and where its cost is entered.
+
+    `until` is the trio time at which the call must be over, where the race is to see to that.
+    """
 
     call: Call
     route: Route
     wish: Wish
     hedge: Hedging
     books: Books
+    until: float = inf
 
 
 class Racing:
@@ -61,17 +65,13 @@ class Racing:
         rng: Random,
     ) -> None:
         self.drains = drains
-        self._alarms = alarms
-        self._live = live
-        self._choice = Choice(live, attempts=limits.max_attempts, rng=rng)
-        self._budget = budget
+        self.alarms = alarms
+        self.live = live
+        self.choice = Choice(live, attempts=limits.max_attempts, rng=rng)
+        self.budget = budget
+        self.rng = rng
+        self.hedges = limits.hedge  # where nobody says otherwise
         self._limits = limits
-        self._rng = rng
-
-    @property
-    def hedges(self) -> bool:
-        """Whether races are hedged where nobody says otherwise."""
-        return self._limits.hedge
 
     def race(
         self,
@@ -79,13 +79,12 @@ class Racing:
         attempt: Callable[[Run], Awaitable[T]],
         discard: Callable[[T], None],
     ) -> "Contest[T]":
-        """Return the contest of one client request, ready to run. Its request pays into the budget now."""
-        self._budget.deposit(trio.current_time())
-        return self._contest(request, self._limits, attempt, discard)
+        """Return the contest of one client request, ready to run, which pays into the budget as it begins."""
+        return Contest(self, request, self._limits, attempt, discard, pays_in=True)
 
     def rescuers(self, route: Route, wish: Wish, broken: Run) -> Route | None:
         """Return who may go on with an answer that broke, `None` where nobody is left to ask."""
-        return rescuers(route, wish, broken.live, live=self._live)
+        return rescuers(route, wish, broken.live, live=self.live)
 
     def rescue(
         self,
@@ -100,118 +99,113 @@ class Racing:
         `spent`: the attempts made before. `None` where there is no attempt left to spend.
         """
         left = self._limits.max_attempts - spent
-        if left < 1 or not self._budget.try_spend(trio.current_time()):
+        if left < 1 or not self.budget.try_spend(trio.current_time()):
             return None
         limits = msgspec.structs.replace(self._limits, max_attempts=left)
         request.books.rescuing()
-        return self._contest(request, limits, attempt, discard)
+        return Contest(self, request, limits, attempt, discard)
 
     def failed(self, run: Run, error: GatewayError) -> None:
         """Enter the failure of a winner that broke later."""
-        run.failed(error, now=trio.current_time(), rng=self._rng)
-
-    def _contest(
-        self,
-        request: Request,
-        limits: RaceLimits,
-        attempt: Callable[[Run], Awaitable[T]],
-        discard: Callable[[T], None],
-    ) -> "Contest[T]":
-        if request.hedge is not limits.hedge:
-            after = None if isinstance(request.hedge, bool) else request.hedge
-            limits = msgspec.structs.replace(limits, hedge=bool(request.hedge), hedge_after=after)
-        race_of = partial(
-            self._race,
-            request=request,
-            limits=limits,
-            attempt=self.drains.outliving(attempt, request.books),
-            discard=discard,
-        )
-        return Contest(request, race_of, self._live)
-
-    def _race(
-        self,
-        route: Route,
-        now: float,
-        *,
-        request: Request,
-        limits: RaceLimits,
-        attempt: Callable[[Run], Awaitable[T]],
-        discard: Callable[[T], None],
-    ) -> Race[T]:
-        head, rest = self._choice.head(route, request.call, request.wish, now)
-        director = Director(
-            head,
-            rest=rest,
-            limits=limits,
-            may_spend=self._budget.try_spend,
-            may_hedge=self._budget.try_spend_saved,
-            rng=self._rng,
-            now=now,
-        )
-        return Race(
-            director,
-            attempt=attempt,
-            discard=discard,
-            begun=request.books.begun,
-            alarms=self._alarms,
-            rng=self._rng,
-        )
+        run.failed(error, now=trio.current_time(), rng=self.rng)
 
 
 class Contest(Generic[T]):
-    """One request's race. `attempts` counts those begun so far.
+    """One request's race, with what all of them share. `pays_in`: whether it pays into the budget."""
 
-    `race_of(route, now)` returns the race of those who may serve on a route.
-    """
+    __slots__ = (
+        "_attempt",
+        "_before",
+        "_director",
+        "_discard",
+        "_limits",
+        "_pays_in",
+        "_request",
+        "_shared",
+    )
 
     def __init__(
         self,
+        shared: Racing,
         request: Request,
-        race_of: Callable[[Route, float], Race[T]],
-        live: LiveEndpoints,
+        limits: RaceLimits,
+        attempt: Callable[[Run], Awaitable[T]],
+        discard: Callable[[T], None],
+        *,
+        pays_in: bool = False,
     ) -> None:
+        if request.hedge is not limits.hedge:
+            after = None if isinstance(request.hedge, bool) else request.hedge
+            limits = msgspec.structs.replace(limits, hedge=bool(request.hedge), hedge_after=after)
+        self._shared = shared
         self._request = request
-        self._race_of = race_of
-        self._live = live
-        self._directors: list[Director[Contender]] = []
+        self._limits = limits
+        drains = shared.drains
+        self._attempt = drains.outliving(attempt, request.books) if drains.is_on else attempt
+        self._discard = discard
+        self._pays_in = pays_in
+        self._director: Director[Contender] | None = None  # of the leg that runs
+        self._before = 0  # attempts of the legs before
 
     @property
     def attempts(self) -> int:
         """Attempts begun so far."""
-        return sum(director.attempts for director in self._directors)
+        return self._before + (self._director.attempts if self._director is not None else 0)
 
-    async def run(self) -> Won[T]:
-        """Run to the end. Raises `GatewayError`; cancellation ends every attempt at once."""
+    async def run(self, now: float) -> Won[T]:
+        """Run to the end, from `now` on, a trio time.
+
+        Raises `GatewayError`, `Overdue`; cancellation ends every attempt at once.
+        """
+        if self._pays_in:
+            self._shared.budget.deposit(now)
+        outcome = await self._leg(self._request.route, now).run(now)
+        return outcome if isinstance(outcome, Won) else await self._again_after(outcome)
+
+    async def _again_after(self, outcome: Lost) -> Won[T]:
+        """Ask who may still serve after a leg that was lost, or raise why nobody does."""
         request = self._request
         route = request.route
-        outcome = await self._leg(route)
-        if isinstance(outcome, Won):
-            return outcome
-        others = openers(route, request.call, live=self._live) if _is_unfetched(outcome) else None
-        if others is not None:
-            route = others
-            outcome = await self._leg(route)
+        last: Won[T] | Lost = outcome
+        if isinstance(outcome.fatal, FileNotFetched):
+            others = openers(route, request.call, live=self._shared.live)
+            if others is not None:
+                route = others
+                now = trio.current_time()
+                last = await self._leg(route, now).run(now)
         larger = _larger(route)
-        if _is_too_long(outcome) and larger is not None:
-            outcome = await self._leg(larger)
-        if isinstance(outcome, Won):
-            return outcome
-        raise outcome.fatal or _exhausted(self._directors[-1], trio.current_time())
+        if isinstance(last, Lost) and isinstance(last.fatal, ContextLengthExceeded) and larger:
+            now = trio.current_time()
+            last = await self._leg(larger, now).run(now)
+        if isinstance(last, Won):
+            return last
+        assert self._director is not None  # noqa: S101 - a leg was run
+        raise last.fatal or _exhausted(self._director, trio.current_time())
 
-    def _leg(self, route: Route) -> Coroutine[Any, Any, Won[T] | Lost]:
-        """Return the run of one leg, to be awaited."""
-        race = self._race_of(route, trio.current_time())
-        self._directors.append(race.director)
-        return race.run()
-
-
-def _is_too_long(outcome: Won[T] | Lost) -> bool:
-    return isinstance(outcome, Lost) and isinstance(outcome.fatal, ContextLengthExceeded)
-
-
-def _is_unfetched(outcome: Won[T] | Lost) -> bool:
-    return isinstance(outcome, Lost) and isinstance(outcome.fatal, FileNotFetched)
+    def _leg(self, route: Route, now: float) -> Race[T]:
+        """Return the race of those who may serve on a route."""
+        shared, request = self._shared, self._request
+        head, rest = shared.choice.head(route, request.call, request.wish, now)
+        director = Director(
+            head,
+            rest=rest,
+            limits=self._limits,
+            may_spend=shared.budget.try_spend,
+            may_hedge=shared.budget.try_spend_saved,
+            rng=shared.rng,
+            now=now,
+        )
+        self._before = self.attempts
+        self._director = director
+        return Race(
+            director,
+            attempt=self._attempt,
+            discard=self._discard,
+            begun=request.books.begun,
+            alarms=shared.alarms,
+            rng=shared.rng,
+            until=request.until,
+        )
 
 
 def _larger(route: Route) -> Route | None:

@@ -18,6 +18,10 @@ class Reply(Protocol):
     limit_headers: Headers
 
     @property
+    def drops_who_stops_reading(self) -> bool:
+        """Whether the server itself gives up a client that takes nothing of an answer for some time."""
+
+    @property
     def started(self) -> bool:
         """Whether the status line has gone out, so that no other status can be told."""
 

@@ -93,7 +93,7 @@ class Rescue:
 
     async def _run(self, contest: Contest[CommittedStream]) -> None:
         try:
-            self._won = await contest.run()
+            self._won = await contest.run(trio.current_time())
         except GatewayError:
             self._won = None  # the client is told of the break, not of the rescue
 

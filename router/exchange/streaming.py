@@ -53,7 +53,7 @@ class StreamedAnswer:
         rescue = Rescue(
             self._request,
             racing=self._racing,
-            opener_of=lambda rest: self._attempts.for_call(rest).open_stream,
+            opener_of=lambda rest: self._attempts.for_rest(rest).open_stream,
         )
         try:
             rescuer = await rescue.win(won, broken, self._relay, spent=spent)

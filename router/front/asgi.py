@@ -87,6 +87,11 @@ class AsgiReply:
         self.finished = False
         self.sent_bytes = 0
 
+    @property
+    def drops_who_stops_reading(self) -> bool:
+        """Whether the connection is one of ours, which does so."""
+        return self._offer is not None
+
     async def start(self, status: int, headers: Headers) -> None:
         """Send the head of a streamed answer."""
         self.started = True

@@ -116,6 +116,7 @@ class Director(Generic[C]):
         self._tiers = tiers
         self._untried = [list(tier) for tier in tiers]
         self._rest = rest
+        self._is_anybody_left = True  # who has not been tried, and may join a running attempt
         self._levels: dict[C, int] = {}  # of those that were tried
         self._limits = limits
         self._may_spend = may_spend
@@ -124,7 +125,7 @@ class Director(Generic[C]):
         self._level = 0
         self._waiting_since = now  # moved on by the time in which attempts ran
         self._busy_since = now
-        self._running: dict[int, _Running[C]] = {}
+        self._running: dict[object, _Running[C]] = {}
         self._again: list[_Again[C]] = []
         self._quickly_retried = False
         self._hedged = False
@@ -144,21 +145,25 @@ class Director(Generic[C]):
             return Lost(self._fatal)
         if self._running:
             return self._beside_running(now)
+        if not self.attempts and self._untried and self._untried[0]:
+            best = self._untried[0][0]
+            if best.availability(now).standing <= Standing.PROBE:  # as nearly always
+                return self._start(best, now)
         return self._from_nothing(now)
 
-    def started(self, attempt: int, candidate: C, now: float) -> None:
-        """Note that an attempt has begun; `attempt` is any number that tells it from the others."""
+    def started(self, attempt: object, candidate: C, now: float) -> None:
+        """Note that an attempt has begun; `attempt` is whatever tells it from the others."""
         self.attempts += 1
         if not self._running:
             self._busy_since = now
         self._running[attempt] = _Running(
             candidate,
             self._levels[candidate],
-            hedge_at=self._hedge_at(candidate, now),
-            slow_at=now + self._limits.slow,
+            self._hedge_at(candidate, now),
+            now + self._limits.slow,
         )
 
-    def timed_from(self, attempt: int, moment: float | None) -> None:
+    def timed_from(self, attempt: object, moment: float | None) -> None:
         """Note from when on an attempt is timed; `None`: it waits for what is not its candidate's doing.
 
         Meanwhile no hedge joins it, for that would wait for the same; the next tier still may.
@@ -171,7 +176,7 @@ class Director(Generic[C]):
             running.slow_at = moment + self._limits.slow
 
     def failed(
-        self, attempt: int, error: GatewayError, *, now: float, retry_after: float | None
+        self, attempt: object, error: GatewayError, *, now: float, retry_after: float | None
     ) -> None:
         """Note that an attempt has failed; `retry_after` is what the provider said, in seconds."""
         candidate = self._end(attempt, now)
@@ -203,7 +208,7 @@ class Director(Generic[C]):
         ]
         return min(times, default=None)
 
-    def _end(self, attempt: int, now: float) -> C:
+    def _end(self, attempt: object, now: float) -> C:
         """Note that an attempt runs no more. Those that are late beside it may be joined by another."""
         ended = self._running.pop(attempt)
         self._hedged = False
@@ -286,6 +291,7 @@ class Director(Generic[C]):
         self._rest = None
         self._tiers = [[*head, *(one for one in first if one not in head)], *below]
         self._untried = [[one for one in tier if one not in self._levels] for tier in self._tiers]
+        self._is_anybody_left = any(self._untried)
 
     def _last_resort(self, now: float) -> C | None:
         """Return who is left, though ejected; rather one who has become usable since its tier was left."""
@@ -298,25 +304,20 @@ class Director(Generic[C]):
         return candidate if standing <= Standing.EJECTED else None
 
     def _start(self, candidate: C, now: float) -> Start[C] | Lost:
-        if not self._is_granted(now):
+        if self.attempts and not self._is_granted(now):
             return Lost()
         self._take(candidate)
         return Start(candidate, hedge=False, alone=not self._is_anybody_left)
-
-    @property
-    def _is_anybody_left(self) -> bool:
-        """Whether there are candidates that have not been tried: nobody else joins a running attempt."""
-        return self._rest is not None or any(self._untried)
 
     def _take(self, candidate: C) -> None:
         for level, untried in enumerate(self._untried):
             if candidate in untried:
                 untried.remove(candidate)
                 self._levels[candidate] = level
+        self._is_anybody_left = self._rest is not None or any(self._untried)
 
     def _is_granted(self, now: float) -> bool:
-        if self.attempts == 0:
-            return True
+        """Whether another attempt may be made after the first."""
         return self.attempts < self._limits.max_attempts and self._may_spend(now)
 
     # --- beside a running attempt ---------------------------------------------------------------
@@ -332,8 +333,10 @@ class Director(Generic[C]):
                 self._hedged = True  # one hedge at a time: two would be three times the load
                 if (hedge := self._second(running.level, now, granted=self._may_hedge)) is not None:
                     return hedge
-            due = (running.slow_at, _NEVER if self._hedged else running.hedge_at)
-            wake = min(wake, *(moment for moment in due if moment > now), _NEVER)
+            if now < running.slow_at < wake:
+                wake = running.slow_at
+            if now < running.hedge_at < wake and not self._hedged:
+                wake = running.hedge_at
         return Wait(wake)
 
     def _second(self, level: int, now: float, *, granted: Callable[[], bool]) -> Start[C] | None:

@@ -99,20 +99,21 @@ class EndpointHealth:
     def committed(self, trial: Trial, now: float) -> bool:
         """Note that the answer has begun; return whether that brings the endpoint back."""
         trial.committed = True
-        returns = self._may_end_ejection(trial) and not self._needs_whole_answer
-        if returns:
-            self._return(trial, now)
-        return returns
+        if self._ejected_until is None or trial.epoch != self._epoch or self._needs_whole_answer:
+            return False
+        self._return(trial, now)
+        return True
 
     def succeeded(self, trial: Trial, now: float) -> bool:
         """Note a complete answer; return whether that brings the endpoint back."""
         trial.end()
-        if self._may_end_ejection(trial):
+        if trial.epoch != self._epoch:
+            return False
+        if self._ejected_until is not None:
             self._return(trial, now)
             return True
-        if trial.epoch == self._epoch:
-            self._in_a_row = 0
-            self._recent.observe(now, failed=False)
+        self._in_a_row = 0
+        self._recent.observe(now, failed=False)
         return False
 
     def failed(
@@ -147,9 +148,6 @@ class EndpointHealth:
         if not trial.ended:
             trial.end()
             self._release(trial, now)
-
-    def _may_end_ejection(self, trial: Trial) -> bool:
-        return self._ejected_until is not None and trial.epoch == self._epoch
 
     def _is_enough(self, trial: Trial, now: float) -> bool:
         """Count a failure; return whether it ejects."""

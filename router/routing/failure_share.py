@@ -24,14 +24,16 @@ class FailureShare:
 
     def observe(self, now: float, *, failed: bool) -> None:
         """Count one outcome at `now` (monotonic seconds)."""
-        self._advance(now)
+        newest = int(now // self._slice_seconds)
+        if newest != self._newest:
+            self._advance(newest)
         place = self._newest % _SLICES
         self._total[place] += 1
         self._failed[place] += failed
 
     def read(self, now: float) -> tuple[int, int]:
         """Return how many outcomes there were, and how many of them failures."""
-        self._advance(now)
+        self._advance(int(now // self._slice_seconds))
         return sum(self._total), sum(self._failed)
 
     def clear(self) -> None:
@@ -39,10 +41,7 @@ class FailureShare:
         self._total = [0] * _SLICES
         self._failed = [0] * _SLICES
 
-    def _advance(self, now: float) -> None:
-        newest = int(now // self._slice_seconds)
-        if newest == self._newest:
-            return
+    def _advance(self, newest: int) -> None:
         for number in range(max(self._newest + 1, newest - _SLICES + 1), newest + 1):
             self._total[number % _SLICES] = 0
             self._failed[number % _SLICES] = 0

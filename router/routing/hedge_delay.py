@@ -48,6 +48,9 @@ class HedgeDelay:
         self._minimum = minimum
         self._times = SlidingQuantile(window_seconds=window_seconds, least_samples=least_samples)
         self._known: float | None = None
+        # Taken in as they are: `seconds`, and `now`.
+        self.observe = self._times.observe
+        self.observe_lower_bound = self._times.observe_lower_bound
 
     def after(self, now: float) -> float | None:
         """Return how long after an attempt's start to hedge it; None while too little is known."""
@@ -55,11 +58,3 @@ class HedgeDelay:
         if delay is not None:
             self._known = max(self._minimum, delay)
         return self._known
-
-    def observe(self, seconds: float, now: float) -> None:
-        """Take in an attempt whose first token came after `seconds`."""
-        self._times.observe(seconds, now)
-
-    def observe_lower_bound(self, seconds: float, now: float) -> None:
-        """Take in an attempt that was stopped after `seconds`, before its first token."""
-        self._times.observe_lower_bound(seconds, now)

@@ -88,7 +88,8 @@ class SlidingQuantile:
 
     def read(self, q: float, now: float) -> float | None:
         """Return the seconds within which the share `q` (0 to 1) answers; None while too little is known."""
-        self._drop_expired(now)
+        if self._slices and self._slices[0].started <= now - self._window_seconds:
+            self._drop_expired(now)
         if self._count < self._least_samples:
             return None
         if self._curve is None or self._curve_expires <= 0:
@@ -107,7 +108,7 @@ class SlidingQuantile:
         newest = self._slices[-1] if self._slices else None
         if (
             newest is None
-            or len(newest) >= self._slice_samples
+            or len(newest.answered) + len(newest.outlasted) >= self._slice_samples
             or now - newest.started >= self._slice_seconds
         ):
             newest = self._open_slice(now)

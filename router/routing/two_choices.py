@@ -39,11 +39,15 @@ def compared(views: Sequence[CandidateView[C]]) -> list[CandidateView[C]]:
         return []
     chosen: list[CandidateView[C]] = []
     for other in line:
-        handicap = max(1.0, in_hand.weight / other.weight)
-        if other.cost * handicap < in_hand.cost:
+        if other.cost * handicap(other.weight, in_hand.weight) < in_hand.cost:
             chosen.append(other)
         else:
             chosen.append(in_hand)
             in_hand = other
     chosen.append(in_hand)
     return chosen
+
+
+def handicap(weight: float, in_hand: float) -> float:
+    """Return by how much better one of this weight must be to overtake the one in hand, of that weight."""
+    return in_hand / weight if in_hand > weight else 1.0

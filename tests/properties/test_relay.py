@@ -78,6 +78,7 @@ class Ours:
     """A client that takes nothing at certain times: from a second on, for so many seconds."""
 
     limit_headers: Headers = ()
+    drops_who_stops_reading = True
 
     def __init__(
         self, seen: Seen, *, deaf: Sequence[tuple[float, float]], can_send_now: bool

@@ -8,6 +8,7 @@ import trio
 
 from router.errors import UpstreamUnreachable
 from router.exchange.alarms import Alarms
+from router.exchange.company import GivenUp
 from router.exchange.hedge import Begun, Race, Won
 from router.exchange.live import Contender, Fate, HedgeSettings, LiveEndpoints, Run
 from router.routing.director import Director, Lost, RaceLimits
@@ -33,7 +34,7 @@ class Track:
         async with trio.open_nursery() as beside:
             await beside.start(self.alarms.run)
             try:
-                outcome = await self.race().run()
+                outcome = await self.race().run(trio.current_time())
             except Exception as error:  # noqa: BLE001 - raised again below
                 bug = error
             assert self.alarms.pending == 0
@@ -67,7 +68,9 @@ class Track:
         self.on_begun(run, hedge=hedge)
 
     async def _asked(self, run: Run) -> str:
-        return await self._attempt(run.live.endpoint.target.upstream_model)
+        with trio.CancelScope() as run.scope:
+            return await self._attempt(run.live.endpoint.target.upstream_model)
+        raise GivenUp
 
 
 def test_i7_a_win_in_the_very_moment_of_a_cancellation_is_let_go_of() -> None:
@@ -203,5 +206,57 @@ def test_a_bug_in_what_decides_ends_its_own_race_alone() -> None:
         with pytest.raises(ZeroDivisionError):
             await track.run()
         assert trio.current_time() - start == 1.0
+
+    in_virtual_time(scenario)
+
+
+async def beside(
+    alarms: Alarms, scope: trio.CancelScope, *, task_status: trio.TaskStatus[None]
+) -> None:
+    with scope:
+        await alarms.run(task_status=task_status)
+
+
+def test_a_client_that_leaves_is_gone_only_when_nobody_runs_who_had_joined() -> None:
+    async def scenario() -> None:
+        stopped: list[tuple[str, float]] = []
+
+        async def attempt(name: str) -> str:
+            try:
+                await trio.sleep(5)
+            finally:
+                stopped.append((name, trio.current_time() - start))
+            return name
+
+        track = Track(attempt)
+        async with trio.open_nursery() as process:
+            await process.start(track.alarms.run)
+            start = trio.current_time()
+            with trio.move_on_after(2) as request:
+                await track.race().run(start)
+            assert request.cancelled_caught
+            assert stopped == [("first", 2.0), ("second", 2.0)]
+            assert track.live.in_flight == 0
+            assert track.alarms.pending == 0
+            process.cancel_scope.cancel()
+
+    in_virtual_time(scenario)
+
+
+def test_a_race_whose_company_ends_with_the_process_is_told_so() -> None:
+    async def scenario() -> None:
+        async def attempt(name: str) -> str:
+            await trio.sleep(1.5 if name == "first" else 10)
+            raise UpstreamUnreachable(name)
+
+        track, stopping = Track(attempt), trio.CancelScope()
+        async with trio.open_nursery() as ours:
+            await ours.start(beside, track.alarms, stopping)
+            start = trio.current_time()
+            stopping.deadline = start + 2
+            with pytest.raises(UpstreamUnreachable, match="shutting down"):
+                await track.race().run(start)
+            assert trio.current_time() - start == 2
+            assert track.live.in_flight == 0
 
     in_virtual_time(scenario)

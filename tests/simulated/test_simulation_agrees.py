@@ -17,6 +17,7 @@ from router.config.schema import RaceConfig
 from router.errors import GatewayError
 from router.exchange.alarms import Alarms
 from router.exchange.books import Books, Whose
+from router.exchange.company import GivenUp
 from router.exchange.drains import Drains
 from router.exchange.live import Run
 from router.exchange.racing import Racing, Request
@@ -74,7 +75,7 @@ class Nursery:
         contest = self.racing.race(request, self.attempt, lambda _: None)
         try:
             with trio.fail_after(self.total):
-                won = await contest.run()
+                won = await contest.run(arrived)
         except (GatewayError, trio.TooSlowError):
             self.failed_at.append(arrived)
             return
@@ -88,7 +89,10 @@ class Nursery:
         upstream = self.world._upstreams[run.live]
         self.asked[upstream.model.name] += 1
         fate = upstream.fate(trio.current_time(), self.world._luck)
-        await trio.sleep(fate.seconds)
+        with trio.CancelScope() as run.scope:
+            await trio.sleep(fate.seconds)
+        if run.is_given_up:
+            raise GivenUp
         if fate.error is not None:
             raise fate.error
         return upstream.model.answer
