@@ -5,9 +5,10 @@ use that was never made would else be forgotten at another moment than it was co
 too old to count there is nothing to give back. The rows stay ours that long: a call in flight pins its row.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
-from limiter.demand import EndedTwice, Standing
+from limiter.demand import EndedTwice, Use
 from limiter.errors import TableClosed
 from limiter.known_subject import Known
 from limiter.own_region import OwnRegion
@@ -21,8 +22,8 @@ MOST_TOKENS: Final = 1 << 40  # per call: no provider's count, however wrong, ca
 # credit is not counted). A named tuple would take several times as long to make.
 Part = tuple[int, int, int | None]
 
-# How a subject stood as its part was taken: requests, tokens, calls in flight, nano-dollars held.
-Seen = tuple[int, int, int, int]
+# How a subject stood as its part was taken: requests and tokens in its windows.
+Seen = tuple[int, int]
 
 
 class LocalReservation:
@@ -30,13 +31,15 @@ class LocalReservation:
 
     `seen` has for each of its parts how the subject stood, `None` where that is not known exactly. `known`
     has for each what was known of the subject until the reservation stood; a call in flight needs none of
-    that.
+    that. `calls`: 1, or 0 where it is only more credit for a call that is running; such a one is released,
+    since nothing but what it holds keeps its rows.
     """
 
     __slots__ = (
         "_bucket_seconds",
         "_owed",
         "_owing",
+        "calls",
         "ended",
         "known",
         "own",
@@ -45,41 +48,43 @@ class LocalReservation:
         "tokens",
     )
 
-    def __init__(
-        self, own: OwnRegion, parts: list[Part], *, tokens: int, bucket_seconds: float
-    ) -> None:
-        self.parts = parts
+    def __init__(self, own: OwnRegion, tokens: int, calls: int, bucket_seconds: float) -> None:
+        self.parts: list[Part] = []
         self.seen: list[Seen | None] = []
         self.known: list[Known] = []
         self.tokens = tokens
+        self.calls = calls
         self.ended = False
         self.own = own
         self._owed = 0
         self._owing: list[int] = []
         self._bucket_seconds = bucket_seconds
 
-    def standing(self, place: int, *, now: float) -> Standing | None:
-        """How a subject stood, of its windows only what it took itself is the newest. See `Reservation`."""
-        seen = self.seen[place] if place < len(self.seen) else None
-        if seen is None or (seen[1] and not self.tokens):
-            return None  # nobody looked, or not for when those tokens came
-        requests, tokens, in_flight, held = seen
-        reset = seconds_until_forgotten(
-            self.parts[place][1], now=now, bucket_seconds=self._bucket_seconds
-        )
-        return Standing(
-            used_requests=requests,
-            used_tokens=tokens,
-            in_flight=in_flight,
-            held_credit=held,
-            requests_reset=reset,
-            tokens_reset=reset if tokens else 0.0,
-        )
+    def uses(self, now: float) -> Sequence[Use | None]:
+        """How the subjects stood: what it took itself is the newest in their windows. See `Reservation`."""
+        if len(self.seen) != len(self.parts):
+            return [None] * len(self.parts)  # it stood so near a limit that all cells were added up
+        uses: list[Use | None] = []
+        told, reset = None, 0.0  # all parts are of one bucket, but where a row is ahead of our time
+        for (_, bucket, _), seen in zip(self.parts, self.seen, strict=True):
+            if seen is None or (seen[1] and not self.tokens):
+                uses.append(None)  # nobody looked, or not for when those tokens came
+                continue
+            if bucket != told:
+                told = bucket
+                reset = seconds_until_forgotten(
+                    bucket, now=now, bucket_seconds=self._bucket_seconds
+                )
+            requests, tokens = seen
+            uses.append((requests, tokens, reset, reset if tokens else 0.0))
+        return uses
 
     def settle(self, *, tokens: int, now: float, owed: int = 0) -> None:
         """End it with the tokens that were used. See `Reservation`; counts above 2^40 are taken for that."""
         if tokens < 0:
             raise ValueError(f"nobody uses {tokens} tokens")
+        if not self.calls:
+            raise ValueError("no call was taken that could be settled")
         words = self._end()
         surplus = min(tokens, MOST_TOKENS) - self.tokens
         for row, bucket, held in self.parts:
@@ -112,13 +117,14 @@ class LocalReservation:
         """End it as if it had never been. See `Reservation`."""
         words = self._end()
         for row, bucket, held in self.parts:
-            if bucket >= words[row + LAST] - BUCKETS:
-                cell = row + CELLS + 2 * (bucket % RING)
-                words[cell] -= 1
-                words[cell + 1] -= self.tokens
-                words[row + REQUESTS] -= 1
-                words[row + TOKENS] -= self.tokens
-            words[row + IN_FLIGHT] -= 1
+            if self.calls:
+                if bucket >= words[row + LAST] - BUCKETS:
+                    cell = row + CELLS + 2 * (bucket % RING)
+                    words[cell] -= 1
+                    words[cell + 1] -= self.tokens
+                    words[row + REQUESTS] -= 1
+                    words[row + TOKENS] -= self.tokens
+                words[row + IN_FLIGHT] -= 1
             if held:
                 words[row + HELD] -= held
 

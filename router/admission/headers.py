@@ -7,7 +7,7 @@ left is told. A caller without a limit gets no header for it.
 from collections.abc import Sequence
 from typing import Final
 
-from limiter.demand import Demand, Standing
+from limiter.demand import Demand, Use
 
 Headers = list[tuple[bytes, bytes]]
 Room = tuple[int, int, float]
@@ -25,34 +25,45 @@ _TOKENS: Final = (
 )
 
 
-def limit_headers(standings: Sequence[tuple[Demand, Standing]]) -> Headers:
-    """Return the headers for the limits of these subjects, as they stand now."""
+def limit_headers(demands: Sequence[Demand], uses: Sequence[Use | None]) -> Headers | None:
+    """Return the headers for these demands' limits, of which so much is in use.
+
+    `None` where it is not known of a subject whose windows are limited.
+    """
     requests: Room | None = None
     tokens: Room | None = None
-    for demand, standing in standings:
+    for demand, use in zip(demands, uses, strict=True):
         limits = demand.limits
-        if (limit := limits.requests) is not None:
-            room = (limit - standing.used_requests, limit, standing.requests_reset)
-            requests = room if requests is None else min(requests, room)
-        if (limit := limits.tokens) is not None:
-            room = (limit - standing.used_tokens, limit, standing.tokens_reset)
-            tokens = room if tokens is None else min(tokens, room)
+        most_requests, most_tokens = limits.requests, limits.tokens
+        if most_requests is None and most_tokens is None:
+            continue
+        if use is None:
+            return None
+        if most_requests is not None:
+            room = (most_requests - use[0], most_requests, use[2])
+            if requests is None or room < requests:
+                requests = room
+        if most_tokens is not None:
+            room = (most_tokens - use[1], most_tokens, use[3])
+            if tokens is None or room < tokens:
+                tokens = room
+    return _written(requests, tokens)
+
+
+def _written(requests: Room | None, tokens: Room | None) -> Headers:
     headers: Headers = []
-    told = b""
-    if requests is not None:
-        told = duration(requests[2])
-        _add(headers, _REQUESTS, requests, told)
-    if tokens is not None:
-        is_told = requests is not None and requests[2] == tokens[2]
-        _add(headers, _TOKENS, tokens, told if is_told else duration(tokens[2]))
+    reset = b""
+    for names, room in ((_REQUESTS, requests), (_TOKENS, tokens)):
+        if room is not None:
+            left, limit, seconds = room
+            if room is requests or requests is None or seconds != requests[2]:
+                reset = duration(seconds)
+            headers += (
+                (names[0], b"%d" % limit),
+                (names[1], b"%d" % left if left > 0 else b"0"),
+                (names[2], reset),
+            )
     return headers
-
-
-def _add(headers: Headers, names: tuple[bytes, bytes, bytes], room: Room, reset: bytes) -> None:
-    left, limit, _ = room
-    headers.append((names[0], b"%d" % limit))
-    headers.append((names[1], b"%d" % left if left > 0 else b"0"))
-    headers.append((names[2], reset))
 
 
 def duration(seconds: float) -> bytes:
