@@ -59,7 +59,7 @@ class Admission:
 
     def check_tier(self, caller: Caller, model: str) -> None:
         """Raise `ModelNotAllowed` unless the caller's tier has the model with this id."""
-        if not caller.tier.allows(model):
+        if not caller.tier.models.match(model):
             raise ModelNotAllowed(
                 model, tier=caller.tier.name, tiers_with=self._tiers_that_have(model)
             )

@@ -49,14 +49,17 @@ class Closing:
 
     def close_unless_whole(self, ending: Ending) -> None:
         """Close the books of a request that came to another end. Raises nothing: there is nobody to tell."""
+        if self._closed:
+            return
         with suppress(BooksUnavailable):  # whoever settles has reported what could not be written
             self.close(ending)
 
 
 def _note_usage(record: RequestRecord, bill: Bill) -> None:
     """Note what the answer used, whoever pays for it."""
-    began = (charge for charge in bill.charges if charge.has_begun)
-    charge = bill.customer or next(began, None)
+    charge = bill.customer
+    if charge is None:
+        charge = next((charge for charge in bill.charges if charge.has_begun), None)
     if charge is None:
         return
     usage = charge.usage

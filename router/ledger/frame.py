@@ -50,7 +50,7 @@ def write_frame(settlement: Settlement) -> bytes:
     """Return the frame of a settlement, some 400 bytes. Its texts are bounded, so it is never too long."""
     content = _encoder.encode(settlement)
     length = len(content)
-    return _HEAD.pack(MARKER, length, _checksum(length, content)) + content
+    return b"".join((_HEAD.pack(MARKER, length, _checksum(length, content)), content))
 
 
 def read_frames(data: bytes, *, start: int) -> Reading:
