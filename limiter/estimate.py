@@ -90,8 +90,11 @@ class Estimator:
     def input_tokens(self, asked: Asked) -> int:
         """Return how many tokens the model will probably read."""
         model = self._models.find(asked.model) or self._unknown
-        text = asked.prompt.text_bytes / model.bytes_per_token.value
-        return ceil(text + asked.prompt.payloads * model.payload_tokens.value)
+        prompt = asked.prompt
+        text = prompt.text_bytes / model.bytes_per_token.value
+        if not prompt.payloads:
+            return ceil(text)
+        return ceil(text + prompt.payloads * model.payload_tokens.value)
 
     def output_tokens(self, asked: Asked, *, most: int | None = None) -> int:
         """Return how many tokens to set aside for all choices of the answer, never more than `most`."""

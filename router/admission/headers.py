@@ -13,16 +13,12 @@ Headers = list[tuple[bytes, bytes]]
 Room = tuple[int, int, float]
 """What is left of a limit, the limit, and the seconds until all of it is back."""
 
-_REQUESTS: Final = (
-    b"x-ratelimit-limit-requests",
-    b"x-ratelimit-remaining-requests",
-    b"x-ratelimit-reset-requests",
-)
-_TOKENS: Final = (
-    b"x-ratelimit-limit-tokens",
-    b"x-ratelimit-remaining-tokens",
-    b"x-ratelimit-reset-tokens",
-)
+_LIMIT_REQUESTS: Final = b"x-ratelimit-limit-requests"
+_REMAINING_REQUESTS: Final = b"x-ratelimit-remaining-requests"
+_RESET_REQUESTS: Final = b"x-ratelimit-reset-requests"
+_LIMIT_TOKENS: Final = b"x-ratelimit-limit-tokens"
+_REMAINING_TOKENS: Final = b"x-ratelimit-remaining-tokens"
+_RESET_TOKENS: Final = b"x-ratelimit-reset-tokens"
 
 
 def limit_headers(demands: Sequence[Demand], uses: Sequence[Use | None]) -> Headers | None:
@@ -47,22 +43,25 @@ def limit_headers(demands: Sequence[Demand], uses: Sequence[Use | None]) -> Head
             room = (most_tokens - use[1], most_tokens, use[3])
             if tokens is None or room < tokens:
                 tokens = room
-    return _written(requests, tokens)
-
-
-def _written(requests: Room | None, tokens: Room | None) -> Headers:
     headers: Headers = []
     reset = b""
-    for names, room in ((_REQUESTS, requests), (_TOKENS, tokens)):
-        if room is not None:
-            left, limit, seconds = room
-            if room is requests or requests is None or seconds != requests[2]:
-                reset = duration(seconds)
-            headers += (
-                (names[0], b"%d" % limit),
-                (names[1], b"%d" % left if left > 0 else b"0"),
-                (names[2], reset),
-            )
+    if requests is not None:
+        left, limit, seconds = requests
+        reset = duration(seconds)
+        headers = [
+            (_LIMIT_REQUESTS, b"%d" % limit),
+            (_REMAINING_REQUESTS, b"%d" % max(0, left)),
+            (_RESET_REQUESTS, reset),
+        ]
+    if tokens is not None:
+        left, limit, seconds = tokens
+        if requests is None or seconds != requests[2]:
+            reset = duration(seconds)
+        headers += [
+            (_LIMIT_TOKENS, b"%d" % limit),
+            (_REMAINING_TOKENS, b"%d" % max(0, left)),
+            (_RESET_TOKENS, reset),
+        ]
     return headers
 
 

@@ -22,7 +22,6 @@ MARKER: Final = b"\xffSZ1"
 _HEAD: Final = struct.Struct("<4sII")
 _MOST_BYTES: Final = 64 * 1024
 LONGEST_FRAME: Final = _HEAD.size + _MOST_BYTES
-_LENGTH: Final = struct.Struct("<I")
 _encoder: Final = msgspec.json.Encoder()
 _decoder: Final = msgspec.json.Decoder(Settlement)
 
@@ -49,8 +48,9 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
 def write_frame(settlement: Settlement) -> bytes:
     """Return the frame of a settlement, some 400 bytes. Its texts are bounded, so it is never too long."""
     content = _encoder.encode(settlement)
-    length = len(content)
-    return b"".join((_HEAD.pack(MARKER, length, _checksum(length, content)), content))
+    length = len(content).to_bytes(4, "little")
+    checksum = zlib.crc32(content, zlib.crc32(length))
+    return b"".join((MARKER, length, checksum.to_bytes(4, "little"), content))
 
 
 def read_frames(data: bytes, *, start: int) -> Reading:
@@ -82,14 +82,12 @@ def _frame_at(data: bytes, at: int) -> tuple[int, Settlement | None] | None:
     marker, length, checksum = _HEAD.unpack_from(data, at)
     if marker != MARKER or length > _MOST_BYTES:
         return None
-    content = data[at + _HEAD.size : at + _HEAD.size + length]
-    if len(content) != length or _checksum(length, content) != checksum:
+    size = _HEAD.size + length
+    content = data[at + _HEAD.size : at + size]
+    counted = data[at + len(MARKER) : at + len(MARKER) + 4]
+    if len(content) != length or zlib.crc32(content, zlib.crc32(counted)) != checksum:
         return None
     try:
-        return _HEAD.size + length, _decoder.decode(content)
+        return size, _decoder.decode(content)
     except msgspec.MsgspecError:
-        return _HEAD.size + length, None
-
-
-def _checksum(length: int, content: bytes) -> int:
-    return zlib.crc32(content, zlib.crc32(_LENGTH.pack(length)))
+        return size, None

@@ -85,7 +85,8 @@ class Journal:
         """
         frame = write_frame(settlement)
         trouble: OSError | None = None
-        if self._current is not None and self._current.room < len(frame):
+        current = self._current
+        if current is not None and current.size - current.end < len(frame):
             self._seal()
         while self._current is not None:
             try:

@@ -17,11 +17,11 @@ import msgspec
 from sqlalchemy import Connection, delete, select, update
 
 from router.accounts.database import Database
-from router.ledger.entry import ATTEMPTS, LOSSES, PROVIDERS, REVENUE, Draft, Kind
+from router.ledger.entry import ATTEMPTS, LOSSES, PROVIDERS, REVENUE, Draft
 from router.ledger.posting import lock_balances, post
 from router.ledger.schema import journal_positions, settlements
 from router.ledger.settlement import Settlement
-from router.ledger.statements import insert_new, insert_rows
+from router.ledger.statements import find_known, insert_new, insert_rows
 from router.ledger.usage import add_usage
 
 _COLUMNS: Final = tuple(column.name for column in settlements.columns)
@@ -111,11 +111,7 @@ def book_settlements(
     asked = {record.account_id for record in by_request.values() if record.billed}
     # The locks come first: what another transaction books meanwhile is seen only after them.
     locked = lock_balances(connection, {*asked, *_OPERATOR_SIDE} if by_request else ())
-    booked = set(
-        connection.execute(
-            select(settlements.c.request_id).where(settlements.c.request_id.in_(by_request))
-        ).scalars()
-    )
+    booked = find_known(connection, settlements, "request_id", list(by_request))
     credit = dict(locked)
     settled = [_settle(record, credit) for id_, record in by_request.items() if id_ not in booked]
     if not settled:
@@ -146,21 +142,30 @@ def _settle(settlement: Settlement, credit: dict[str, int]) -> Settled:
 
 
 def _drafts(settled: Settled) -> Iterable[Draft]:
-    settlement = settled.settlement
-    parts: tuple[tuple[str, Kind, str, str, int], ...] = (
-        ("charge", "charge", settlement.account_id, REVENUE, settled.charged),
-        ("loss", "operator_cost", LOSSES, REVENUE, settled.lost),
-        ("attempts", "operator_cost", ATTEMPTS, PROVIDERS, settlement.operator_nanodollars),
-    )
-    for name, kind, account, counter, amount in parts:
+    settlement, lost = settled.settlement, settled.lost
+    request_id, borne = settlement.request_id, settlement.operator_nanodollars
+    if settled.charged:
+        yield Draft(
+            key=f"charge:{request_id}",
+            account=settlement.account_id,
+            counter_account=REVENUE,
+            amount=-settled.charged,
+            kind="charge",
+            reference=request_id,
+            model=settlement.model,
+        )
+    for name, account, counter, amount in (
+        ("loss", LOSSES, REVENUE, lost),
+        ("attempts", ATTEMPTS, PROVIDERS, borne),
+    ):
         if amount:
             yield Draft(
-                key=f"{name}:{settlement.request_id}",
+                key=f"{name}:{request_id}",
                 account=account,
                 counter_account=counter,
                 amount=-amount,
-                kind=kind,
-                reference=settlement.request_id,
+                kind="operator_cost",
+                reference=request_id,
                 model=settlement.model,
             )
 
