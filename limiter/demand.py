@@ -69,7 +69,7 @@ class EndedTwice(RuntimeError):
     """A reservation was ended a second time: two places believe to own the request."""
 
 
-# What a subject has in use in its windows: requests, tokens, and the seconds until each of them is empty.
+# What a subject has in use in its windows: requests, tokens, and after how many seconds each would be empty.
 Use = tuple[int, int, float, float]
 
 
@@ -80,10 +80,11 @@ class Reservation(Protocol):
     def ended(self) -> bool:
         """Whether it was settled or released."""
 
-    def uses(self, now: float) -> Sequence[Use | None]:
-        """Return what the subject of each demand had in use as this was taken, itself included.
+    @property
+    def uses(self) -> Sequence[Use | None]:
+        """What the subject of each demand had in use as this was taken, itself included.
 
-        `None` where that took no looking closely, so that the engine has to be asked.
+        `None` where that took no looking closely, so that the engine has to be asked; empty for all of them.
         """
 
     def settle(self, *, tokens: int, now: float, owed: int = 0) -> None:

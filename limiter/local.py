@@ -45,9 +45,8 @@ from limiter.window import BUCKETS, RING, Cell, Usage, seconds_until_forgotten
 ATTEMPTS: Final = 3
 MOST_CREDIT: Final = 1 << 48  # nano-dollars: 281,474 dollars in one call
 
-# What the rows of a subject have in use: requests, tokens, calls in flight, nano-dollars held, and whether
-# the first two are exact and not only too high.
-Totals = tuple[int, int, int, int, bool]
+# What rows of a subject have in use: requests, tokens, calls in flight, nano-dollars held.
+Totals = tuple[int, int, int, int]
 
 
 class LocalLimiter:
@@ -61,6 +60,8 @@ class LocalLimiter:
         self._bucket_seconds = table.bucket_seconds
         self._fence = Fence()
         self._known = KnownSubjects()
+        self._newest = NEVER
+        self._newest_ends = 0.0
 
     def reserve(
         self,
@@ -92,7 +93,7 @@ class LocalLimiter:
                 taken.release(now=now)
                 raise
             if refusal is None:
-                taken.known.clear()
+                taken.announced.clear()
                 return taken
             taken.release(now=now)
             if not self._table.others:
@@ -149,7 +150,7 @@ class LocalLimiter:
             raise TableClosed("nothing can be reserved from a table that is closed or read only")
         bucket = int(now // self._bucket_seconds)
         taken = LocalReservation(own, tokens, calls, self._bucket_seconds)
-        parts, all_known, find = taken.parts, taken.known, self._known.get
+        parts, announced, find = taken.parts, taken.announced, self._known.get
         try:
             for demand in demands:
                 known = find(demand.subject)
@@ -163,16 +164,17 @@ class LocalLimiter:
                     newest = advance(words, row, bucket)
                 cell = row + CELLS + 2 * (newest % RING)
                 held = None if demand.credit is None else credit
-                if held:
-                    words[row + HELD] += held
+                requests, in_window = words[row + REQUESTS] + calls, words[row + TOKENS] + tokens
+                in_flight, in_all = words[row + IN_FLIGHT] + calls, words[row + HELD] + (held or 0)
+                words[row + HELD] = in_all
                 if calls:
-                    words[row + IN_FLIGHT] += 1
-                    words[row + REQUESTS] += 1
-                    words[row + TOKENS] += tokens
+                    words[row + IN_FLIGHT] = in_flight
+                    words[row + REQUESTS] = requests
+                    words[row + TOKENS] = in_window
                     words[cell] += 1
                     words[cell + 1] += tokens
                 parts.append((row, newest, held))
-                all_known.append(known)
+                announced.append((known, requests, in_window, in_flight, in_all))
         except BaseException:
             taken.release(now=now)
             raise
@@ -188,8 +190,9 @@ class LocalLimiter:
         table.look()
         bucket = int(now // self._bucket_seconds)
         if table.version == self._known.version:
-            if self._surely_fits(demands, taken, bucket):
+            if self._surely_fits(demands, taken, bucket, now):
                 return None
+            taken.uses.clear()
         else:  # somebody has come: what is known leaves that worker's rows out
             self._known.expect(len(table.others), version=table.version)
         return self._refusal(
@@ -201,32 +204,30 @@ class LocalLimiter:
             announced=taken.parts,
         )
 
-    def _surely_fits(self, demands: Sequence[Demand], taken: LocalReservation, bucket: int) -> bool:
+    def _surely_fits(
+        self, demands: Sequence[Demand], taken: LocalReservation, bucket: int, now: float
+    ) -> bool:
         """Whether even the running totals, which may be too high and never too low, fit all limits.
 
         A row that is ahead of our time has forgotten what still counts for us: then nothing is sure.
         """
-        words, seen = taken.own.words, taken.seen
-        for demand, (row, newest, _), known in zip(demands, taken.parts, taken.known, strict=True):
+        uses, others = taken.uses, self._table.others
+        reset = self._until_forgotten(bucket) - now
+        for demand, part, announced in zip(demands, taken.parts, taken.announced, strict=True):
             limits, credit = demand.limits, demand.credit
             if limits == NO_LIMITS and credit is None:
-                seen.append(None)
+                uses.append(None)
                 continue
-            if newest > bucket:
+            if part[1] > bucket:
                 return False
-            totals: Totals = (
-                words[row + REQUESTS],
-                words[row + TOKENS],
-                words[row + IN_FLIGHT] & COUNT,
-                words[row + HELD],
-                True,
-            )
-            if self._table.others:
-                added = self._add_others(totals, demand.subject, known, bucket)
+            known, requests, tokens, in_flight, held = announced
+            exact, in_flight = True, in_flight & COUNT
+            if others:
+                own = (requests, tokens, in_flight, held)
+                added = self._add_others(own, demand.subject, known, bucket)
                 if added is None:
                     return False
-                totals = added
-            requests, tokens, in_flight, held, exact = totals
+                (requests, tokens, in_flight, held), exact = added
             if (
                 (limits.requests is not None and requests > limits.requests)
                 or (limits.tokens is not None and tokens > limits.tokens)
@@ -234,16 +235,28 @@ class LocalLimiter:
                 or (credit is not None and held > credit)
             ):
                 return False
-            seen.append((requests, tokens) if exact else None)
+            if tokens and not taken.tokens:
+                exact = False  # nobody has looked when those tokens came
+            uses.append((requests, tokens, reset, reset if tokens else 0.0) if exact else None)
         return True
 
-    def _add_others(self, own: Totals, subject: str, known: Known, bucket: int) -> Totals | None:
+    def _until_forgotten(self, bucket: int) -> float:
+        """The moment from which on `bucket`, that of now, does not count any more."""
+        if bucket != self._newest:
+            self._newest = bucket
+            self._newest_ends = self._wait(bucket, 0.0)
+        return self._newest_ends
+
+    def _add_others(
+        self, own: Totals, subject: str, known: Known, bucket: int
+    ) -> tuple[Totals, bool] | None:
         """Add the totals of a subject's rows in all other regions; `None` where one is ahead of our time.
 
         `LAST` is read after the totals, so that it cannot be older than they are. A row whose last bucket is
-        this one has forgotten what is too old, so that its totals are exact.
+        this one has forgotten what is too old: where all are such, the totals are exact, not only too high.
         """
-        requests, tokens, in_flight, held, exact = own
+        requests, tokens, in_flight, held = own
+        exact = True
         for there, region in enumerate(self._table.others, OTHERS):
             row = known[there]
             words = region.words
@@ -265,7 +278,7 @@ class LocalLimiter:
             if calls >> 32 == region.tenure:
                 in_flight += calls & COUNT
                 held += words[row + HELD]
-        return requests, tokens, in_flight, held, exact
+        return (requests, tokens, in_flight, held), exact
 
     def _refusal(
         self,

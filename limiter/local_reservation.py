@@ -13,7 +13,7 @@ from limiter.errors import TableClosed
 from limiter.known_subject import Known
 from limiter.own_region import OwnRegion
 from limiter.row import CELLS, HELD, IN_FLIGHT, LAST, REQUESTS, TOKENS, advance
-from limiter.window import BUCKETS, RING, seconds_until_forgotten
+from limiter.window import BUCKETS, RING
 
 MOST_TOKENS: Final = 1 << 40  # per call: no provider's count, however wrong, can overflow a sum
 
@@ -22,62 +22,43 @@ MOST_TOKENS: Final = 1 << 40  # per call: no provider's count, however wrong, ca
 # credit is not counted). A named tuple would take several times as long to make.
 Part = tuple[int, int, int | None]
 
-# How a subject stood as its part was taken: requests and tokens in its windows.
-Seen = tuple[int, int]
+# What was known of a subject as its part was announced, and what its own row had then, that part included:
+# requests, tokens, calls in flight with the tenure, nano-dollars held.
+Announced = tuple[Known, int, int, int, int]
 
 
 class LocalReservation:
     """A `Reservation` from the shared table. It must end before its table is closed (`TableClosed` else).
 
-    `seen` has for each of its parts how the subject stood, `None` where that is not known exactly. `known`
-    has for each what was known of the subject until the reservation stood; a call in flight needs none of
-    that. `calls`: 1, or 0 where it is only more credit for a call that is running; such a one is released,
-    since nothing but what it holds keeps its rows.
+    `calls`: 1, or 0 where it is only more credit for a call that is running; such a one is released, since
+    nothing but what it holds keeps its rows. `uses` is empty where nothing is known exactly. `announced` is
+    kept until the reservation stands; a call in flight needs none of that.
     """
 
     __slots__ = (
         "_bucket_seconds",
         "_owed",
         "_owing",
+        "announced",
         "calls",
         "ended",
-        "known",
         "own",
         "parts",
-        "seen",
         "tokens",
+        "uses",
     )
 
     def __init__(self, own: OwnRegion, tokens: int, calls: int, bucket_seconds: float) -> None:
         self.parts: list[Part] = []
-        self.seen: list[Seen | None] = []
-        self.known: list[Known] = []
+        self.uses: list[Use | None] = []
+        self.announced: list[Announced] = []
         self.tokens = tokens
         self.calls = calls
         self.ended = False
         self.own = own
         self._owed = 0
-        self._owing: list[int] = []
+        self._owing: Sequence[int] = ()
         self._bucket_seconds = bucket_seconds
-
-    def uses(self, now: float) -> Sequence[Use | None]:
-        """How the subjects stood: what it took itself is the newest in their windows. See `Reservation`."""
-        if len(self.seen) != len(self.parts):
-            return [None] * len(self.parts)  # it stood so near a limit that all cells were added up
-        uses: list[Use | None] = []
-        told, reset = None, 0.0  # all parts are of one bucket, but where a row is ahead of our time
-        for (_, bucket, _), seen in zip(self.parts, self.seen, strict=True):
-            if seen is None or (seen[1] and not self.tokens):
-                uses.append(None)  # nobody looked, or not for when those tokens came
-                continue
-            if bucket != told:
-                told = bucket
-                reset = seconds_until_forgotten(
-                    bucket, now=now, bucket_seconds=self._bucket_seconds
-                )
-            requests, tokens = seen
-            uses.append((requests, tokens, reset, reset if tokens else 0.0))
-        return uses
 
     def settle(self, *, tokens: int, now: float, owed: int = 0) -> None:
         """End it with the tokens that were used. See `Reservation`; counts above 2^40 are taken for that."""
@@ -85,7 +66,10 @@ class LocalReservation:
             raise ValueError(f"nobody uses {tokens} tokens")
         if not self.calls:
             raise ValueError("no call was taken that could be settled")
-        words = self._end()
+        if self.ended or self.own.closed:
+            raise self._ended_wrongly()
+        self.ended = True
+        words = self.own.words
         surplus = min(tokens, MOST_TOKENS) - self.tokens
         for row, bucket, held in self.parts:
             if surplus < 0 and bucket >= words[row + LAST] - BUCKETS:
@@ -102,7 +86,7 @@ class LocalReservation:
             self._owed = owed
             self._owing = [row for row, _, held in self.parts if held is not None]
         # Thousands of debts may stand at a time, and nothing else of them is asked for again.
-        self.parts, self.seen = [], []
+        self.parts, self.uses = [], []
 
     def paid(self) -> None:
         """Free the credit that was owed. See `Reservation`."""
@@ -115,7 +99,10 @@ class LocalReservation:
 
     def release(self, *, now: float) -> None:  # noqa: ARG002 (what is given back goes where it came from)
         """End it as if it had never been. See `Reservation`."""
-        words = self._end()
+        if self.ended or self.own.closed:
+            raise self._ended_wrongly()
+        self.ended = True
+        words = self.own.words
         for row, bucket, held in self.parts:
             if self.calls:
                 if bucket >= words[row + LAST] - BUCKETS:
@@ -128,10 +115,7 @@ class LocalReservation:
             if held:
                 words[row + HELD] -= held
 
-    def _end(self) -> memoryview:
+    def _ended_wrongly(self) -> EndedTwice | TableClosed:
         if self.ended:
-            raise EndedTwice("this reservation was settled or released before")
-        if self.own.closed:
-            raise TableClosed("the table was closed before this reservation ended")
-        self.ended = True
-        return self.own.words
+            return EndedTwice("this reservation was settled or released before")
+        return TableClosed("the table was closed before this reservation ended")

@@ -78,9 +78,10 @@ class ValkeyReservation:
         """Whether it was settled or released."""
         return self._ended
 
-    def uses(self, now: float) -> Sequence[Use | None]:  # noqa: ARG002 - it is not told
+    @property
+    def uses(self) -> Sequence[Use | None]:
         """Nobody knows: the server tells only whether it fits."""
-        return [None for holding in self._holdings for _ in holding.group]
+        return ()
 
     def settle(self, *, tokens: int, now: float, owed: int = 0) -> None:  # noqa: ARG002 - the server's clock counts
         """End it with the tokens that were really used. Raises `EndedTwice`."""

@@ -122,7 +122,7 @@ class Admission:
         are none: an answer, or another error, is not withheld for them.
         """
         if admitted is not None:
-            told = admitted.limit_headers(self._engine.now())
+            told = admitted.limit_headers()
             if told is not None:
                 return told
         demands = self._terms.draw(caller, model).demands

@@ -66,9 +66,10 @@ class Admitted:
         tokens, limit = self.tokens_of(output_bytes), self.output_limit
         return tokens if limit is None else min(tokens, limit * self._asked.choices)
 
-    def limit_headers(self, now: float) -> Headers | None:
+    def limit_headers(self) -> Headers | None:
         """Return how its limits stood as it was let in, `None` where that is not known."""
-        return limit_headers(self._taking.draw.demands, self._reservation.uses(now))
+        uses = self._reservation.uses
+        return limit_headers(self._taking.draw.demands, uses) if uses else None
 
     def meter(self) -> Meter | None:
         """Return what watches the answer as a stream, `None` where it cannot cost more than is held."""

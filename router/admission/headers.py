@@ -43,6 +43,10 @@ def limit_headers(demands: Sequence[Demand], uses: Sequence[Use | None]) -> Head
             room = (most_tokens - use[1], most_tokens, use[3])
             if tokens is None or room < tokens:
                 tokens = room
+    return _written(requests, tokens)
+
+
+def _written(requests: Room | None, tokens: Room | None) -> Headers:
     headers: Headers = []
     reset = b""
     if requests is not None:

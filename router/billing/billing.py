@@ -34,8 +34,8 @@ class Billing:
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self.prices = prices
-        self.balances = Balances(outage_seconds=outage_seconds)
-        self.purse = Purse(prices, self.balances, notebook, clock=clock)
+        self.balances = Balances(outage_seconds=outage_seconds, clock=clock)
+        self.purse = Purse(prices, self.balances, notebook)
         self.settling = Settling(
             prices,
             write=notebook.append,

@@ -58,11 +58,11 @@ class Hold(msgspec.Struct, frozen=True):
 def make_hold(price: Price, wanted: Wanted, *, account: int | None, key: int | None) -> Hold:
     """Return what to hold for a request."""
     prompt = wanted.prompt_tokens
-    amount = worst_case(price, input_tokens=prompt, output_tokens=wanted.output_tokens)
+    amount = worst_case(price, prompt, wanted.output_tokens)
     amount = min(amount, MOST_HELD)
     least = amount
     if not wanted.capped:
-        least = min(amount, worst_case(price, input_tokens=prompt, output_tokens=1))
+        least = min(amount, worst_case(price, prompt, 1))
     return Hold(price, wanted, amount, least, account, key)
 
 

@@ -5,8 +5,6 @@ nothing is held. What an account has is what the books say (`balances`); how muc
 moment is the limiter's to say, which takes the hold together with all other limits.
 """
 
-from collections.abc import Callable
-
 from router.accounts.caller import Caller
 from router.billing.balances import Balances
 from router.billing.hold import Hold, Wanted, make_hold
@@ -18,20 +16,12 @@ from router.ledger.money import format_usd
 
 
 class Purse:
-    """Makes the holds of one process, whose settlements go to `notebook`. `clock`: monotonic seconds."""
+    """Makes the holds of one process, whose settlements go to `notebook`."""
 
-    def __init__(
-        self,
-        prices: PriceList,
-        balances: Balances,
-        notebook: Notebook,
-        *,
-        clock: Callable[[], float],
-    ) -> None:
+    def __init__(self, prices: PriceList, balances: Balances, notebook: Notebook) -> None:
         self._prices = prices
         self._balances = balances
         self._notebook = notebook
-        self._clock = clock
 
     def check(self) -> None:
         """Raise `BooksUnavailable` if the end of a request could not be written down."""
@@ -60,8 +50,8 @@ class Purse:
         balances, budget = self._balances, caller.key.budget_nanodollars
         account = caller.account.id if caller.account.prepaid else None
         key = None if budget is None else caller.key.id
-        if not balances.may_be_trusted(self._clock(), account=account, key=key):
-            known = await balances.until_trusted(self._clock, account=account, key=key)
+        if not balances.may_be_trusted(balances.clock(), account=account, key=key):
+            known = await balances.until_trusted(account=account, key=key)
             if not known:
                 raise BooksUnavailable
         hold = make_hold(

@@ -100,7 +100,7 @@ class Settling:
 
     def booked(self, request_ids: Iterable[str]) -> None:
         """Hear which requests are in the books now."""
-        now = trio.current_time()
+        now = self._balances.clock()
         for request_id in request_ids:
             pay = self._debts.pop(request_id, None)
             if pay is not None:
@@ -141,7 +141,9 @@ class Settling:
             at=self._wall_clock(),
             tokens=tokens,
             charge_nanodollars=self._charge(paid, tokens) if paid is not None else 0,
-            operator_nanodollars=self._operator(bill),
+            operator_nanodollars=self._operator(bill)
+            if paid is None or len(bill.charges) > 1
+            else 0,
             outcome=_outcome(record, bill),
             duration=max(0.0, trio.current_time() - record.started),
             first_token=record.first_token_seconds,
@@ -156,10 +158,7 @@ class Settling:
 
     def _operator(self, bill: Bill) -> int:
         """Return what the operator bears: the provider's price."""
-        spent = 0
-        for charge in bill.charges:
-            if charge.payer == "operator":
-                spent += self._expense(charge)
+        spent = sum(self._expense(charge) for charge in bill.charges if charge.payer == "operator")
         return min(spent, MOST_NANODOLLARS)
 
     def _expense(self, charge: Charge) -> int:

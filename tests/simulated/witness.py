@@ -29,8 +29,9 @@ class Admitted:
     def ended(self) -> bool:
         return self._within.ended
 
-    def uses(self, now: float) -> Sequence[Use | None]:
-        return self._within.uses(now)
+    @property
+    def uses(self) -> Sequence[Use | None]:
+        return self._within.uses
 
     def settle(self, *, tokens: int, now: float, owed: int = 0) -> None:
         self._within.settle(tokens=tokens, now=now, owed=owed)
