@@ -149,20 +149,22 @@ class LocalLimiter:
         if own is None or own.closed:
             raise TableClosed("nothing can be reserved from a table that is closed or read only")
         bucket = int(now // self._bucket_seconds)
+        cell_of_now = CELLS + 2 * (bucket % RING)
+        words = own.words
         taken = LocalReservation(own, tokens, calls, self._bucket_seconds)
         parts, announced, find = taken.parts, taken.announced, self._known.get
         try:
             for demand in demands:
                 known = find(demand.subject)
                 row = known[OWN]
-                if not row or own.words[row] != known[0]:
+                if not row or words[row] != known[0]:
                     row = own.row_for(known[0], known[1], bucket)
                     self._known.keep(demand.subject, OWN, row)
-                words = own.words
-                newest = words[row + LAST]
-                if newest < bucket:
+                    words = own.words  # they are mapped anew where the file had to grow
+                newest, cell = words[row + LAST], row + cell_of_now
+                if newest != bucket:
                     newest = advance(words, row, bucket)
-                cell = row + CELLS + 2 * (newest % RING)
+                    cell = row + CELLS + 2 * (newest % RING)
                 held = None if demand.credit is None else credit
                 requests, in_window = words[row + REQUESTS] + calls, words[row + TOKENS] + tokens
                 in_flight, in_all = words[row + IN_FLIGHT] + calls, words[row + HELD] + (held or 0)
@@ -213,14 +215,15 @@ class LocalLimiter:
         """
         uses, others = taken.uses, self._table.others
         reset = self._until_forgotten(bucket) - now
-        for demand, part, announced in zip(demands, taken.parts, taken.announced, strict=True):
+        parts, announced = taken.parts, taken.announced
+        for place, demand in enumerate(demands):
             limits, credit = demand.limits, demand.credit
             if limits == NO_LIMITS and credit is None:
                 uses.append(None)
                 continue
-            if part[1] > bucket:
+            if parts[place][1] > bucket:
                 return False
-            known, requests, tokens, in_flight, held = announced
+            known, requests, tokens, in_flight, held = announced[place]
             exact, in_flight = True, in_flight & COUNT
             if others:
                 own = (requests, tokens, in_flight, held)

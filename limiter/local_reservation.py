@@ -70,7 +70,7 @@ class LocalReservation:
             raise self._ended_wrongly()
         self.ended = True
         words = self.own.words
-        surplus = min(tokens, MOST_TOKENS) - self.tokens
+        surplus = (min(MOST_TOKENS, tokens)) - self.tokens
         for row, bucket, held in self.parts:
             if surplus < 0 and bucket >= words[row + LAST] - BUCKETS:
                 words[row + CELLS + 2 * (bucket % RING) + 1] += surplus

@@ -84,25 +84,12 @@ class Admission:
         # More than a limit could never be served, and more than the engine counts is a slip.
         most = MOST_TOKENS if draw.most_tokens is None else draw.most_tokens
         tokens = min(prompt + output, most)
-        taking = Taking(
-            self._engine,
-            self._purse,
-            draw=draw,
-            route=route,
-            tokens=tokens,
-            wanted=_wanted(asked, call, route, prompt=prompt, output=output),
-        )
+        wanted = _wanted(asked, call, route, prompt=prompt, output=output)
+        taking = Taking(self._engine, self._purse, draw, route, tokens, wanted)
         reservation = await self._reserving.take(
             asked.key, draw.demands, tokens=tokens, attempt=taking.attempt
         )
-        return Admitted(
-            taking,
-            reservation,
-            asked=asked,
-            prompt_tokens=prompt,
-            estimator=self.estimator,
-            end=self._end,
-        )
+        return Admitted(taking, reservation, asked, prompt, self.estimator, self._end)
 
     def prompt_tokens(self, caller: Caller, body: bytes, *, route: Route) -> int:
         """Return how many tokens a whole request is probably to the model; takes nothing for it."""
@@ -113,18 +100,11 @@ class Admission:
         """Return what of a route may be sold to the caller. Raises `ModelNotPriced`."""
         return self._purse.route_for(caller, route)
 
-    async def headers(
-        self, caller: Caller, model: str | None, admitted: Admitted | None = None
-    ) -> Headers:
+    async def headers(self, caller: Caller, model: str | None) -> Headers:
         """Return the limit headers for an answer to this caller, as the limits stand now.
 
-        Where the request was `admitted` just before, they are what was seen then. Where nobody can tell there
-        are none: an answer, or another error, is not withheld for them.
+        Where nobody can tell there are none: an answer, or another error, is not withheld for them.
         """
-        if admitted is not None:
-            told = admitted.limit_headers()
-            if told is not None:
-                return told
         demands = self._terms.draw(caller, model).demands
         try:
             uses = [await self._use(demand) for demand in demands]

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import msgspec
+
 from adapters.dialect import Usage
 from limiter.demand import Reservation
 from limiter.estimate import Asked, Estimator
@@ -13,30 +15,18 @@ End = Callable[[Taking, Reservation, Asked, Usage | None, int], None]
 """Settles what was taken, with a usage or `None`, and with the nano-dollars that are still owed."""
 
 
-class Admitted:
+class Admitted(msgspec.Struct, eq=False):
     """One request's reservation. `settle` ends it, once, synchronously.
 
     `prompt_tokens`: the estimate of what the prompt costs to read.
     """
 
-    __slots__ = ("_asked", "_end", "_estimator", "_reservation", "_taking", "prompt_tokens")
-
-    def __init__(
-        self,
-        taking: Taking,
-        reservation: Reservation,
-        *,
-        asked: Asked,
-        prompt_tokens: int,
-        estimator: Estimator,
-        end: End,
-    ) -> None:
-        self._taking = taking
-        self._reservation = reservation
-        self._asked = asked
-        self.prompt_tokens = prompt_tokens
-        self._estimator = estimator
-        self._end = end
+    _taking: Taking
+    _reservation: Reservation
+    _asked: Asked
+    prompt_tokens: int
+    _estimator: Estimator
+    _end: End
 
     @property
     def holds_credit(self) -> bool:

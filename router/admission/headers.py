@@ -28,8 +28,8 @@ def limit_headers(demands: Sequence[Demand], uses: Sequence[Use | None]) -> Head
     """
     requests: Room | None = None
     tokens: Room | None = None
-    for demand, use in zip(demands, uses, strict=True):
-        limits = demand.limits
+    for place, demand in enumerate(demands):
+        limits, use = demand.limits, uses[place]
         most_requests, most_tokens = limits.requests, limits.tokens
         if most_requests is None and most_tokens is None:
             continue
@@ -53,8 +53,8 @@ def _written(requests: Room | None, tokens: Room | None) -> Headers:
         left, limit, seconds = requests
         reset = duration(seconds)
         headers = [
-            (_LIMIT_REQUESTS, b"%d" % limit),
-            (_REMAINING_REQUESTS, b"%d" % max(0, left)),
+            (_LIMIT_REQUESTS, str(limit).encode()),
+            (_REMAINING_REQUESTS, str(left).encode() if left > 0 else b"0"),
             (_RESET_REQUESTS, reset),
         ]
     if tokens is not None:
@@ -62,8 +62,8 @@ def _written(requests: Room | None, tokens: Room | None) -> Headers:
         if requests is None or seconds != requests[2]:
             reset = duration(seconds)
         headers += [
-            (_LIMIT_TOKENS, b"%d" % limit),
-            (_REMAINING_TOKENS, b"%d" % max(0, left)),
+            (_LIMIT_TOKENS, str(limit).encode()),
+            (_REMAINING_TOKENS, str(left).encode() if left > 0 else b"0"),
             (_RESET_TOKENS, reset),
         ]
     return headers

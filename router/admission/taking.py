@@ -8,65 +8,48 @@ it takes as much as there is. A stream may hold more of it as it goes on.
 from collections.abc import Sequence
 from typing import Final
 
+import msgspec
+
 from limiter.demand import Demand, Refusal, Reservation
 from router.admission.engine import Engine
 from router.admission.terms import Draw
 from router.billing.hold import MOST_HELD, Hold, Wanted
 from router.billing.purse import Purse
 from router.catalog.routes import Route
-from router.errors import GatewayError
+from router.errors import BooksUnavailable, GatewayError
 
 TRIES: Final = 4
 
 
-class Taking:
+class Taking(msgspec.Struct, eq=False):
     """One request's share. After success, `held` nano-dollars are held of `hold`.
 
     `hold` is `None` where nothing is paid in advance. `draw` is what its caller's limits make it draw on,
     `wanted` how much of an answer it may make.
     """
 
-    __slots__ = (
-        "_engine",
-        "_more",
-        "_purse",
-        "_route",
-        "_wanted",
-        "draw",
-        "held",
-        "hold",
-        "tokens",
-    )
-
-    def __init__(
-        self,
-        engine: Engine,
-        purse: Purse,
-        *,
-        draw: Draw,
-        route: Route,
-        tokens: int,
-        wanted: Wanted,
-    ) -> None:
-        self._engine = engine
-        self._purse = purse
-        self.draw = draw
-        self._route = route
-        self.tokens = tokens
-        self._wanted = wanted
-        self.hold: Hold | None = None
-        self.held = 0
-        self._more: list[Reservation] | None = None
+    _engine: Engine
+    _purse: Purse
+    draw: Draw
+    _route: Route
+    tokens: int
+    _wanted: Wanted
+    hold: Hold | None = None
+    held: int = 0
+    _more: Sequence[Reservation] = ()
 
     async def attempt(self) -> Reservation | Refusal:
         """Reserve, or say what is in the way. When cancelled, nothing stays taken.
 
-        Raises as `Purse.hold` does.
+        Raises as `Purse.hold` and `Purse.until_known` do.
         """
         draw = self.draw
         if not draw.caller.pays_in_advance:
             return await self._engine.reserve(draw.demands, tokens=self.tokens, credit=0)
-        hold = self.hold = await self._purse.hold(draw.caller, self._route, self._wanted)
+        hold = self._purse.hold(draw.caller, self._route, self._wanted)
+        if hold is None:
+            hold = await self._hold_when_known()
+        self.hold = hold
         demands = draw.with_credit(hold)
         outcome, self.held = await self._reserve(demands, 1, hold.amount, hold.least)
         return outcome
@@ -79,22 +62,31 @@ class Taking:
         if least > MOST_HELD:
             return 0
         try:
-            hold = await self._purse.hold(self.draw.caller, self._route, self._wanted)
+            hold = await self._hold_when_known()
         except GatewayError:
             return 0  # what nobody can see is not spent
         demands = self.draw.credit_demands(hold)
         outcome, more = await self._reserve(demands, 0, min(wanted, MOST_HELD), least)
         if isinstance(outcome, Refusal):
             return 0
-        self._more = [*(self._more or ()), outcome]
+        self._more = [*self._more, outcome]
         self.held += more
         return more
 
     def free(self) -> None:
         """Let go of what was held more; the first part ends with the request's own reservation."""
-        more, self._more = self._more, None
-        for part in more or ():
-            part.release(now=self._engine.now())
+        if self._more:
+            more, self._more = self._more, ()
+            for part in more:
+                part.release(now=self._engine.now())
+
+    async def _hold_when_known(self) -> Hold:
+        caller = self.draw.caller
+        await self._purse.until_known(caller)
+        hold = self._purse.hold(caller, self._route, self._wanted)
+        if hold is None:
+            raise BooksUnavailable
+        return hold
 
     async def _reserve(
         self, demands: Sequence[Demand], calls: int, wanted: int, least: int

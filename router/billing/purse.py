@@ -37,12 +37,19 @@ class Purse:
             raise ModelNotPriced(route.id)
         return priced
 
-    async def hold(self, caller: Caller, route: Route, wanted: Wanted) -> Hold:
+    async def until_known(self, caller: Caller) -> None:
+        """Wait for the caller's credit to be read. Raises `BooksUnavailable` where it cannot be."""
+        account = caller.account.id if caller.account.prepaid else None
+        key = None if caller.key.budget_nanodollars is None else caller.key.id
+        if not await self._balances.until_trusted(account=account, key=key):
+            raise BooksUnavailable
+
+    def hold(self, caller: Caller, route: Route, wanted: Wanted) -> Hold | None:
         """Return what to hold as of now for a request of a caller that pays in advance.
 
-        Waits for the credit to be read, if that is overdue. Raises `CreditEmpty` where it does not suffice
-        even with no other call running, `BooksUnavailable` where it cannot be read, and `ModelNotPriced`.
-        What is held by it must be taken without waiting: credit is known for a moment only.
+        `None` where its credit is not known: see `until_known`. Raises `CreditEmpty` where it does not
+        suffice even with no other call running, and `ModelNotPriced`. What is held by it must be taken
+        without waiting: credit is known for a moment only.
         """
         price = self._prices.dearest(route)
         if price is None:
@@ -51,9 +58,7 @@ class Purse:
         account = caller.account.id if caller.account.prepaid else None
         key = None if budget is None else caller.key.id
         if not balances.may_be_trusted(balances.clock(), account=account, key=key):
-            known = await balances.until_trusted(account=account, key=key)
-            if not known:
-                raise BooksUnavailable
+            return None
         hold = make_hold(
             price,
             wanted,

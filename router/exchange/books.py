@@ -91,24 +91,19 @@ class Entry(msgspec.Struct, eq=False):
     whole: bool = False
 
 
-class Books:
+class Books(msgspec.Struct, eq=False):
     """The books of one request, which is `whose`.
 
     `prompt_tokens`: the estimate of what the prompt costs to read. `tokens_of(bytes)`: the tokens that so
     much text of the model amounts to.
     """
 
-    __slots__ = ("_bill", "_entries", "_prompt_tokens", "_rescuing", "_tokens_of", "whose")
-
-    def __init__(
-        self, *, whose: Whose, prompt_tokens: int, tokens_of: Callable[[int], int]
-    ) -> None:
-        self.whose = whose
-        self._prompt_tokens = prompt_tokens
-        self._tokens_of = tokens_of
-        self._entries: list[Entry] = []
-        self._rescuing = False
-        self._bill: Bill | None = None
+    whose: Whose
+    _prompt_tokens: int
+    _tokens_of: Callable[[int], int]
+    _entries: list[Entry] = []
+    _rescuing: bool = False
+    _bill: Bill | None = None
 
     def begun(self, run: Run, *, hedge: bool) -> None:
         """Enter an attempt as it begins."""

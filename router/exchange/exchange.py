@@ -80,15 +80,15 @@ class Exchange:
         call, route, wish = self._resolve(asked)
         admitted = await self._admission.admit(caller, call, asked.body, route=route)
         books = Books(
-            whose=Whose(
+            Whose(
                 request_id=record.request_id,
                 account_id=caller.account.id,
                 key_id=caller.key.id,
             ),
-            prompt_tokens=admitted.prompt_tokens,
-            tokens_of=admitted.tokens_of if call.stream else admitted.tokens_of_whole,
+            admitted.prompt_tokens,
+            admitted.tokens_of if call.stream else admitted.tokens_of_whole,
         )
-        closing = Closing(caller, record, books, admitted, settle=self._settle)
+        closing = Closing(caller, record, books, admitted, self._settle)
         relay = self._relay_of(reply, record.request_id)
         ending: Ending = "failed"
         try:
@@ -98,7 +98,10 @@ class Exchange:
             request = Request(
                 call=call, route=route, wish=wish, hedge=self._hedging(asked, route), books=books
             )
-            reply.limit_headers = await self._admission.headers(caller, route.id, admitted)
+            told = admitted.limit_headers()
+            if told is None:
+                told = await self._admission.headers(caller, route.id)
+            reply.limit_headers = told
             await self._serve_in_time(request, asked.options, closing, relay, record)
         except GatewayError as error:
             await relay.tell(error)
