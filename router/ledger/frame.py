@@ -21,7 +21,8 @@ from router.ledger.settlement import Settlement
 MARKER: Final = b"\xffSZ1"
 _HEAD: Final = struct.Struct("<4sII")
 _MOST_BYTES: Final = 64 * 1024
-LONGEST_FRAME: Final = _HEAD.size + _MOST_BYTES
+_HEAD_BYTES: Final = _HEAD.size
+LONGEST_FRAME: Final = _HEAD_BYTES + _MOST_BYTES
 _encoder: Final = msgspec.json.Encoder()
 _decoder: Final = msgspec.json.Decoder(Settlement)
 
@@ -77,17 +78,19 @@ def read_frames(data: bytes, *, start: int) -> Reading:
 
 def _frame_at(data: bytes, at: int) -> tuple[int, Settlement | None] | None:
     """Return the size of the whole frame that begins here, and its settlement if it can be understood."""
-    if len(data) - at < _HEAD.size:
+    begin = at + _HEAD_BYTES
+    if len(data) < begin:
         return None
     marker, length, checksum = _HEAD.unpack_from(data, at)
     if marker != MARKER or length > _MOST_BYTES:
         return None
-    size = _HEAD.size + length
-    content = data[at + _HEAD.size : at + size]
-    counted = data[at + len(MARKER) : at + len(MARKER) + 4]
-    if len(content) != length or zlib.crc32(content, zlib.crc32(counted)) != checksum:
+    content = data[begin : begin + length]
+    if len(content) != length:
+        return None
+    length_as_written = data[at + len(MARKER) : at + len(MARKER) + 4]
+    if zlib.crc32(content, zlib.crc32(length_as_written)) != checksum:
         return None
     try:
-        return size, _decoder.decode(content)
+        return _HEAD_BYTES + length, _decoder.decode(content)
     except msgspec.MsgspecError:
-        return size, None
+        return _HEAD_BYTES + length, None

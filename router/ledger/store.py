@@ -44,7 +44,7 @@ class Stored(msgspec.Struct, frozen=True):
     balances: Mapping[str, int]
 
 
-class Settled(msgspec.Struct, frozen=True):
+class Settled(msgspec.Struct, frozen=True, gc=False):
     """A settlement, what was taken from credit for it, and what was missing there."""
 
     settlement: Settlement
@@ -142,8 +142,8 @@ def _settle(settlement: Settlement, credit: dict[str, int]) -> Settled:
 
 
 def _drafts(settled: Settled) -> Iterable[Draft]:
-    settlement, lost = settled.settlement, settled.lost
-    request_id, borne = settlement.request_id, settlement.operator_nanodollars
+    settlement = settled.settlement
+    request_id, model = settlement.request_id, settlement.model
     if settled.charged:
         yield Draft(
             key=f"charge:{request_id}",
@@ -152,22 +152,28 @@ def _drafts(settled: Settled) -> Iterable[Draft]:
             amount=-settled.charged,
             kind="charge",
             reference=request_id,
-            model=settlement.model,
+            model=model,
         )
-    for name, account, counter, amount in (
-        ("loss", LOSSES, REVENUE, lost),
-        ("attempts", ATTEMPTS, PROVIDERS, borne),
-    ):
-        if amount:
-            yield Draft(
-                key=f"{name}:{request_id}",
-                account=account,
-                counter_account=counter,
-                amount=-amount,
-                kind="operator_cost",
-                reference=request_id,
-                model=settlement.model,
-            )
+    if settled.lost:
+        yield Draft(
+            key=f"loss:{request_id}",
+            account=LOSSES,
+            counter_account=REVENUE,
+            amount=-settled.lost,
+            kind="operator_cost",
+            reference=request_id,
+            model=model,
+        )
+    if settlement.operator_nanodollars:
+        yield Draft(
+            key=f"attempts:{request_id}",
+            account=ATTEMPTS,
+            counter_account=PROVIDERS,
+            amount=-settlement.operator_nanodollars,
+            kind="operator_cost",
+            reference=request_id,
+            model=model,
+        )
 
 
 def _row(settled: Settled) -> tuple[object, ...]:
