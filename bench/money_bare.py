@@ -37,6 +37,10 @@ class NothingTaken:
 
     tokens_of_whole = tokens_of
 
+    def limit_headers(self) -> tuple[()]:
+        """No limit, no header."""
+        return ()
+
     def meter(self) -> None:
         """Nothing watches it."""
 

@@ -6,6 +6,7 @@ A reservation takes from all of them or from none, and ends exactly once: settle
 or released as if it had never been (invariant I1).
 """
 
+from collections.abc import Sequence
 from typing import Final, Literal, Protocol
 
 import msgspec
@@ -21,6 +22,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     requests: int | None = None
     tokens: int | None = None
     concurrency: int | None = None
+
+
+NO_LIMITS: Final = Limits()
 
 
 class Demand(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +69,10 @@ class EndedTwice(RuntimeError):
     """A reservation was ended a second time: two places believe to own the request."""
 
 
+# What a subject has in use in its windows: requests, tokens, and after how many seconds each would be empty.
+Use = tuple[int, int, float, float]
+
+
 class Reservation(Protocol):
     """What was taken, until it ends. Both ends are synchronous, so cancellation cannot interrupt them."""
 
@@ -72,10 +80,11 @@ class Reservation(Protocol):
     def ended(self) -> bool:
         """Whether it was settled or released."""
 
-    def standing(self, place: int, *, now: float) -> Standing | None:
-        """Return how the subject of the demand at `place` stood as this was taken, itself included.
+    @property
+    def uses(self) -> Sequence[Use | None]:
+        """What the subject of each demand had in use as this was taken, itself included.
 
-        `None` where that took no looking closely, so that the engine has to be asked.
+        `None` where that took no looking closely, so that the engine has to be asked; empty for all of them.
         """
 
     def settle(self, *, tokens: int, now: float, owed: int = 0) -> None:
@@ -83,7 +92,8 @@ class Reservation(Protocol):
 
         Tokens that were reserved and not used go back to where they were taken. Those used beyond the
         reservation are counted now, past the limit if need be: whoever comes next waits for them. Of the
-        credit, `owed` nano-dollars stay held until `paid`.
+        credit, `owed` nano-dollars stay held until `paid`. Raises `ValueError` for one that took no call:
+        that is released.
         """
 
     def paid(self) -> None:

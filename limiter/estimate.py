@@ -90,8 +90,11 @@ class Estimator:
     def input_tokens(self, asked: Asked) -> int:
         """Return how many tokens the model will probably read."""
         model = self._models.find(asked.model) or self._unknown
-        text = asked.prompt.text_bytes / model.bytes_per_token.value
-        return ceil(text + asked.prompt.payloads * model.payload_tokens.value)
+        prompt = asked.prompt
+        text = prompt.text_bytes / model.bytes_per_token.value
+        if not prompt.payloads:
+            return ceil(text)
+        return ceil(text + prompt.payloads * model.payload_tokens.value)
 
     def output_tokens(self, asked: Asked, *, most: int | None = None) -> int:
         """Return how many tokens to set aside for all choices of the answer, never more than `most`."""
@@ -112,7 +115,11 @@ class Estimator:
         """
         model = self._models.obtain(asked.model)
         if input_tokens > 0:
-            _learn_input(model, asked.prompt, input_tokens)
+            prompt = asked.prompt
+            if prompt.payloads:
+                _learn_payloads(model, prompt, input_tokens)
+            else:
+                model.bytes_per_token.learn(prompt.text_bytes / input_tokens, input_tokens)
         if output_tokens > 0:
             step = step_of(ceil(output_tokens / max(asked.choices, 1)))
             model.output.take(step)
@@ -128,10 +135,7 @@ class Estimator:
         return self._output_tokens
 
 
-def _learn_input(model: _Model, prompt: PromptSize, tokens: int) -> None:
-    """Put the tokens down to the text, or, where there are payloads, what text does not explain to those."""
-    if not prompt.payloads:
-        model.bytes_per_token.learn(prompt.text_bytes / tokens, tokens)
-        return
+def _learn_payloads(model: _Model, prompt: PromptSize, tokens: int) -> None:
+    """Put the tokens that the text does not explain down to the payloads."""
     rest = tokens - prompt.text_bytes / model.bytes_per_token.value
     model.payload_tokens.learn(rest / prompt.payloads, prompt.payloads)

@@ -61,6 +61,6 @@ class LengthHistory:
         if self._fresh_for <= 0:
             rank = ceil(_QUANTILE * len(self._steps)) - 1
             self._p95 = ceil(2.0 ** (sorted(self._steps)[rank] / _STEPS_PER_OCTAVE))
-            # A short history changes with every answer and is sorted in no time.
-            self._fresh_for = _REFRESH_EVERY if len(self._steps) == _WINDOW else 1
+            # A short history changes more with every answer, and is sorted in less time.
+            self._fresh_for = max(1, len(self._steps) // _REFRESH_EVERY)
         return self._p95

@@ -22,14 +22,16 @@ class Obstacle(NamedTuple):
     bucket: int | None
 
 
-def obstacles(demand: Demand, usage: Usage, *, tokens: int, credit: int) -> Iterator[Obstacle]:
-    """Each limit of `demand` that one more call of `tokens` and `credit` would break."""
+def obstacles(
+    demand: Demand, usage: Usage, *, tokens: int, credit: int, calls: int = 1
+) -> Iterator[Obstacle]:
+    """Each limit of `demand` that so many more calls, of `tokens` and `credit`, would break."""
     limits = demand.limits
     requests_used = [(cell.bucket, cell.requests) for cell in usage.cells]
     tokens_used = [(cell.bucket, cell.tokens) for cell in usage.cells]
-    yield from _window("requests", limits.requests, requests_used, asked=1)
+    yield from _window("requests", limits.requests, requests_used, asked=calls)
     yield from _window("tokens", limits.tokens, tokens_used, asked=tokens)
-    yield from _gauge("concurrency", limits.concurrency, usage.in_flight, asked=1)
+    yield from _gauge("concurrency", limits.concurrency, usage.in_flight, asked=calls)
     yield from _gauge("credit", demand.credit, usage.held, asked=credit)
 
 

@@ -17,11 +17,11 @@ from typing import Final
 
 import msgspec
 
-from limiter.demand import Demand, Limits, Refusal, Standing
+from limiter.demand import NO_LIMITS, Demand, Refusal, Standing
 from limiter.errors import TableClosed
 from limiter.fence import Fence
 from limiter.judge import Obstacle, obstacles
-from limiter.known_subject import OTHERS, OWN, KnownSubjects
+from limiter.known_subject import OTHERS, OWN, Known, KnownSubjects
 from limiter.local_reservation import MOST_TOKENS, LocalReservation, Part
 from limiter.region import ARRIVALS, Region
 from limiter.row import (
@@ -43,8 +43,10 @@ from limiter.turns import Coming
 from limiter.window import BUCKETS, RING, Cell, Usage, seconds_until_forgotten
 
 ATTEMPTS: Final = 3
-NO_LIMITS: Final = Limits()
 MOST_CREDIT: Final = 1 << 48  # nano-dollars: 281,474 dollars in one call
+
+# What rows of a subject have in use: requests, tokens, calls in flight, nano-dollars held.
+Totals = tuple[int, int, int, int]
 
 
 class LocalLimiter:
@@ -58,34 +60,45 @@ class LocalLimiter:
         self._bucket_seconds = table.bucket_seconds
         self._fence = Fence()
         self._known = KnownSubjects()
+        self._newest = NEVER
+        self._newest_ends = 0.0
 
     def reserve(
-        self, demands: Sequence[Demand], *, tokens: int, credit: int = 0, now: float
+        self,
+        demands: Sequence[Demand],
+        *,
+        tokens: int,
+        credit: int = 0,
+        calls: int = 1,
+        now: float,
     ) -> LocalReservation | Refusal:
         """Take one request, `tokens`, a call in flight and `credit` from all subjects, or nothing from any.
 
-        Each subject stands in `demands` once. `credit` is held where the demand's is not `None`. A refusal
-        names the limit that stands longest, first those nobody knows the end of. Raises `ValueError` for
-        amounts that are negative or beyond all reason, `TableClosed`, `StaleTime`, `DamagedRegion` and
-        `OSError` (a full disk, say); nothing is taken then.
+        Each subject stands in `demands` once. `credit` is held where the demand's is not `None`. With `calls`
+        of 0 nothing but credit is taken: a call that is running holds more of it. A refusal names the limit
+        that stands longest, first those nobody knows the end of. Raises `ValueError` for amounts that are
+        negative or beyond all reason, `TableClosed`, `StaleTime`, `DamagedRegion` and `OSError` (a full disk,
+        say); nothing is taken then.
         """
         if not (0 <= tokens <= MOST_TOKENS and 0 <= credit <= MOST_CREDIT):
             raise ValueError(f"nobody reserves {tokens} tokens and {credit} nano-dollars")
+        if calls != 1 and (calls or tokens):
+            raise ValueError(f"nobody reserves {tokens} tokens for {calls} calls")
         attempts = ATTEMPTS
         while True:
-            taken = self._announce(demands, tokens, credit, now)
+            taken = self._announce(demands, tokens, credit, calls, now)
             try:
                 refusal = self._verify(demands, taken, credit, now)
             except BaseException:
                 taken.release(now=now)
                 raise
             if refusal is None:
-                taken.known.clear()
+                taken.announced.clear()
                 return taken
             taken.release(now=now)
             if not self._table.others:
                 return refusal
-            without_us = self._refusal(demands, tokens=tokens, credit=credit, now=now)
+            without_us = self._refusal(demands, tokens=tokens, credit=credit, calls=calls, now=now)
             if without_us is not None:
                 return without_us
             attempts -= 1
@@ -129,37 +142,41 @@ class LocalLimiter:
         return requests, self._coming(((cell.bucket, cell.tokens) for cell in cells), now)
 
     def _announce(
-        self, demands: Sequence[Demand], tokens: int, credit: int, now: float
+        self, demands: Sequence[Demand], tokens: int, credit: int, calls: int, now: float
     ) -> LocalReservation:
         """Write the amounts into our own rows, where all can see them."""
         own = self._table.own
         if own is None or own.closed:
             raise TableClosed("nothing can be reserved from a table that is closed or read only")
         bucket = int(now // self._bucket_seconds)
-        parts: list[Part] = []
-        taken = LocalReservation(own, parts, tokens=tokens, bucket_seconds=self._bucket_seconds)
+        cell_of_now = CELLS + 2 * (bucket % RING)
+        words = own.words
+        taken = LocalReservation(own, tokens, calls, self._bucket_seconds)
+        parts, announced, find = taken.parts, taken.announced, self._known.get
         try:
             for demand in demands:
-                known = self._known.get(demand.subject)
+                known = find(demand.subject)
                 row = known[OWN]
-                if not row or own.words[row] != known[0]:
+                if not row or words[row] != known[0]:
                     row = own.row_for(known[0], known[1], bucket)
                     self._known.keep(demand.subject, OWN, row)
-                words = own.words
-                newest = words[row + LAST]
-                if newest < bucket:
+                    words = own.words  # they are mapped anew where the file had to grow
+                newest, cell = words[row + LAST], row + cell_of_now
+                if newest != bucket:
                     newest = advance(words, row, bucket)
-                cell = row + CELLS + 2 * (newest % RING)
+                    cell = row + CELLS + 2 * (newest % RING)
                 held = None if demand.credit is None else credit
-                words[row + IN_FLIGHT] += 1
-                if held:
-                    words[row + HELD] += held
-                words[row + REQUESTS] += 1
-                words[row + TOKENS] += tokens
-                words[cell] += 1
-                words[cell + 1] += tokens
+                requests, in_window = words[row + REQUESTS] + calls, words[row + TOKENS] + tokens
+                in_flight, in_all = words[row + IN_FLIGHT] + calls, words[row + HELD] + (held or 0)
+                words[row + HELD] = in_all
+                if calls:
+                    words[row + IN_FLIGHT] = in_flight
+                    words[row + REQUESTS] = requests
+                    words[row + TOKENS] = in_window
+                    words[cell] += 1
+                    words[cell + 1] += tokens
                 parts.append((row, newest, held))
-                taken.known.append(known)
+                announced.append((known, requests, in_window, in_flight, in_all))
         except BaseException:
             taken.release(now=now)
             raise
@@ -175,49 +192,87 @@ class LocalLimiter:
         table.look()
         bucket = int(now // self._bucket_seconds)
         if table.version == self._known.version:
-            for place, demand in enumerate(demands):
-                if not self._surely_fits(demand, place, taken, bucket):
-                    break
-            else:
+            if self._surely_fits(demands, taken, bucket, now):
                 return None
+            taken.uses.clear()
         else:  # somebody has come: what is known leaves that worker's rows out
             self._known.expect(len(table.others), version=table.version)
         return self._refusal(
-            demands, tokens=taken.tokens, credit=credit, now=now, announced=taken.parts
+            demands,
+            tokens=taken.tokens,
+            credit=credit,
+            calls=taken.calls,
+            now=now,
+            announced=taken.parts,
         )
 
     def _surely_fits(
-        self, demand: Demand, place: int, taken: LocalReservation, bucket: int
+        self, demands: Sequence[Demand], taken: LocalReservation, bucket: int, now: float
     ) -> bool:
-        """Whether even the running totals, which may be too high and never too low, fit the limits.
+        """Whether even the running totals, which may be too high and never too low, fit all limits.
 
-        A row that is ahead of our time has forgotten what still counts for us: then nothing is sure. `LAST`
-        is read after the totals, so that it cannot be older than they are. A row whose last bucket is this
-        one has forgotten what is too old, so that its totals are exact.
+        A row that is ahead of our time has forgotten what still counts for us: then nothing is sure.
         """
-        limits = demand.limits
-        if limits == NO_LIMITS and demand.credit is None:
-            taken.seen.append(None)
-            return True
-        (row, newest, _), known = taken.parts[place], taken.known[place]
-        if newest > bucket:
-            return False
-        exact, words = True, taken.own.words
-        requests, tokens = words[row + REQUESTS], words[row + TOKENS]
-        in_flight, held = words[row + IN_FLIGHT] & COUNT, words[row + HELD]
+        uses, others = taken.uses, self._table.others
+        reset = self._until_forgotten(bucket) - now
+        parts, announced = taken.parts, taken.announced
+        for place, demand in enumerate(demands):
+            limits, credit = demand.limits, demand.credit
+            if limits == NO_LIMITS and credit is None:
+                uses.append(None)
+                continue
+            if parts[place][1] > bucket:
+                return False
+            known, requests, tokens, in_flight, held = announced[place]
+            exact, in_flight = True, in_flight & COUNT
+            if others:
+                own = (requests, tokens, in_flight, held)
+                added = self._add_others(own, demand.subject, known, bucket)
+                if added is None:
+                    return False
+                (requests, tokens, in_flight, held), exact = added
+            if (
+                (limits.requests is not None and requests > limits.requests)
+                or (limits.tokens is not None and tokens > limits.tokens)
+                or (limits.concurrency is not None and in_flight > limits.concurrency)
+                or (credit is not None and held > credit)
+            ):
+                return False
+            if tokens and not taken.tokens:
+                exact = False  # nobody has looked when those tokens came
+            uses.append((requests, tokens, reset, reset if tokens else 0.0) if exact else None)
+        return True
+
+    def _until_forgotten(self, bucket: int) -> float:
+        """The moment from which on `bucket`, that of now, does not count any more."""
+        if bucket != self._newest:
+            self._newest = bucket
+            self._newest_ends = self._wait(bucket, 0.0)
+        return self._newest_ends
+
+    def _add_others(
+        self, own: Totals, subject: str, known: Known, bucket: int
+    ) -> tuple[Totals, bool] | None:
+        """Add the totals of a subject's rows in all other regions; `None` where one is ahead of our time.
+
+        `LAST` is read after the totals, so that it cannot be older than they are. A row whose last bucket is
+        this one has forgotten what is too old: where all are such, the totals are exact, not only too high.
+        """
+        requests, tokens, in_flight, held = own
+        exact = True
         for there, region in enumerate(self._table.others, OTHERS):
             row = known[there]
             words = region.words
             if words[ARRIVALS] != ~row if row < 0 else words[row] != known[0]:
                 row = region.row_of(known[0], known[1])
-                self._known.keep(demand.subject, there, row)
+                self._known.keep(subject, there, row)
                 words = region.words
             if row < 0:
                 continue
             requests_there, tokens_there = words[row + REQUESTS], words[row + TOKENS]
             last = words[row + LAST]
             if last > bucket:
-                return False
+                return None
             if last >= bucket - BUCKETS:
                 requests += requests_there
                 tokens += tokens_there
@@ -226,13 +281,7 @@ class LocalLimiter:
             if calls >> 32 == region.tenure:
                 in_flight += calls & COUNT
                 held += words[row + HELD]
-        taken.seen.append((requests, tokens, in_flight, held) if exact else None)
-        return (
-            (limits.requests is None or requests <= limits.requests)
-            and (limits.tokens is None or tokens <= limits.tokens)
-            and (limits.concurrency is None or in_flight <= limits.concurrency)
-            and (demand.credit is None or held <= demand.credit)
-        )
+        return (requests, tokens, in_flight, held), exact
 
     def _refusal(
         self,
@@ -240,6 +289,7 @@ class LocalLimiter:
         *,
         tokens: int,
         credit: int,
+        calls: int,
         now: float,
         announced: Sequence[Part] = (),
     ) -> Refusal | None:
@@ -248,8 +298,8 @@ class LocalLimiter:
         for index, demand in enumerate(demands):
             usage = self._usage(demand.subject, int(now // self._bucket_seconds))
             if announced:
-                usage = _without(usage, announced[index], tokens)
-            for obstacle in obstacles(demand, usage, tokens=tokens, credit=credit):
+                usage = _without(usage, announced[index], tokens, calls)
+            for obstacle in obstacles(demand, usage, tokens=tokens, credit=credit, calls=calls):
                 refusal = self._refuse(demand.subject, obstacle, now)
                 if worst is None or _longer(refusal, worst):
                     worst = refusal
@@ -310,11 +360,11 @@ class LocalLimiter:
         return seconds_until_forgotten(bucket, now=now, bucket_seconds=self._bucket_seconds)
 
 
-def _without(usage: Usage, part: Part, tokens: int) -> Usage:
-    """`usage` less one announced call."""
+def _without(usage: Usage, part: Part, tokens: int, calls: int) -> Usage:
+    """`usage` less what was announced."""
     _, bucket, held = part
-    ours = Cell(bucket, -1, -tokens)
-    return Usage([*usage.cells, ours], usage.in_flight - 1, usage.held - (held or 0))
+    ours = Cell(bucket, -calls, -tokens)
+    return Usage([*usage.cells, ours], usage.in_flight - calls, usage.held - (held or 0))
 
 
 def _longer(refusal: Refusal, than: Refusal) -> bool:

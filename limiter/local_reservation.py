@@ -5,14 +5,15 @@ use that was never made would else be forgotten at another moment than it was co
 too old to count there is nothing to give back. The rows stay ours that long: a call in flight pins its row.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
-from limiter.demand import EndedTwice, Standing
+from limiter.demand import EndedTwice, Use
 from limiter.errors import TableClosed
 from limiter.known_subject import Known
 from limiter.own_region import OwnRegion
 from limiter.row import CELLS, HELD, IN_FLIGHT, LAST, REQUESTS, TOKENS, advance
-from limiter.window import BUCKETS, RING, seconds_until_forgotten
+from limiter.window import BUCKETS, RING
 
 MOST_TOKENS: Final = 1 << 40  # per call: no provider's count, however wrong, can overflow a sum
 
@@ -21,67 +22,55 @@ MOST_TOKENS: Final = 1 << 40  # per call: no provider's count, however wrong, ca
 # credit is not counted). A named tuple would take several times as long to make.
 Part = tuple[int, int, int | None]
 
-# How a subject stood as its part was taken: requests, tokens, calls in flight, nano-dollars held.
-Seen = tuple[int, int, int, int]
+# What was known of a subject as its part was announced, and what its own row had then, that part included:
+# requests, tokens, calls in flight with the tenure, nano-dollars held.
+Announced = tuple[Known, int, int, int, int]
 
 
 class LocalReservation:
     """A `Reservation` from the shared table. It must end before its table is closed (`TableClosed` else).
 
-    `seen` has for each of its parts how the subject stood, `None` where that is not known exactly. `known`
-    has for each what was known of the subject until the reservation stood; a call in flight needs none of
-    that.
+    `calls`: 1, or 0 where it is only more credit for a call that is running; such a one is released, since
+    nothing but what it holds keeps its rows. `uses` is empty where nothing is known exactly. `announced` is
+    kept until the reservation stands; a call in flight needs none of that.
     """
 
     __slots__ = (
         "_bucket_seconds",
         "_owed",
         "_owing",
+        "announced",
+        "calls",
         "ended",
-        "known",
         "own",
         "parts",
-        "seen",
         "tokens",
+        "uses",
     )
 
-    def __init__(
-        self, own: OwnRegion, parts: list[Part], *, tokens: int, bucket_seconds: float
-    ) -> None:
-        self.parts = parts
-        self.seen: list[Seen | None] = []
-        self.known: list[Known] = []
+    def __init__(self, own: OwnRegion, tokens: int, calls: int, bucket_seconds: float) -> None:
+        self.parts: list[Part] = []
+        self.uses: list[Use | None] = []
+        self.announced: list[Announced] = []
         self.tokens = tokens
+        self.calls = calls
         self.ended = False
         self.own = own
         self._owed = 0
-        self._owing: list[int] = []
+        self._owing: Sequence[int] = ()
         self._bucket_seconds = bucket_seconds
-
-    def standing(self, place: int, *, now: float) -> Standing | None:
-        """How a subject stood, of its windows only what it took itself is the newest. See `Reservation`."""
-        seen = self.seen[place] if place < len(self.seen) else None
-        if seen is None or (seen[1] and not self.tokens):
-            return None  # nobody looked, or not for when those tokens came
-        requests, tokens, in_flight, held = seen
-        reset = seconds_until_forgotten(
-            self.parts[place][1], now=now, bucket_seconds=self._bucket_seconds
-        )
-        return Standing(
-            used_requests=requests,
-            used_tokens=tokens,
-            in_flight=in_flight,
-            held_credit=held,
-            requests_reset=reset,
-            tokens_reset=reset if tokens else 0.0,
-        )
 
     def settle(self, *, tokens: int, now: float, owed: int = 0) -> None:
         """End it with the tokens that were used. See `Reservation`; counts above 2^40 are taken for that."""
         if tokens < 0:
             raise ValueError(f"nobody uses {tokens} tokens")
-        words = self._end()
-        surplus = min(tokens, MOST_TOKENS) - self.tokens
+        if not self.calls:
+            raise ValueError("no call was taken that could be settled")
+        if self.ended or self.own.closed:
+            raise self._ended_wrongly()
+        self.ended = True
+        words = self.own.words
+        surplus = (min(MOST_TOKENS, tokens)) - self.tokens
         for row, bucket, held in self.parts:
             if surplus < 0 and bucket >= words[row + LAST] - BUCKETS:
                 words[row + CELLS + 2 * (bucket % RING) + 1] += surplus
@@ -97,7 +86,7 @@ class LocalReservation:
             self._owed = owed
             self._owing = [row for row, _, held in self.parts if held is not None]
         # Thousands of debts may stand at a time, and nothing else of them is asked for again.
-        self.parts, self.seen = [], []
+        self.parts, self.uses = [], []
 
     def paid(self) -> None:
         """Free the credit that was owed. See `Reservation`."""
@@ -110,22 +99,23 @@ class LocalReservation:
 
     def release(self, *, now: float) -> None:  # noqa: ARG002 (what is given back goes where it came from)
         """End it as if it had never been. See `Reservation`."""
-        words = self._end()
+        if self.ended or self.own.closed:
+            raise self._ended_wrongly()
+        self.ended = True
+        words = self.own.words
         for row, bucket, held in self.parts:
-            if bucket >= words[row + LAST] - BUCKETS:
-                cell = row + CELLS + 2 * (bucket % RING)
-                words[cell] -= 1
-                words[cell + 1] -= self.tokens
-                words[row + REQUESTS] -= 1
-                words[row + TOKENS] -= self.tokens
-            words[row + IN_FLIGHT] -= 1
+            if self.calls:
+                if bucket >= words[row + LAST] - BUCKETS:
+                    cell = row + CELLS + 2 * (bucket % RING)
+                    words[cell] -= 1
+                    words[cell + 1] -= self.tokens
+                    words[row + REQUESTS] -= 1
+                    words[row + TOKENS] -= self.tokens
+                words[row + IN_FLIGHT] -= 1
             if held:
                 words[row + HELD] -= held
 
-    def _end(self) -> memoryview:
+    def _ended_wrongly(self) -> EndedTwice | TableClosed:
         if self.ended:
-            raise EndedTwice("this reservation was settled or released before")
-        if self.own.closed:
-            raise TableClosed("the table was closed before this reservation ended")
-        self.ended = True
-        return self.own.words
+            return EndedTwice("this reservation was settled or released before")
+        return TableClosed("the table was closed before this reservation ended")

@@ -13,9 +13,12 @@ _LARGEST_SHARE: Final = 1.0 / 16.0
 
 
 class LearnedMean:
-    """The weighted mean of values between `least` and `most`, of the last few hundred above all."""
+    """The weighted mean of values between `least` and `most`, of the last few hundred above all.
 
-    __slots__ = ("_least", "_most", "_sum", "_weight")
+    `value` is the mean as it is now.
+    """
+
+    __slots__ = ("_least", "_most", "_sum", "_weight", "value")
 
     def __init__(self, prior: float, *, prior_weight: float, least: float, most: float) -> None:
         if not (least <= prior <= most and prior_weight > 0.0):
@@ -24,11 +27,7 @@ class LearnedMean:
         self._most = most
         self._weight = prior_weight
         self._sum = prior * prior_weight
-
-    @property
-    def value(self) -> float:
-        """The mean as it is now."""
-        return self._sum / self._weight
+        self.value = self._sum / self._weight
 
     def learn(self, value: float, weight: float) -> None:
         """Take in a value, any at all, that counts as much as `weight` (above 0) says, within bounds."""
@@ -36,3 +35,4 @@ class LearnedMean:
         held = min(max(value, self._least), self._most)
         self._weight = self._weight * _KEPT + allowed
         self._sum = self._sum * _KEPT + held * allowed
+        self.value = self._sum / self._weight

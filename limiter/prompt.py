@@ -49,6 +49,8 @@ class PromptSize(msgspec.Struct, frozen=True):
 def measure_prompt(body: bytes) -> PromptSize:
     """Measure a JSON body. Linear in its length whatever it holds; anything that is no JSON is text."""
     if len(body) < _LEAST_BYTES:
+        if b"\\" not in body:
+            return PromptSize(len(body))
         return PromptSize(_text_bytes(body, 0, len(body)))
     text_bytes = payloads = text_start = 0
     for start, end in _payloads(body):

@@ -54,6 +54,7 @@ class WaitingLines:
     """The lines of all keys. Every method costs the same however many wait.
 
     `most_per_key` and `most_in_all` bound how many may wait. Raises ValueError if they are below 1.
+    `count` is how many do wait.
     """
 
     def __init__(self, *, most_per_key: int = 100, most_in_all: int = 1_000) -> None:
@@ -63,10 +64,7 @@ class WaitingLines:
         self._most_in_all = most_in_all
         # Ordered and keyed, so that leaving from the middle costs no search.
         self._lines: dict[str, OrderedDict[Ticket, None]] = {}
-        self._count = 0
-
-    def __len__(self) -> int:
-        return self._count
+        self.count = 0
 
     def waiting(self, key: str) -> int:
         """Return how many of this key wait."""
@@ -84,8 +82,8 @@ class WaitingLines:
         `fits_after` are the seconds that the refusal told, `None` if it told none or nothing was tried.
         `deadline` is when the holder gives up; it must then leave, as in all other cases.
         """
-        if self._count >= self._most_in_all:
-            return Full("all", self._count)
+        if self.count >= self._most_in_all:
+            return Full("all", self.count)
         line = self._lines.get(key)
         if line is not None and len(line) >= self._most_per_key:
             return Full("key", len(line))
@@ -94,7 +92,7 @@ class WaitingLines:
             line = self._lines[key] = OrderedDict()
             self.postponed(ticket, now=now, fits_after=fits_after)
         line[ticket] = None
-        self._count += 1
+        self.count += 1
         return ticket
 
     def is_head(self, ticket: Ticket) -> bool:
@@ -115,7 +113,7 @@ class WaitingLines:
         was_head = self.is_head(ticket)
         line = self._lines[ticket.key]
         del line[ticket]
-        self._count -= 1
+        self.count -= 1
         if not line:
             del self._lines[ticket.key]
         return self.ended(ticket.key, now=now) if was_head else None

@@ -34,9 +34,11 @@ class Recent(Generic[K, V]):
 
     def obtain(self, key: K) -> V:
         """Return the value of a key, made if need be; the least recent one makes room for it."""
-        value = self.find(key)
-        if value is None:
-            value = self._values[key] = self._make()
-            if len(self._values) > self._most:
-                self._values.popitem(last=False)
-        return value
+        value = self._values.get(key)
+        if value is not None:
+            self._values.move_to_end(key)
+            return value
+        made = self._values[key] = self._make()
+        if len(self._values) > self._most:
+            self._values.popitem(last=False)
+        return made

@@ -14,6 +14,8 @@ def weighted_tokens(
 
     `cached_tokens` are part of the input. Counts that contradict each other are held to what is possible.
     """
+    if not cached_tokens and input_tokens >= 0 and output_tokens >= 0:
+        return input_tokens + output_tokens
     read = max(input_tokens, 0)
     cached = min(max(cached_tokens, 0), read)
     # Few weights have an exact float: 0.55 * 100 lies a little above 55, and must not become 56.

@@ -93,6 +93,7 @@ async def open_worker(
         journal,
         lost=lost,
         outage_seconds=config.money.outage_seconds,
+        clock=time.monotonic,
     )
     engine, shared = _engine(config, LocalLimiter(table), seat, log)
     gateway = Gateway(

@@ -26,17 +26,20 @@ class Books:
         self._places: dict[str, Place] = {}
         self._room = room
 
-    def begin(self, group: Iterable[Part], credit: int) -> None:
-        """Count a call that begins; it holds `credit` where the subject's credit is counted."""
+    def begin(self, group: Iterable[Part], credit: int, *, calls: int = 1) -> None:
+        """Count a call that begins; it holds `credit` where the subject's credit is counted.
+
+        `calls`: 0 for one that runs already and only holds more.
+        """
         for place, demand in group:
             in_flight, held = self.running.get(place.subject, (0, 0))
             added = 0 if demand.credit is None else credit
-            self.running[place.subject] = (in_flight + 1, held + added)
+            self.running[place.subject] = (in_flight + calls, held + added)
             self._places[place.subject] = place
 
-    def end(self, group: Iterable[Part], credit: int, *, owed: int = 0) -> None:
-        """Count the end of a call, of whose credit `owed` stays held."""
-        self._move(group, -1, owed - credit)
+    def end(self, group: Iterable[Part], credit: int, *, owed: int = 0, calls: int = 1) -> None:
+        """Count the end of what `begin` counted; of its credit, `owed` stays held."""
+        self._move(group, -calls, owed - credit)
 
     def paid(self, group: Iterable[Part], owed: int) -> None:
         """Free what was owed for a call that has ended."""

@@ -67,11 +67,13 @@ class ValkeyLimiter:
         *,
         tokens: int,
         credit: int = 0,
+        calls: int = 1,
         now: float,  # noqa: ARG002 - the server's clock counts
         tags: Mapping[str, str] | None = None,
     ) -> ValkeyReservation | Refusal:
         """Take one request, `tokens` and `credit` from all subjects, or nothing from any.
 
+        With `calls` of 0 nothing but credit is taken: a call that is running holds more of it.
         `tags` says which subjects of a cluster lie together; one that it does not name lies by itself. A
         single server decides about all subjects at once, whatever their tags. In a cluster each tag is
         decided by itself, and where one refuses, what the others gave goes back; then two reservations
@@ -82,9 +84,11 @@ class ValkeyLimiter:
         """
         if tokens < 0 or credit < 0:
             raise ValueError(f"cannot reserve {tokens} tokens and {credit} of credit")
+        if calls != 1 and (calls or tokens):
+            raise ValueError(f"cannot reserve {tokens} tokens for {calls} calls")
         groups = parts(demands, tags or {}, prefix=self._settings.prefix, apart=self._store.cluster)
         waiting = WaitingForReservation(
-            groups, tokens=tokens, credit=credit, books=self._rounds.books
+            groups, tokens=tokens, credit=credit, calls=calls, books=self._rounds.books
         )
         await self._rounds.ask(waiting)
         return waiting.outcome

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from limiter.demand import EndedTwice, Standing
+from limiter.demand import EndedTwice, Use
 from limiter.valkey.places import Part, Place
 
 
@@ -50,7 +50,8 @@ class Holding(msgspec.Struct, frozen=True):
 class ValkeyReservation:
     """A `Reservation` on the shared windows. Both ends return at once; the server hears shortly after.
 
-    `taken_at`: the server's clock when it was taken, in Unix seconds. `tokens`: what was reserved.
+    `taken_at`: the server's clock when it was taken, in Unix seconds. `tokens` were reserved for `calls`,
+    which is 0 where it is only more credit for one that is running.
     """
 
     def __init__(
@@ -58,12 +59,14 @@ class ValkeyReservation:
         holdings: Sequence[Holding],
         *,
         tokens: int,
+        calls: int,
         taken_at: float,
         end: Callable[[Sequence[Holding], list[Note], int], None],
         paid: Callable[[Sequence[Holding], list[Note], int], None],
     ) -> None:
         self.tokens = tokens
         self.taken_at = taken_at
+        self._calls = calls
         self._holdings = holdings
         self._end = end
         self._paid = paid
@@ -75,14 +78,17 @@ class ValkeyReservation:
         """Whether it was settled or released."""
         return self._ended
 
-    def standing(self, place: int, *, now: float) -> Standing | None:  # noqa: ARG002 - it is not told
+    @property
+    def uses(self) -> Sequence[Use | None]:
         """Nobody knows: the server tells only whether it fits."""
-        return None
+        return ()
 
     def settle(self, *, tokens: int, now: float, owed: int = 0) -> None:  # noqa: ARG002 - the server's clock counts
         """End it with the tokens that were really used. Raises `EndedTwice`."""
         if tokens < 0:
             raise ValueError(f"{tokens} tokens cannot have been used")
+        if not self._calls:
+            raise ValueError("no call was taken that could be settled")
         self._finish(requests_back=0, tokens=tokens - self.tokens, owed=owed)
         self._owed = owed
 
@@ -94,7 +100,7 @@ class ValkeyReservation:
 
     def release(self, *, now: float) -> None:  # noqa: ARG002 - the server's clock counts
         """End it as if it had never been. Raises `EndedTwice`."""
-        self._finish(requests_back=1, tokens=-self.tokens, owed=0)
+        self._finish(requests_back=self._calls, tokens=-self.tokens, owed=0)
 
     def _finish(self, *, requests_back: int, tokens: int, owed: int) -> None:
         if self._ended:

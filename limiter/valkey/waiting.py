@@ -57,9 +57,16 @@ class WaitingForReservation(Waiting):
     """A reservation that was asked for: one call for each group, and all groups or none."""
 
     def __init__(
-        self, groups: Sequence[Sequence[Part]], *, tokens: int, credit: int, books: Books
+        self,
+        groups: Sequence[Sequence[Part]],
+        *,
+        tokens: int,
+        credit: int,
+        calls: int,
+        books: Books,
     ) -> None:
         super().__init__()
+        self._calls = calls
         self._groups = groups
         self._tokens = tokens
         self._credit = credit
@@ -76,7 +83,7 @@ class WaitingForReservation(Waiting):
     def calls(self, caller: Caller) -> list[Call]:
         """Ask for each group by itself."""
         return [
-            caller.reserve(group, tokens=self._tokens, credit=self._credit)
+            caller.reserve(group, tokens=self._tokens, credit=self._credit, calls=self._calls)
             for group in self._groups
         ]
 
@@ -113,16 +120,21 @@ class WaitingForReservation(Waiting):
 
     def _hand_over(self, holdings: Sequence[Holding], taken_at: float) -> None:
         for group in self._groups:
-            self._books.begin(group, self._credit)
+            self._books.begin(group, self._credit, calls=self._calls)
         self._outcome = ValkeyReservation(
-            holdings, tokens=self._tokens, taken_at=taken_at, end=self._end, paid=self._paid
+            holdings,
+            tokens=self._tokens,
+            calls=self._calls,
+            taken_at=taken_at,
+            end=self._end,
+            paid=self._paid,
         )
         if self.left:
             self._outcome.release(now=0.0)
 
     def _end(self, holdings: Sequence[Holding], notes: Sequence[Note], owed: int) -> None:
         for holding in holdings:
-            self._books.end(holding.group, self._credit, owed=owed)
+            self._books.end(holding.group, self._credit, owed=owed, calls=self._calls)
         for note in notes:
             self._books.note(note)
 
@@ -135,7 +147,12 @@ class WaitingForReservation(Waiting):
     def _take_back(self, holdings: Sequence[Holding]) -> None:
         for holding in holdings:
             self._books.note(
-                Note(holding.places, holding.bucket, requests_back=1, tokens=-self._tokens)
+                Note(
+                    holding.places,
+                    holding.bucket,
+                    requests_back=self._calls,
+                    tokens=-self._tokens,
+                )
             )
 
 

@@ -79,9 +79,9 @@ class Caller:
         """All scripts that calls may name."""
         return (self._reserve, self._settle, self._standing)
 
-    def reserve(self, group: Sequence[Part], *, tokens: int, credit: int) -> Call:
+    def reserve(self, group: Sequence[Part], *, tokens: int, credit: int, calls: int) -> Call:
         """Take from all subjects of the group, or from none."""
-        arguments: list[str | int] = [tokens, credit]
+        arguments: list[str | int] = [tokens, credit, calls]
         for _, demand in group:
             limits = demand.limits
             found = (limits.requests, limits.tokens, limits.concurrency, demand.credit)

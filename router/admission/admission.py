@@ -7,19 +7,19 @@ come back as they were told.
 """
 
 from collections.abc import Callable
-from functools import partial
 
 from adapters.dialect import Call, Usage
+from limiter.demand import Demand, Reservation, Use
 from limiter.estimate import Asked, Estimator
 from limiter.local_reservation import MOST_TOKENS
 from limiter.prompt import measure_prompt
 from limiter.queue import WaitingLines
 from limiter.weighted import weighted_tokens
 from router.accounts.caller import Caller
-from router.admission.admitted import Admitted, HeldCredit
+from router.admission.admitted import Admitted
 from router.admission.engine import Engine
 from router.admission.headers import Headers, limit_headers
-from router.admission.reserving import Reserving, Taken
+from router.admission.reserving import Reserving
 from router.admission.taking import Taking
 from router.admission.terms import Terms
 from router.billing.hold import LONGEST_ANSWER, Wanted, prompt_with_margin
@@ -59,7 +59,7 @@ class Admission:
 
     def check_tier(self, caller: Caller, model: str) -> None:
         """Raise `ModelNotAllowed` unless the caller's tier has the model with this id."""
-        if not caller.tier.allows(model):
+        if not caller.tier.models.match(model):
             raise ModelNotAllowed(
                 model, tier=caller.tier.name, tiers_with=self._tiers_that_have(model)
             )
@@ -84,25 +84,12 @@ class Admission:
         # More than a limit could never be served, and more than the engine counts is a slip.
         most = MOST_TOKENS if draw.most_tokens is None else draw.most_tokens
         tokens = min(prompt + output, most)
-        taking = Taking(
-            self._engine,
-            self._purse,
-            draw=draw,
-            route=route,
-            tokens=tokens,
-            wanted=_wanted(asked, call, route, prompt=prompt, output=output),
-        )
-        taken = await self._reserving.take(
+        wanted = _wanted(asked, call, route, prompt=prompt, output=output)
+        taking = Taking(self._engine, self._purse, draw, route, tokens, wanted)
+        reservation = await self._reserving.take(
             asked.key, draw.demands, tokens=tokens, attempt=taking.attempt
         )
-        return Admitted(
-            taken,
-            asked,
-            prompt_tokens=prompt,
-            tokens_of=self._tokens_of(asked),
-            credit=HeldCredit(taking, taking.hold) if taking.hold is not None else None,
-            end=self._end,
-        )
+        return Admitted(taking, reservation, asked, prompt, self.estimator, self._end)
 
     def prompt_tokens(self, caller: Caller, body: bytes, *, route: Route) -> int:
         """Return how many tokens a whole request is probably to the model; takes nothing for it."""
@@ -113,51 +100,55 @@ class Admission:
         """Return what of a route may be sold to the caller. Raises `ModelNotPriced`."""
         return self._purse.route_for(caller, route)
 
-    def _tokens_of(self, asked: Asked) -> Callable[[int], int]:
-        """Return how many tokens so many bytes of the answer are: a guess, and no more than its cap."""
-        guess = partial(self.estimator.output_tokens_of, asked.model)
-        if asked.cap is None or asked.cap < 0:
-            return guess
-        most = asked.cap * asked.choices
-        return lambda output_bytes: min(most, guess(output_bytes))
-
-    async def headers(
-        self, caller: Caller, model: str | None, admitted: Admitted | None = None
-    ) -> Headers:
+    async def headers(self, caller: Caller, model: str | None) -> Headers:
         """Return the limit headers for an answer to this caller, as the limits stand now.
 
-        Where the request was `admitted` just before, they are what was seen then. Where nobody can tell there
-        are none: an answer, or another error, is not withheld for them.
+        Where nobody can tell there are none: an answer, or another error, is not withheld for them.
         """
-        standings = None if admitted is None else admitted.standings(self._engine.now())
-        if standings is None:
-            demands = self._terms.draw(caller, model).in_windows
-            try:
-                standings = [(d, await self._engine.standing(d.subject)) for d in demands]
-            except LimitsUnavailable:
-                return []
-        return limit_headers(standings)
+        demands = self._terms.draw(caller, model).demands
+        try:
+            uses = [await self._use(demand) for demand in demands]
+        except LimitsUnavailable:
+            return []
+        return limit_headers(demands, uses) or []
 
-    def _end(self, taken: Taken, asked: Asked, usage: Usage | None, owed: int) -> None:
+    async def _use(self, demand: Demand) -> Use | None:
+        """Return what its subject has in use now, `None` where its windows have no limit."""
+        if demand.limits.requests is None and demand.limits.tokens is None:
+            return None
+        standing = await self._engine.standing(demand.subject)
+        return (
+            standing.used_requests,
+            standing.used_tokens,
+            standing.requests_reset,
+            standing.tokens_reset,
+        )
+
+    def _end(
+        self,
+        taking: Taking,
+        reservation: Reservation,
+        asked: Asked,
+        usage: Usage | None,
+        owed: int,
+    ) -> None:
         """Settle a reservation with what was used, or release it, and let whoever waits for that try."""
         now = self._engine.now()
         if usage is None:
-            taken.reservation.release(now=now)
+            reservation.release(now=now)
         else:
-            taken.reservation.settle(tokens=self._weighted(usage), now=now, owed=owed)
+            tokens = weighted_tokens(
+                input_tokens=usage.input_tokens,
+                output_tokens=usage.output_tokens,
+                cached_tokens=usage.cached_tokens,
+                cached_weight=self._config.cached_weight,
+            )
+            reservation.settle(tokens=tokens, now=now, owed=owed)
             if not usage.estimated:
                 self.estimator.learn(
                     asked, input_tokens=usage.input_tokens, output_tokens=usage.output_tokens
                 )
-        self._reserving.ended(taken)
-
-    def _weighted(self, usage: Usage) -> int:
-        return weighted_tokens(
-            input_tokens=usage.input_tokens,
-            output_tokens=usage.output_tokens,
-            cached_tokens=usage.cached_tokens,
-            cached_weight=self._config.cached_weight,
-        )
+        self._reserving.ended(asked.key, taking.draw.demands, tokens=taking.tokens)
 
 
 def _wanted(asked: Asked, call: Call, route: Route, *, prompt: int, output: int) -> Wanted:

@@ -25,13 +25,17 @@ class Schedule(NamedTuple):
 class Engine(Protocol):
     """Takes reservations and tells how subjects stand."""
 
-    def now(self) -> float:
-        """Return the engine's monotonic time in seconds, by which its reservations are ended."""
+    @property
+    def now(self) -> Callable[[], float]:
+        """What tells the engine's monotonic time in seconds, by which its reservations are ended."""
 
     async def reserve(
-        self, demands: Sequence[Demand], *, tokens: int, credit: int
+        self, demands: Sequence[Demand], *, tokens: int, credit: int, calls: int = 1
     ) -> Reservation | Refusal:
-        """Take from all demands or from none. When cancelled, nothing stays taken."""
+        """Take from all demands or from none. When cancelled, nothing stays taken.
+
+        With `calls` of 0 nothing but credit is taken: a call that is running holds more of it.
+        """
 
     async def standing(self, subject: str) -> Standing:
         """Return what a subject has in use now."""
@@ -45,20 +49,16 @@ class LocalEngine:
 
     def __init__(self, limiter: LocalLimiter, *, clock: Callable[[], float]) -> None:
         self._limiter = limiter
-        self._clock = clock
-
-    def now(self) -> float:
-        """Return the time by which reservations are ended."""
-        return self._clock()
+        self.now = clock
 
     async def reserve(
-        self, demands: Sequence[Demand], *, tokens: int, credit: int
+        self, demands: Sequence[Demand], *, tokens: int, credit: int, calls: int = 1
     ) -> Reservation | Refusal:
         """Take from all demands or from none; does not wait."""
         while True:
             try:
                 return self._limiter.reserve(
-                    demands, tokens=tokens, credit=credit, now=self._clock()
+                    demands, tokens=tokens, credit=credit, calls=calls, now=self.now()
                 )
             except StaleTime:
                 continue  # this process stood still between reading the clock and deciding
@@ -75,6 +75,6 @@ class LocalEngine:
         """Ask with the time as it is, and once more if this process stood still meanwhile."""
         while True:
             try:
-                return ask(self._clock())
+                return ask(self.now())
             except StaleTime:
                 continue

@@ -7,52 +7,66 @@ left is told. A caller without a limit gets no header for it.
 from collections.abc import Sequence
 from typing import Final
 
-from limiter.demand import Demand, Standing
+from limiter.demand import Demand, Use
 
 Headers = list[tuple[bytes, bytes]]
 Room = tuple[int, int, float]
 """What is left of a limit, the limit, and the seconds until all of it is back."""
 
-_REQUESTS: Final = (
-    b"x-ratelimit-limit-requests",
-    b"x-ratelimit-remaining-requests",
-    b"x-ratelimit-reset-requests",
-)
-_TOKENS: Final = (
-    b"x-ratelimit-limit-tokens",
-    b"x-ratelimit-remaining-tokens",
-    b"x-ratelimit-reset-tokens",
-)
+_LIMIT_REQUESTS: Final = b"x-ratelimit-limit-requests"
+_REMAINING_REQUESTS: Final = b"x-ratelimit-remaining-requests"
+_RESET_REQUESTS: Final = b"x-ratelimit-reset-requests"
+_LIMIT_TOKENS: Final = b"x-ratelimit-limit-tokens"
+_REMAINING_TOKENS: Final = b"x-ratelimit-remaining-tokens"
+_RESET_TOKENS: Final = b"x-ratelimit-reset-tokens"
 
 
-def limit_headers(standings: Sequence[tuple[Demand, Standing]]) -> Headers:
-    """Return the headers for the limits of these subjects, as they stand now."""
+def limit_headers(demands: Sequence[Demand], uses: Sequence[Use | None]) -> Headers | None:
+    """Return the headers for these demands' limits, of which so much is in use.
+
+    `None` where it is not known of a subject whose windows are limited.
+    """
     requests: Room | None = None
     tokens: Room | None = None
-    for demand, standing in standings:
-        limits = demand.limits
-        if (limit := limits.requests) is not None:
-            room = (limit - standing.used_requests, limit, standing.requests_reset)
-            requests = room if requests is None else min(requests, room)
-        if (limit := limits.tokens) is not None:
-            room = (limit - standing.used_tokens, limit, standing.tokens_reset)
-            tokens = room if tokens is None else min(tokens, room)
+    for place, demand in enumerate(demands):
+        limits, use = demand.limits, uses[place]
+        most_requests, most_tokens = limits.requests, limits.tokens
+        if most_requests is None and most_tokens is None:
+            continue
+        if use is None:
+            return None
+        if most_requests is not None:
+            room = (most_requests - use[0], most_requests, use[2])
+            if requests is None or room < requests:
+                requests = room
+        if most_tokens is not None:
+            room = (most_tokens - use[1], most_tokens, use[3])
+            if tokens is None or room < tokens:
+                tokens = room
+    return _written(requests, tokens)
+
+
+def _written(requests: Room | None, tokens: Room | None) -> Headers:
     headers: Headers = []
-    told = b""
+    reset = b""
     if requests is not None:
-        told = duration(requests[2])
-        _add(headers, _REQUESTS, requests, told)
+        left, limit, seconds = requests
+        reset = duration(seconds)
+        headers = [
+            (_LIMIT_REQUESTS, str(limit).encode()),
+            (_REMAINING_REQUESTS, str(left).encode() if left > 0 else b"0"),
+            (_RESET_REQUESTS, reset),
+        ]
     if tokens is not None:
-        is_told = requests is not None and requests[2] == tokens[2]
-        _add(headers, _TOKENS, tokens, told if is_told else duration(tokens[2]))
+        left, limit, seconds = tokens
+        if requests is None or seconds != requests[2]:
+            reset = duration(seconds)
+        headers += [
+            (_LIMIT_TOKENS, str(limit).encode()),
+            (_REMAINING_TOKENS, str(left).encode() if left > 0 else b"0"),
+            (_RESET_TOKENS, reset),
+        ]
     return headers
-
-
-def _add(headers: Headers, names: tuple[bytes, bytes, bytes], room: Room, reset: bytes) -> None:
-    left, limit, _ = room
-    headers.append((names[0], b"%d" % limit))
-    headers.append((names[1], b"%d" % left if left > 0 else b"0"))
-    headers.append((names[2], reset))
 
 
 def duration(seconds: float) -> bytes:

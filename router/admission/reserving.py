@@ -16,8 +16,6 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-import msgspec
-
 from limiter.demand import Demand, Refusal, Reservation
 from limiter.queue import WaitingLines
 from limiter.turns import Promise, Shortage, Turns
@@ -32,20 +30,12 @@ CALL_SECONDS: Final = 1.0
 LATE_SECONDS: Final = 1.0
 
 
-class Taken(msgspec.Struct, frozen=True):
-    """One request's reservation of so many tokens from the subjects of its demands."""
-
-    key: str
-    demands: Sequence[Demand]
-    tokens: int
-    reservation: Reservation
-
-
 class Reserving:
     """Takes reservations from an engine. A request waits for `wait_seconds` at most; 0: not at all."""
 
     def __init__(self, engine: Engine, lines: WaitingLines, *, wait_seconds: float) -> None:
         self._engine = engine
+        self._lines = lines
         self._wait_seconds = wait_seconds
         self._room = WaitingRoom(lines, clock=engine.now)
         self._turns = Turns(late_seconds=LATE_SECONDS)
@@ -54,17 +44,17 @@ class Reserving:
     @property
     def waiting(self) -> int:
         """Requests that wait now."""
-        return len(self._room)
+        return self._lines.count
 
     async def take(
         self, key: str, demands: Sequence[Demand], *, tokens: int, attempt: Try
-    ) -> Taken:
+    ) -> Reservation:
         """Return what `attempt` reserves for a request of `key`. Raises `LimitExceeded`.
 
-        When cancelled, nothing stays taken and no place in a line either. What is returned must be given to
-        `ended`.
+        When cancelled, nothing stays taken and no place in a line either. Once it has ended, that is to be
+        told to `ended`.
         """
-        line = self._line_before(key, demands)
+        line = self._line_before(key, demands) if self._lines.count else None
         outcome = await attempt() if line is None else None
         if isinstance(outcome, Refusal) and not self._may_fit_soon(outcome):
             raise await self._refused(outcome, demands, tokens)
@@ -74,22 +64,23 @@ class Reserving:
         running = self._running
         for demand in demands:
             running[demand.subject] = running.get(demand.subject, 0) + tokens
-        return Taken(key, demands, tokens, outcome)
+        return outcome
 
-    def ended(self, taken: Taken) -> None:
+    def ended(self, key: str, demands: Sequence[Demand], *, tokens: int) -> None:
         """A call has ended, its reservation too: whoever waits for that may try."""
-        running, somebody_waits = self._running, len(self._room) > 0
-        if somebody_waits:
-            self._room.ended(taken.key)
-        for demand in taken.demands:
+        running = self._running
+        for demand in demands:
             subject = demand.subject
-            left = running.get(subject, 0) - taken.tokens
+            left = running.get(subject, 0) - tokens
             if left:
                 running[subject] = left
             else:
                 running.pop(subject, None)
-            if somebody_waits and _is_of_model(subject):
-                self._room.ended(_model_line(taken.key, subject))
+        if self._lines.count:
+            self._room.ended(key)
+            for demand in demands:
+                if _is_of_model(demand.subject):
+                    self._room.ended(_model_line(key, demand.subject))
 
     async def _wait(
         self,
@@ -152,8 +143,6 @@ class Reserving:
 
     def _line_before(self, key: str, demands: Sequence[Demand]) -> str | None:
         """Return the line in which somebody waits whom this request would overtake."""
-        if not self.waiting:
-            return None
         models = (_model_line(key, d.subject) for d in demands if _is_of_model(d.subject))
         return next((line for line in (key, *models) if self._room.must_wait(line)), None)
 

@@ -39,19 +39,15 @@ class SharedEngine:
         self._is_away = False
         self._share: Engine | None = share
         self._machines = machines
-        self._clock = clock
-
-    def now(self) -> float:
-        """Return the time by which the local share is counted; the store has its own."""
-        return self._clock()
+        self.now = clock  # by which the local share is counted; the store has its own
 
     async def reserve(
-        self, demands: Sequence[Demand], *, tokens: int, credit: int
+        self, demands: Sequence[Demand], *, tokens: int, credit: int, calls: int = 1
     ) -> Reservation | Refusal:
         """Take from all demands or from none. Raises `LimitsUnavailable`; cancelled, it takes nothing."""
         try:
             outcome = await self._store.reserve(
-                demands, tokens=tokens, credit=credit, now=self._clock()
+                demands, tokens=tokens, credit=credit, calls=calls, now=self.now()
             )
         except StoreAway as away:
             self._note(str(away))
@@ -61,7 +57,7 @@ class SharedEngine:
             return outcome
         shares = [_share_of(demand, self._machines) for demand in demands]
         most = min((d.limits.tokens for d in shares if d.limits.tokens is not None), default=tokens)
-        return await share.reserve(shares, tokens=min(tokens, most), credit=credit)
+        return await share.reserve(shares, tokens=min(tokens, most), credit=credit, calls=calls)
 
     async def standing(self, subject: str) -> Standing:
         """Return what a subject has in use on all machines, or here while the store is away."""
@@ -86,9 +82,9 @@ class SharedEngine:
         """Ask everything once: the first time takes longer than a request's patience."""
         demand = Demand(subject="warm-up", limits=Limits())
         with suppress(StoreAway):
-            taken = await self._store.reserve([demand], tokens=0, credit=0, now=self._clock())
+            taken = await self._store.reserve([demand], tokens=0, credit=0, now=self.now())
             if not isinstance(taken, Refusal):
-                taken.release(now=self._clock())
+                taken.release(now=self.now())
         with suppress(StoreAway):
             await self._store.standing(demand.subject)
 

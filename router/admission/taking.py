@@ -1,96 +1,105 @@
-"""Taking one reservation, with as much credit as there is where less than wanted will do.
+"""What one request takes from its limits: what it tries to reserve, and then what it holds until it ends.
 
 A request that has waited decides by the credit as it is then, not as it was when it came: what was free may
-have been spent meanwhile, and what was spent may have been topped up.
+have been spent meanwhile, and what was spent may have been topped up. Where less credit than wanted will do,
+it takes as much as there is. A stream may hold more of it as it goes on.
 """
 
 from collections.abc import Sequence
 from typing import Final
 
+import msgspec
+
 from limiter.demand import Demand, Refusal, Reservation
 from router.admission.engine import Engine
 from router.admission.terms import Draw
-from router.billing.hold import Hold, Wanted
+from router.billing.hold import MOST_HELD, Hold, Wanted
 from router.billing.purse import Purse
 from router.catalog.routes import Route
+from router.errors import BooksUnavailable, GatewayError
 
 TRIES: Final = 4
 
 
-class Taking:
-    """What one request tries to reserve. After success, `held` nano-dollars are held of `hold`.
+class Taking(msgspec.Struct, eq=False):
+    """One request's share. After success, `held` nano-dollars are held of `hold`.
 
-    `draw` is what its caller's limits make it draw on, `wanted` how much of an answer it may make.
+    `hold` is `None` where nothing is paid in advance. `draw` is what its caller's limits make it draw on,
+    `wanted` how much of an answer it may make.
     """
 
-    __slots__ = (
-        "_draw",
-        "_purse",
-        "_route",
-        "_tokens",
-        "_wanted",
-        "engine",
-        "held",
-        "hold",
-    )
-
-    def __init__(
-        self,
-        engine: Engine,
-        purse: Purse,
-        *,
-        draw: Draw,
-        route: Route,
-        tokens: int,
-        wanted: Wanted,
-    ) -> None:
-        self.engine = engine
-        self._purse = purse
-        self._draw = draw
-        self._route = route
-        self._tokens = tokens
-        self._wanted = wanted
-        self.hold: Hold | None = None
-        self.held = 0
+    _engine: Engine
+    _purse: Purse
+    draw: Draw
+    _route: Route
+    tokens: int
+    _wanted: Wanted
+    hold: Hold | None = None
+    held: int = 0
+    _more: Sequence[Reservation] = ()
 
     async def attempt(self) -> Reservation | Refusal:
         """Reserve, or say what is in the way. When cancelled, nothing stays taken.
 
-        Raises as `Purse.hold` does.
+        Raises as `Purse.hold` and `Purse.until_known` do.
         """
-        draw = self._draw
-        hold = self.hold = await self._purse.hold(draw.caller, self._route, self._wanted)
+        draw = self.draw
+        if not draw.caller.pays_in_advance:
+            return await self._engine.reserve(draw.demands, tokens=self.tokens, credit=0)
+        hold = self._purse.hold(draw.caller, self._route, self._wanted)
         if hold is None:
-            return await self.engine.reserve(draw.demands, tokens=self._tokens, credit=0)
-        outcome, self.held = await reserve_within(
-            self.engine,
-            (*draw.demands, *draw.credit_demands(hold)),
-            tokens=self._tokens,
-            wanted=hold.amount,
-            least=hold.least,
-        )
+            hold = await self._hold_when_known()
+        self.hold = hold
+        demands = draw.with_credit(hold)
+        outcome, self.held = await self._reserve(demands, 1, hold.amount, hold.least)
         return outcome
 
-    async def credit_demands(self) -> Sequence[Demand]:
-        """Return whose credit it needs, and how much of that there is now. Raises as `Purse.hold` does."""
-        hold = await self._purse.hold(self._draw.caller, self._route, self._wanted)
-        return self._draw.credit_demands(hold) if hold is not None else ()
+    async def hold_more(self, wanted: int, least: int) -> int:
+        """Hold more nano-dollars, `wanted` or at least `least`; return how many, or 0.
 
+        Cancelled, it holds no more than before.
+        """
+        if least > MOST_HELD:
+            return 0
+        try:
+            hold = await self._hold_when_known()
+        except GatewayError:
+            return 0  # what nobody can see is not spent
+        demands = self.draw.credit_demands(hold)
+        outcome, more = await self._reserve(demands, 0, min(wanted, MOST_HELD), least)
+        if isinstance(outcome, Refusal):
+            return 0
+        self._more = [*self._more, outcome]
+        self.held += more
+        return more
 
-async def reserve_within(
-    engine: Engine, demands: Sequence[Demand], *, tokens: int, wanted: int, least: int
-) -> tuple[Reservation | Refusal, int]:
-    """Reserve with `wanted` nano-dollars, or down to `least` if there is no more; return with how many.
+    def free(self) -> None:
+        """Let go of what was held more; the first part ends with the request's own reservation."""
+        if self._more:
+            more, self._more = self._more, ()
+            for part in more:
+                part.release(now=self._engine.now())
 
-    When cancelled, nothing stays taken.
-    """
-    tries = TRIES
-    while True:
-        tries -= 1
-        outcome = await engine.reserve(demands, tokens=tokens, credit=wanted)
-        if not isinstance(outcome, Refusal) or outcome.kind != "credit":
-            return outcome, wanted
-        left = outcome.limit - outcome.used  # of one subject; another one may have less
-        if not (tries and least <= left < wanted):
-            return outcome, wanted
-        wanted = left
+    async def _hold_when_known(self) -> Hold:
+        caller = self.draw.caller
+        await self._purse.until_known(caller)
+        hold = self._purse.hold(caller, self._route, self._wanted)
+        if hold is None:
+            raise BooksUnavailable
+        return hold
+
+    async def _reserve(
+        self, demands: Sequence[Demand], calls: int, wanted: int, least: int
+    ) -> tuple[Reservation | Refusal, int]:
+        """Reserve with `wanted` nano-dollars, or down to `least` if there is no more; say with how many."""
+        tokens = self.tokens if calls else 0
+        tries = TRIES
+        while True:
+            tries -= 1
+            outcome = await self._engine.reserve(demands, tokens=tokens, credit=wanted, calls=calls)
+            if not isinstance(outcome, Refusal) or outcome.kind != "credit":
+                return outcome, wanted
+            left = outcome.limit - outcome.used  # of one subject; another one may have less
+            if not (tries and least <= left < wanted):
+                return outcome, wanted
+            wanted = left

@@ -3,6 +3,9 @@
 A key's limits are its own, where it has none its tier's, and where that has none the configuration's. An
 account's limits are shared by all of its keys. A model's limits are shared by everybody, and protect what the
 operator has of it.
+
+Credit is counted where the calls are: what a key may still spend of its budget with the key, and what a
+prepaid account has with the account.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,38 +13,52 @@ from typing import Final
 
 import msgspec
 
-from limiter.demand import Demand, Limits
+from limiter.demand import NO_LIMITS, Demand, Limits
 from router.accounts.caller import Caller
 from router.billing.hold import Hold
 from router.config import LimitTable
 
 MOST_REMEMBERED: Final = 20_000
-_NO_LIMITS: Final = Limits()
 
 
-class Draw(msgspec.Struct, frozen=True, eq=False):
-    """What requests of a caller for a model draw on, credit apart.
+class Draw:
+    """What requests of a caller for a model draw on; `demands` have no credit in them.
 
-    `in_windows` are those of the demands that limit requests or tokens, `most_tokens` is the least of the
-    limits on tokens, `None` where there is none. `budget` and `credit` are the subjects of its credit, which
-    are others: a stream that holds more as it goes on is not another request.
+    `most_tokens` is the least of the limits on tokens, `None` where there is none.
     """
 
-    caller: Caller
-    demands: tuple[Demand, ...]
-    in_windows: tuple[Demand, ...]
-    most_tokens: int | None
-    budget: str
-    credit: str
+    __slots__ = ("_account", "_key", "_with_credit", "caller", "demands", "most_tokens")
+
+    def __init__(self, caller: Caller, demands: tuple[Demand, ...]) -> None:
+        self.caller = caller
+        self.demands = demands
+        self.most_tokens = most_tokens(demands)
+        self._account: int | None = None
+        self._key: int | None = None
+        self._with_credit = demands
+
+    def with_credit(self, hold: Hold) -> tuple[Demand, ...]:
+        """Return the demands with whose credit a request needs, and how much of it may be held in all.
+
+        That changes only as balances are read anew, so what was returned last mostly is what is asked for.
+        """
+        account, key = hold.account, hold.key
+        if account != self._account or key != self._key:
+            credit = {_of_account(self.caller): account, _of_key(self.caller): key}
+            self._account, self._key = account, key
+            self._with_credit = tuple(
+                msgspec.structs.replace(demand, credit=credit.get(demand.subject))
+                for demand in self.demands
+            )
+        return self._with_credit
 
     def credit_demands(self, hold: Hold) -> list[Demand]:
-        """Return whose credit a request needs, and how much of it may be held in all."""
-        demands = []
-        if hold.key is not None:
-            demands.append(Demand(subject=self.budget, limits=_NO_LIMITS, credit=hold.key))
-        if hold.account is not None:
-            demands.append(Demand(subject=self.credit, limits=_NO_LIMITS, credit=hold.account))
-        return demands
+        """Return the demands of a call that runs and holds more credit: it is not another request."""
+        return [
+            msgspec.structs.replace(demand, limits=NO_LIMITS)
+            for demand in self.with_credit(hold)
+            if demand.credit is not None
+        ]
 
 
 class Terms:
@@ -63,19 +80,19 @@ class Terms:
         if draw is None or draw.caller is not caller:
             if len(self._draws) >= MOST_REMEMBERED:
                 self._draws.clear()
-            draw = self._draws[which] = _draw(caller, self.demands(caller, model))
+            draw = self._draws[which] = Draw(caller, self.demands(caller, model))
         return draw
 
     def demands(self, caller: Caller, model: str | None) -> tuple[Demand, ...]:
         """Return what a request draws on, credit apart.
 
-        The key is always among them, so that its use is known even where nothing limits it.
+        The key is always among them, so that its use is known even where nothing limits it; so is an account
+        with credit, which limits it as well.
         """
-        demands = [Demand(subject=f"key:{caller.key.id}", limits=self.of_key(caller))]
-        if caller.account.limits != _NO_LIMITS:
-            demands.append(
-                Demand(subject=f"account:{caller.account.id}", limits=caller.account.limits)
-            )
+        demands = [Demand(subject=_of_key(caller), limits=self.of_key(caller))]
+        account = caller.account
+        if account.prepaid or account.limits != NO_LIMITS:
+            demands.append(Demand(subject=_of_account(caller), limits=account.limits))
         limits = self._models.get(model) if model is not None else None
         if limits is not None:
             demands.append(Demand(subject=f"model:{model}", limits=limits))
@@ -95,22 +112,6 @@ class Terms:
         return _first(_first(caller.key.limits, caller.tier.limits), self._general)
 
 
-def _draw(caller: Caller, demands: tuple[Demand, ...]) -> Draw:
-    in_windows = tuple(
-        demand
-        for demand in demands
-        if demand.limits.requests is not None or demand.limits.tokens is not None
-    )
-    return Draw(
-        caller,
-        demands,
-        in_windows,
-        most_tokens(demands),
-        budget=f"budget:{caller.key.id}",
-        credit=f"credit:{caller.account.id}",
-    )
-
-
 def limits_of(table: LimitTable) -> Limits:
     """Return what a table of the configuration says."""
     return Limits(
@@ -126,8 +127,16 @@ def most_tokens(demands: Sequence[Demand]) -> int | None:
     return min((limit for limit in limits if limit is not None), default=None)
 
 
+def _of_key(caller: Caller) -> str:
+    return f"key:{caller.key.id}"
+
+
+def _of_account(caller: Caller) -> str:
+    return f"account:{caller.account.id}"
+
+
 def _first(own: Limits, general: Limits) -> Limits:
-    if own == _NO_LIMITS:
+    if own == NO_LIMITS:
         return general
     return Limits(
         requests=general.requests if own.requests is None else own.requests,

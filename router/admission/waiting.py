@@ -22,9 +22,6 @@ class WaitingRoom:
         self._clock = clock
         self._calls: dict[Ticket, trio.Event] = {}
 
-    def __len__(self) -> int:
-        return len(self._lines)
-
     def must_wait(self, key: str) -> bool:
         """Whether a request of this key would overtake another one if it tried at once."""
         return self._lines.must_wait(key)

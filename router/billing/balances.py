@@ -43,9 +43,12 @@ class Wanted(NamedTuple):
 
 
 class Balances:
-    """The credit that was read last, of those who call. `now` is monotonic seconds."""
+    """The credit that was read last, of those who call. `clock`, by which it ages, is monotonic seconds."""
 
-    def __init__(self, *, outage_seconds: float) -> None:
+    def __init__(
+        self, *, outage_seconds: float, clock: Callable[[], float] = trio.current_time
+    ) -> None:
+        self.clock = clock
         self._outage_seconds = outage_seconds
         self._accounts: dict[str, float] = {}  # when each was asked for last
         self._keys: dict[str, float] = {}
@@ -115,21 +118,19 @@ class Balances:
         patience = self._outage_seconds if self._is_away else SETTLED_SECONDS
         return is_known and now - self.read_at <= patience
 
-    async def until_trusted(
-        self, clock: Callable[[], float], *, account: str | None, key: str | None
-    ) -> bool:
+    async def until_trusted(self, *, account: str | None, key: str | None) -> bool:
         """Wait for a reading if one is overdue; return whether the credit may be trusted now.
 
         Does not wait where it may be trusted, nor for a database that is known to be away.
         """
-        if self.may_be_trusted(clock(), account=account, key=key):
+        if self.may_be_trusted(self.clock(), account=account, key=key):
             return True
         with trio.move_on_after(PATIENCE_SECONDS):
             while not self._is_away:
                 await self._read.wait()
-                if self.may_be_trusted(clock(), account=account, key=key):
+                if self.may_be_trusted(self.clock(), account=account, key=key):
                     return True
-        return self.may_be_trusted(clock(), account=account, key=key)
+        return self.may_be_trusted(self.clock(), account=account, key=key)
 
     def _tell(self) -> None:
         self._read.set()
@@ -150,7 +151,7 @@ async def watch_balances(
     # Its own limiter: a busy thread pool elsewhere must not make credit look old.
     limiter = trio.CapacityLimiter(1)
     while True:
-        began = trio.current_time()
+        began = balances.clock()
         wanted = balances.wanted(began)
         try:
             credit, spent = await trio.to_thread.run_sync(

@@ -3,11 +3,11 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 import trio
 
 from router.billing.balances import SETTLED_SECONDS, Balances, CreditSource, watch_balances
+from router.billing.notebook import Notebook
 from router.billing.prices import PriceList
 from router.billing.purse import Purse
 from router.billing.settling import Settling
@@ -18,17 +18,6 @@ from router.ledger.settlement import Settlement
 from router.ledger.store import Batch, Stored
 
 DRAIN_SECONDS = 5.0
-
-
-class Notebook(Protocol):
-    """Where settlements are written down (`router.ledger.journal.Journal`)."""
-
-    @property
-    def accepts(self) -> bool:
-        """Whether a new request may be let in."""
-
-    def append(self, settlement: Settlement) -> None:
-        """Write one down, durably. Raises `JournalFull`."""
 
 
 class Billing:
@@ -45,8 +34,8 @@ class Billing:
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self.prices = prices
-        self.balances = Balances(outage_seconds=outage_seconds)
-        self.purse = Purse(prices, self.balances, accepts=lambda: notebook.accepts, clock=clock)
+        self.balances = Balances(outage_seconds=outage_seconds, clock=clock)
+        self.purse = Purse(prices, self.balances, notebook)
         self.settling = Settling(
             prices,
             write=notebook.append,

@@ -20,7 +20,7 @@ LONGEST_ANSWER: Final = 128_000  # tokens, for a model of which nobody says how 
 MOST_HELD: Final = 1 << 48  # nano-dollars for one call, which is 281,474 dollars
 
 
-class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+class Wanted(msgspec.Struct, frozen=True):
     """How much of an answer a request may make: tokens in all choices.
 
     `capped`: by its client, so that it holds this or is refused. Else less will do as well.
@@ -31,7 +31,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     capped: bool
 
 
-class Hold(msgspec.Struct, frozen=True, kw_only=True):
+class Hold(msgspec.Struct, frozen=True):
     """What to hold, in nano-dollars: `amount`, or down to `least` if that is all there is.
 
     `account` is what the account may hold in all, `key` what its key may still spend; `None`: anything.
@@ -57,15 +57,13 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True):
 
 def make_hold(price: Price, wanted: Wanted, *, account: int | None, key: int | None) -> Hold:
     """Return what to hold for a request."""
-    amount = worst_case(
-        price, input_tokens=wanted.prompt_tokens, output_tokens=wanted.output_tokens
-    )
+    prompt = wanted.prompt_tokens
+    amount = worst_case(price, prompt, wanted.output_tokens)
     amount = min(amount, MOST_HELD)
     least = amount
     if not wanted.capped:
-        one_token = worst_case(price, input_tokens=wanted.prompt_tokens, output_tokens=1)
-        least = min(one_token, amount)
-    return Hold(price=price, wanted=wanted, amount=amount, least=least, account=account, key=key)
+        least = min(amount, worst_case(price, prompt, 1))
+    return Hold(price, wanted, amount, least, account, key)
 
 
 def prompt_with_margin(tokens: int) -> int:

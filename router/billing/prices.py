@@ -43,19 +43,18 @@ class PriceList:
 
     def priced(self, route: Route) -> Route | None:
         """Return what of a route has a price, `None` where nothing has."""
-        return self._offer(route).sellable
+        return (self._offers.get(id(route)) or self._remember(route)).sellable
 
     def dearest(self, route: Route) -> Price | None:
         """Return the price that no candidate of the route exceeds, `None` where none has any."""
-        return self._offer(route).dearest
+        return (self._offers.get(id(route)) or self._remember(route)).dearest
 
-    def _offer(self, route: Route) -> Offer:
-        offer = self._offers.get(id(route))
-        if offer is None:  # what is remembered is alive, so that no other route has its identity
-            if len(self._offers) >= MOST_REMEMBERED:
-                self._offers.clear()
-            offer = Offer(route, self._find_sellable(route), self._find_dearest(route))
-            self._offers[id(route)] = offer
+    def _remember(self, route: Route) -> Offer:
+        # What is remembered is alive, so that no other route has its identity.
+        if len(self._offers) >= MOST_REMEMBERED:
+            self._offers.clear()
+        offer = Offer(route, self._find_sellable(route), self._find_dearest(route))
+        self._offers[id(route)] = offer
         return offer
 
     def _find_sellable(self, route: Route) -> Route | None:

@@ -5,11 +5,10 @@ nothing is held. What an account has is what the books say (`balances`); how muc
 moment is the limiter's to say, which takes the hold together with all other limits.
 """
 
-from collections.abc import Callable
-
 from router.accounts.caller import Caller
 from router.billing.balances import Balances
 from router.billing.hold import Hold, Wanted, make_hold
+from router.billing.notebook import Notebook
 from router.billing.prices import PriceList
 from router.catalog.routes import Route
 from router.errors import BooksUnavailable, CreditEmpty, ModelNotPriced
@@ -17,61 +16,54 @@ from router.ledger.money import format_usd
 
 
 class Purse:
-    """Makes the holds of one process.
+    """Makes the holds of one process, whose settlements go to `notebook`."""
 
-    `accepts()`: whether settlements can be written down. `clock`: monotonic seconds.
-    """
-
-    def __init__(
-        self,
-        prices: PriceList,
-        balances: Balances,
-        *,
-        accepts: Callable[[], bool],
-        clock: Callable[[], float],
-    ) -> None:
+    def __init__(self, prices: PriceList, balances: Balances, notebook: Notebook) -> None:
         self._prices = prices
         self._balances = balances
-        self._accepts = accepts
-        self._clock = clock
+        self._notebook = notebook
 
     def check(self) -> None:
         """Raise `BooksUnavailable` if the end of a request could not be written down."""
-        if not self._accepts():
+        if not self._notebook.accepts:
             raise BooksUnavailable
 
     def route_for(self, caller: Caller, route: Route) -> Route:
         """Return what of a route may be sold to a caller. Raises `ModelNotPriced`."""
-        if not _pays(caller):
+        if not caller.pays_in_advance:
             return route
         priced = self._prices.priced(route)
         if priced is None:
             raise ModelNotPriced(route.id)
         return priced
 
-    async def hold(self, caller: Caller, route: Route, wanted: Wanted) -> Hold | None:
-        """Return what to hold for a request as of now, `None` for a caller that pays nothing in advance.
+    async def until_known(self, caller: Caller) -> None:
+        """Wait for the caller's credit to be read. Raises `BooksUnavailable` where it cannot be."""
+        account = caller.account.id if caller.account.prepaid else None
+        key = None if caller.key.budget_nanodollars is None else caller.key.id
+        if not await self._balances.until_trusted(account=account, key=key):
+            raise BooksUnavailable
 
-        Waits for the credit to be read, if that is overdue. Raises `CreditEmpty` where it does not suffice
-        even with no other call running, `BooksUnavailable` where it cannot be read, and `ModelNotPriced`.
-        What is held by it must be taken without waiting: credit is known for a moment only.
+    def hold(self, caller: Caller, route: Route, wanted: Wanted) -> Hold | None:
+        """Return what to hold as of now for a request of a caller that pays in advance.
+
+        `None` where its credit is not known: see `until_known`. Raises `CreditEmpty` where it does not
+        suffice even with no other call running, and `ModelNotPriced`. What is held by it must be taken
+        without waiting: credit is known for a moment only.
         """
-        if not _pays(caller):
-            return None
         price = self._prices.dearest(route)
         if price is None:
             raise ModelNotPriced(route.id)
+        balances, budget = self._balances, caller.key.budget_nanodollars
         account = caller.account.id if caller.account.prepaid else None
-        key = caller.key.id if caller.key.budget_nanodollars is not None else None
-        if not self._balances.may_be_trusted(self._clock(), account=account, key=key):
-            known = await self._balances.until_trusted(self._clock, account=account, key=key)
-            if not known:
-                raise BooksUnavailable
+        key = None if budget is None else caller.key.id
+        if not balances.may_be_trusted(balances.clock(), account=account, key=key):
+            return None
         hold = make_hold(
             price,
             wanted,
-            account=None if account is None else self._balances.of(account),
-            key=self._budget(caller),
+            account=None if account is None else balances.of(account),
+            key=None if key is None or budget is None else max(0, budget - balances.spent(key)),
         )
         if hold.account is not None and hold.account < hold.least:
             raise _empty("account", hold.account, hold.least)
@@ -79,17 +71,9 @@ class Purse:
             raise _empty("key's budget", hold.key, hold.least)
         return hold
 
-    def _budget(self, caller: Caller) -> int | None:
-        budget = caller.key.budget_nanodollars
-        return None if budget is None else max(0, budget - self._balances.spent(caller.key.id))
-
 
 def _empty(name: str, credit: int, least: int) -> CreditEmpty:
     return CreditEmpty(
         f"Insufficient credits: this request may cost ${format_usd(least)}, and the "
         f"{name} has ${format_usd(credit)} left. Top up, or ask for a shorter answer."
     )
-
-
-def _pays(caller: Caller) -> bool:
-    return caller.account.prepaid or caller.key.budget_nanodollars is not None

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Final
 
-import msgspec
 import trio
 
 from router.accounts.caller import Caller
@@ -29,12 +28,8 @@ SWEEP_SECONDS: Final = 0.1
 _NOTHING: Final = Tokens()
 
 
-class Debt(msgspec.Struct, eq=False):
-    """What a settled request still owes; `paid` frees it. `booked_at` is monotonic, once it was booked."""
-
-    request_id: str
-    paid: Callable[[], None]
-    booked_at: float | None = None
+Pay = Callable[[], None]
+"""Frees what a settled request owes."""
 
 
 class Settling:
@@ -57,13 +52,13 @@ class Settling:
         self._lost = lost
         self._balances = balances
         self._wall_clock = wall_clock
-        self._debts: dict[str, Debt] = {}
-        self._booked: deque[Debt] = deque()
+        self._debts: dict[str, Pay] = {}  # by request, until it is booked
+        self._booked: deque[tuple[float, Pay]] = deque()  # and since when it is
 
     @property
     def debts(self) -> int:
         """Settled requests whose charge is not yet in everybody's balances."""
-        return len(self._debts)
+        return len(self._debts) + len(self._booked)
 
     def settle(self, caller: Caller, record: RequestRecord, bill: Bill, admitted: Admitted) -> None:
         """Write the settlement down, and end the reservation in any case. Raises `BooksUnavailable`."""
@@ -77,7 +72,7 @@ class Settling:
         finally:
             admitted.settle(usage, owed=owed)
         if owed:
-            self._debts[record.request_id] = Debt(record.request_id, admitted.paid)
+            self._debts[record.request_id] = admitted.paid
 
     def settle_late(self, whose: Whose, bill: Bill) -> None:
         """Write down what was found out after a request had been settled: the operator's, all of it.
@@ -105,12 +100,11 @@ class Settling:
 
     def booked(self, request_ids: Iterable[str]) -> None:
         """Hear which requests are in the books now."""
-        now = trio.current_time()
+        now = self._balances.clock()
         for request_id in request_ids:
-            debt = self._debts.get(request_id)
-            if debt is not None and debt.booked_at is None:
-                debt.booked_at = now
-                self._booked.append(debt)
+            pay = self._debts.pop(request_id, None)
+            if pay is not None:
+                self._booked.append((now, pay))
 
     async def run(self) -> None:
         """Free what was booked long enough ago, until cancelled."""
@@ -124,10 +118,8 @@ class Settling:
         The database must have answered since: while it is away, nobody can have read the new balance.
         """
         known_until = self._balances.read_at - SETTLED_SECONDS
-        while self._booked and (self._booked[0].booked_at or 0.0) < known_until:
-            debt = self._booked.popleft()
-            del self._debts[debt.request_id]
-            debt.paid()
+        while self._booked and self._booked[0][0] < known_until:
+            self._booked.popleft()[1]()
 
     def _put_down(self, settlement: Settlement) -> None:
         try:
@@ -138,7 +130,7 @@ class Settling:
 
     def _settlement(self, caller: Caller, record: RequestRecord, bill: Bill) -> Settlement:
         paid = bill.customer
-        main = paid or next(iter(bill.charges), None)
+        main = paid or (bill.charges[0] if bill.charges else None)
         tokens = possible_tokens(paid.usage) if paid is not None else _NOTHING
         return Settlement(
             request_id=record.request_id,
@@ -149,7 +141,9 @@ class Settling:
             at=self._wall_clock(),
             tokens=tokens,
             charge_nanodollars=self._charge(paid, tokens) if paid is not None else 0,
-            operator_nanodollars=self._operator(bill),
+            operator_nanodollars=self._operator(bill)
+            if paid is None or len(bill.charges) > 1
+            else 0,
             outcome=_outcome(record, bill),
             duration=max(0.0, trio.current_time() - record.started),
             first_token=record.first_token_seconds,

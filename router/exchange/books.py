@@ -66,7 +66,7 @@ class Whose(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Bill(msgspec.Struct, frozen=True):
-    """What a request cost: a charge for each attempt, at most one of them the customer's.
+    """What a request cost: a charge for each attempt, of which at most one is the `customer`'s.
 
     `drained` is the ending of a later bill, for the rest of an answer that was read for its usage's sake.
     `place` is that of its attempt, so that each late bill of a request is told from the others.
@@ -74,15 +74,8 @@ class Bill(msgspec.Struct, frozen=True):
 
     ending: Ending
     charges: tuple[Charge, ...]
+    customer: Charge | None = None
     place: int = 0
-
-    @property
-    def customer(self) -> Charge | None:
-        """The one charge that the customer pays, if there is one."""
-        for charge in self.charges:
-            if charge.payer == "customer":
-                return charge
-        return None
 
 
 class Entry(msgspec.Struct, eq=False):
@@ -98,24 +91,19 @@ class Entry(msgspec.Struct, eq=False):
     whole: bool = False
 
 
-class Books:
+class Books(msgspec.Struct, eq=False):
     """The books of one request, which is `whose`.
 
     `prompt_tokens`: the estimate of what the prompt costs to read. `tokens_of(bytes)`: the tokens that so
     much text of the model amounts to.
     """
 
-    __slots__ = ("_bill", "_entries", "_prompt_tokens", "_rescuing", "_tokens_of", "whose")
-
-    def __init__(
-        self, *, whose: Whose, prompt_tokens: int, tokens_of: Callable[[int], int]
-    ) -> None:
-        self.whose = whose
-        self._prompt_tokens = prompt_tokens
-        self._tokens_of = tokens_of
-        self._entries: list[Entry] = []
-        self._rescuing = False
-        self._bill: Bill | None = None
+    whose: Whose
+    _prompt_tokens: int
+    _tokens_of: Callable[[int], int]
+    _entries: list[Entry] = []
+    _rescuing: bool = False
+    _bill: Bill | None = None
 
     def begun(self, run: Run, *, hedge: bool) -> None:
         """Enter an attempt as it begins."""
@@ -139,13 +127,14 @@ class Books:
     def close(self, ending: Ending) -> Bill:
         """Return the bill. Every attempt has ended by now, but for those that are drained."""
         paid = self._paid() if ending != "failed" else None
-        charges = [
-            self._charge(entry, "customer", self._of_customer(entry))
-            if entry is paid
-            else self._charge(entry, "operator", self._of_operator(entry, paid))
-            for entry in self._entries
-        ]
-        self._bill = Bill(ending, tuple(charges))
+        charges, customer = [], None
+        for entry in self._entries:
+            if entry is paid:
+                charge = customer = self._charge(entry, "customer", self._of_customer(entry))
+            else:
+                charge = self._charge(entry, "operator", self._of_operator(entry, paid))
+            charges.append(charge)
+        self._bill = Bill(ending, tuple(charges), customer)
         return self._bill
 
     def drained(self, run: Run, usage: Usage) -> Bill | None:
@@ -165,7 +154,7 @@ class Books:
         rest = _beyond(usage, billed.usage)
         if rest == _NOTHING:
             return None
-        return Bill("drained", (self._charge(entry, "operator", rest),), place)
+        return Bill("drained", (self._charge(entry, "operator", rest),), place=place)
 
     @property
     def so_far(self) -> Usage:
@@ -184,13 +173,19 @@ class Books:
 
     def _paid(self) -> Entry | None:
         """Return whose model the customer pays: who began the answer, else who had been asked for it."""
-        began = (entry for entry in self._entries if entry.run.has_committed)
-        asked = (entry for entry in self._entries if _was_given_up(entry))
-        return next(began, None) or next(asked, None)
+        asked = None
+        for entry in self._entries:
+            if entry.run.has_committed:
+                return entry
+            if asked is None and _was_given_up(entry):
+                asked = entry
+        return asked
 
     def _of_customer(self, paid: Entry) -> Usage:
         """Return the usage of the answer as the client has it; a rescuer tells it for the whole."""
-        last = next((entry for entry in self._entries if _went_on(entry)), paid)
+        last = paid
+        if self._rescuing:
+            last = next((entry for entry in self._entries if _went_on(entry)), paid)
         told = last.usage
         if told is not None and self._tells_all(last, told):
             return told

@@ -7,6 +7,8 @@ whatever happens to this process next. Any other end is closed when it has come.
 from collections.abc import Callable
 from contextlib import suppress
 
+import msgspec
+
 from router.accounts.caller import Caller
 from router.admission.admitted import Admitted
 from router.errors import BooksUnavailable
@@ -17,26 +19,15 @@ Settle = Callable[[Caller, RequestRecord, Bill, Admitted], None]
 """Settles a request that has ended; synchronous. Raises `BooksUnavailable` if it cannot be written down."""
 
 
-class Closing:
+class Closing(msgspec.Struct, eq=False):
     """Closes one request's books. `settle` is called once, with the bill."""
 
-    __slots__ = ("_caller", "_closed", "_record", "_settle", "admitted", "books")
-
-    def __init__(
-        self,
-        caller: Caller,
-        record: RequestRecord,
-        books: Books,
-        admitted: Admitted,
-        *,
-        settle: Settle,
-    ) -> None:
-        self.books = books
-        self.admitted = admitted
-        self._caller = caller
-        self._record = record
-        self._settle = settle
-        self._closed = False
+    _caller: Caller
+    _record: RequestRecord
+    books: Books
+    admitted: Admitted
+    _settle: Settle
+    _closed: bool = False
 
     def close(self, ending: Ending) -> None:
         """Close the books, unless they are. Raises `BooksUnavailable`; the reservation has ended even so."""
@@ -49,14 +40,17 @@ class Closing:
 
     def close_unless_whole(self, ending: Ending) -> None:
         """Close the books of a request that came to another end. Raises nothing: there is nobody to tell."""
+        if self._closed:
+            return
         with suppress(BooksUnavailable):  # whoever settles has reported what could not be written
             self.close(ending)
 
 
 def _note_usage(record: RequestRecord, bill: Bill) -> None:
     """Note what the answer used, whoever pays for it."""
-    began = (charge for charge in bill.charges if charge.has_begun)
-    charge = bill.customer or next(began, None)
+    charge = bill.customer
+    if charge is None:
+        charge = next((charge for charge in bill.charges if charge.has_begun), None)
     if charge is None:
         return
     usage = charge.usage

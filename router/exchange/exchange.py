@@ -84,20 +84,23 @@ class Exchange:
         call, route, wish = self._resolve(asked)
         admitted = await self._admission.admit(caller, call, asked.body, route=route)
         books = Books(
-            whose=Whose(
+            Whose(
                 request_id=record.request_id,
                 account_id=caller.account.id,
                 key_id=caller.key.id,
             ),
-            prompt_tokens=admitted.prompt_tokens,
-            tokens_of=admitted.tokens_of if call.stream else admitted.tokens_of_whole,
+            admitted.prompt_tokens,
+            admitted.tokens_of if call.stream else admitted.tokens_of_whole,
         )
-        closing = Closing(caller, record, books, admitted, settle=self._settle)
+        closing = Closing(caller, record, books, admitted, self._settle)
         relay = self._relay_of(reply, record.request_id) if call.stream else None
         total = route.tiers[0][0].timeouts.total
         ending: Ending = "failed"
         try:
-            reply.limit_headers = await self._admission.headers(caller, route.id, admitted)
+            told = admitted.limit_headers()
+            if told is None:
+                told = await self._admission.headers(caller, route.id)
+            reply.limit_headers = told
             has_scope = relay is not None or self._racing.drains.is_on
             now = trio.current_time()
             request = Request(

@@ -16,7 +16,7 @@ MOST_TOKENS: Final = 10**8
 """More than this in one request is a provider's mistake: no context is a tenth of it."""
 
 
-class Tokens(msgspec.Struct, frozen=True, kw_only=True):
+class Tokens(msgspec.Struct, frozen=True, gc=False):
     """What was read and written, in counts that are possible.
 
     `cached` and `cache_write` are parts of `input` and do not overlap; `reasoning` is a part of `output`.
@@ -41,9 +41,7 @@ def possible_tokens(usage: Usage) -> Tokens:
         cached, reasoning = _possible(cached, read), _possible(reasoning, written)
     if cache_write:
         cache_write = _possible(cache_write, read - cached)
-    return Tokens(
-        input=read, cached=cached, cache_write=cache_write, output=written, reasoning=reasoning
-    )
+    return Tokens(read, cached, cache_write, written, reasoning)
 
 
 def cost(price: Price, usage: Usage) -> int:

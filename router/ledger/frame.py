@@ -21,8 +21,8 @@ from router.ledger.settlement import Settlement
 MARKER: Final = b"\xffSZ1"
 _HEAD: Final = struct.Struct("<4sII")
 _MOST_BYTES: Final = 64 * 1024
-LONGEST_FRAME: Final = _HEAD.size + _MOST_BYTES
-_LENGTH: Final = struct.Struct("<I")
+_HEAD_BYTES: Final = _HEAD.size
+LONGEST_FRAME: Final = _HEAD_BYTES + _MOST_BYTES
 _encoder: Final = msgspec.json.Encoder()
 _decoder: Final = msgspec.json.Decoder(Settlement)
 
@@ -49,8 +49,9 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
 def write_frame(settlement: Settlement) -> bytes:
     """Return the frame of a settlement, some 400 bytes. Its texts are bounded, so it is never too long."""
     content = _encoder.encode(settlement)
-    length = len(content)
-    return _HEAD.pack(MARKER, length, _checksum(length, content)) + content
+    length = len(content).to_bytes(4, "little")
+    checksum = zlib.crc32(content, zlib.crc32(length))
+    return b"".join((MARKER, length, checksum.to_bytes(4, "little"), content))
 
 
 def read_frames(data: bytes, *, start: int) -> Reading:
@@ -77,19 +78,19 @@ def read_frames(data: bytes, *, start: int) -> Reading:
 
 def _frame_at(data: bytes, at: int) -> tuple[int, Settlement | None] | None:
     """Return the size of the whole frame that begins here, and its settlement if it can be understood."""
-    if len(data) - at < _HEAD.size:
+    begin = at + _HEAD_BYTES
+    if len(data) < begin:
         return None
     marker, length, checksum = _HEAD.unpack_from(data, at)
     if marker != MARKER or length > _MOST_BYTES:
         return None
-    content = data[at + _HEAD.size : at + _HEAD.size + length]
-    if len(content) != length or _checksum(length, content) != checksum:
+    content = data[begin : begin + length]
+    if len(content) != length:
+        return None
+    length_as_written = data[at + len(MARKER) : at + len(MARKER) + 4]
+    if zlib.crc32(content, zlib.crc32(length_as_written)) != checksum:
         return None
     try:
-        return _HEAD.size + length, _decoder.decode(content)
+        return _HEAD_BYTES + length, _decoder.decode(content)
     except msgspec.MsgspecError:
-        return _HEAD.size + length, None
-
-
-def _checksum(length: int, content: bytes) -> int:
-    return zlib.crc32(content, zlib.crc32(_LENGTH.pack(length)))
+        return _HEAD_BYTES + length, None

@@ -9,7 +9,7 @@ from router.ledger.cost import nanodollars_up
 from router.ledger.price import FEMTODOLLARS_PER_NANODOLLAR, Price
 
 
-def worst_case(price: Price, *, input_tokens: int, output_tokens: int) -> int:
+def worst_case(price: Price, input_tokens: int, output_tokens: int) -> int:
     """Return the nano-dollars that a request of so many tokens costs at most; counts are at least 0."""
     return nanodollars_up(input_tokens * price.dearest_input + output_tokens * price.dearest_output)
 

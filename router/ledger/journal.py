@@ -52,7 +52,11 @@ class Journal:
     @property
     def accepts(self) -> bool:
         """Whether a new request may be let in: its end will find room."""
-        return self._free >= self._file_bytes // 2 and self.backlog_bytes < self._backlog_bytes
+        current, spare = self._current, self._spare
+        room = spare.size - spare.end if spare is not None else 0
+        if current is not None:
+            room += current.size - current.end
+        return room >= self._file_bytes // 2 and self.backlog_bytes < self._backlog_bytes
 
     @property
     def backlog_bytes(self) -> int:
@@ -81,7 +85,8 @@ class Journal:
         """
         frame = write_frame(settlement)
         trouble: OSError | None = None
-        if self._current is not None and self._current.room < len(frame):
+        current = self._current
+        if current is not None and current.size - current.end < len(frame):
             self._seal()
         while self._current is not None:
             try:
@@ -125,13 +130,6 @@ class Journal:
             file.close()
         self._sealed.clear()
         self._current = self._spare = None
-
-    @property
-    def _free(self) -> int:
-        current, spare = self._current, self._spare
-        return (current.room if current is not None else 0) + (
-            spare.room if spare is not None else 0
-        )
 
     def _seal(self) -> None:
         if self._current is not None:

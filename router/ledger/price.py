@@ -37,7 +37,9 @@ class PriceProblem(ValueError):
 class Price(msgspec.Struct, frozen=True, kw_only=True):
     """Femto-dollars per token. Cached reads and cache writes are part of the input, reasoning of the output.
 
-    Every rate is at least 0; `make_price` is the way to one.
+    Every rate is at least 0; `make_price` is the way to one. What every hold asks for is found out once:
+    `dearest_input` is what a token of the prompt costs at most, whatever the provider does with it, and
+    `dearest_output` what one of the answer does.
     """
 
     input: int
@@ -45,16 +47,14 @@ class Price(msgspec.Struct, frozen=True, kw_only=True):
     cache_read: int
     cache_write: int
     reasoning: int
+    dearest_input: int = 0
+    dearest_output: int = 0
 
-    @property
-    def dearest_input(self) -> int:
-        """What a token of the prompt costs at most, whatever the provider does with it."""
-        return max(self.input, self.cache_read, self.cache_write)
-
-    @property
-    def dearest_output(self) -> int:
-        """What a token of the answer costs at most."""
-        return max(self.output, self.reasoning)
+    def __post_init__(self) -> None:
+        """Find out the dearest rates."""
+        dearest_input = max(self.input, self.cache_read, self.cache_write)
+        msgspec.structs.force_setattr(self, "dearest_input", dearest_input)
+        msgspec.structs.force_setattr(self, "dearest_output", max(self.output, self.reasoning))
 
 
 def make_price(model: str, stated: Stated, *, has_output: bool = True) -> Price:

@@ -1,7 +1,7 @@
-"""Statements that both database systems know and SQLAlchemy spells by system, and one that has to be quick.
+"""Statements that both database systems know and SQLAlchemy spells by system, and some that have to be quick.
 
-Every request becomes a row or two. SQLAlchemy takes longer to prepare a row for `executemany` than SQLite to
-write it, so those rows go to the driver as they are.
+Every request becomes a row or two, and is looked for before. SQLAlchemy takes longer to prepare a value than
+SQLite to find or to write it, so those go to the driver as they are.
 
 SQLite's driver lets go of the interpreter for every statement and has to get it back, against a thread that
 serves requests and is seldom idle. So many rows go into one statement there; PostgreSQL's driver sends them
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 ROWS_AT_ONCE: Final = (
     50  # with at most 19 columns it stays below 999 values, which any SQLite takes
 )
+
+VALUES_AT_ONCE: Final = 500
 
 
 def insert_new(connection: Connection, table: Table) -> Insert:
@@ -45,6 +47,22 @@ def insert_rows(
         some = rows[start : start + ROWS_AT_ONCE]
         text = _insert_text(table.name, tuple(names), "?", len(some))
         connection.exec_driver_sql(text, tuple(chain.from_iterable(some)))
+
+
+def find_known(connection: Connection, table: Table, name: str, values: Sequence[str]) -> set[str]:
+    """Return which of `values` are in the text column `name` of the table."""
+    known: set[str] = set()
+    on_postgres = connection.dialect.name == "postgresql"
+    for start in range(0, len(values), VALUES_AT_ONCE):
+        some = tuple(values[start : start + VALUES_AT_ONCE])
+        text = _find_text(table.name, name, "%s" if on_postgres else "?", len(some))
+        known.update(connection.exec_driver_sql(text, some).scalars())
+    return known
+
+
+@cache
+def _find_text(table: str, name: str, holder: str, values: int) -> str:
+    return f"SELECT {name} FROM {table} WHERE {name} IN ({', '.join([holder] * values)})"  # noqa: S608 - our own names
 
 
 @cache

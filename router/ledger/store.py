@@ -17,11 +17,11 @@ import msgspec
 from sqlalchemy import Connection, delete, select, update
 
 from router.accounts.database import Database
-from router.ledger.entry import ATTEMPTS, LOSSES, PROVIDERS, REVENUE, Draft, Kind
+from router.ledger.entry import ATTEMPTS, LOSSES, PROVIDERS, REVENUE, Draft
 from router.ledger.posting import lock_balances, post
 from router.ledger.schema import journal_positions, settlements
 from router.ledger.settlement import Settlement
-from router.ledger.statements import insert_new, insert_rows
+from router.ledger.statements import find_known, insert_new, insert_rows
 from router.ledger.usage import add_usage
 
 _COLUMNS: Final = tuple(column.name for column in settlements.columns)
@@ -44,7 +44,7 @@ class Stored(msgspec.Struct, frozen=True):
     balances: Mapping[str, int]
 
 
-class Settled(msgspec.Struct, frozen=True):
+class Settled(msgspec.Struct, frozen=True, gc=False):
     """A settlement, what was taken from credit for it, and what was missing there."""
 
     settlement: Settlement
@@ -111,11 +111,7 @@ def book_settlements(
     asked = {record.account_id for record in by_request.values() if record.billed}
     # The locks come first: what another transaction books meanwhile is seen only after them.
     locked = lock_balances(connection, {*asked, *_OPERATOR_SIDE} if by_request else ())
-    booked = set(
-        connection.execute(
-            select(settlements.c.request_id).where(settlements.c.request_id.in_(by_request))
-        ).scalars()
-    )
+    booked = find_known(connection, settlements, "request_id", list(by_request))
     credit = dict(locked)
     settled = [_settle(record, credit) for id_, record in by_request.items() if id_ not in booked]
     if not settled:
@@ -147,22 +143,37 @@ def _settle(settlement: Settlement, credit: dict[str, int]) -> Settled:
 
 def _drafts(settled: Settled) -> Iterable[Draft]:
     settlement = settled.settlement
-    parts: tuple[tuple[str, Kind, str, str, int], ...] = (
-        ("charge", "charge", settlement.account_id, REVENUE, settled.charged),
-        ("loss", "operator_cost", LOSSES, REVENUE, settled.lost),
-        ("attempts", "operator_cost", ATTEMPTS, PROVIDERS, settlement.operator_nanodollars),
-    )
-    for name, kind, account, counter, amount in parts:
-        if amount:
-            yield Draft(
-                key=f"{name}:{settlement.request_id}",
-                account=account,
-                counter_account=counter,
-                amount=-amount,
-                kind=kind,
-                reference=settlement.request_id,
-                model=settlement.model,
-            )
+    request_id, model = settlement.request_id, settlement.model
+    if settled.charged:
+        yield Draft(
+            key=f"charge:{request_id}",
+            account=settlement.account_id,
+            counter_account=REVENUE,
+            amount=-settled.charged,
+            kind="charge",
+            reference=request_id,
+            model=model,
+        )
+    if settled.lost:
+        yield Draft(
+            key=f"loss:{request_id}",
+            account=LOSSES,
+            counter_account=REVENUE,
+            amount=-settled.lost,
+            kind="operator_cost",
+            reference=request_id,
+            model=model,
+        )
+    if settlement.operator_nanodollars:
+        yield Draft(
+            key=f"attempts:{request_id}",
+            account=ATTEMPTS,
+            counter_account=PROVIDERS,
+            amount=-settlement.operator_nanodollars,
+            kind="operator_cost",
+            reference=request_id,
+            model=model,
+        )
 
 
 def _row(settled: Settled) -> tuple[object, ...]:

@@ -73,20 +73,18 @@ def day_of(at: float) -> str:
 
 def add_usage(connection: Connection, settled: Iterable[tuple[Settlement, int]]) -> None:
     """Add settlements, each with what was really charged for it, to their days' rows."""
-    sums: dict[tuple[int, str, str, str], Figures] = {}
-    for settlement, charged in settled:
+    together: dict[tuple[int, str, str, str], list[tuple[Settlement, int]]] = {}
+    for one in settled:
+        settlement = one[0]
         day = int(settlement.at // _DAY_SECONDS)
         identity = (day, settlement.account_id, settlement.key_id, settlement.model)
-        figures = sums.get(identity)
-        if figures is None:
-            figures = sums[identity] = Figures()
-        _add(figures, settlement, charged)
-    if sums:
+        together.setdefault(identity, []).append(one)
+    if together:
         # In order, as always, so that two writers cannot wait for each other in a circle.
         rows = [
-            msgspec.structs.asdict(sums[identity])
+            msgspec.structs.asdict(_sum_of(together[identity]))
             | dict(zip(_IDENTITY, (day_of(identity[0] * _DAY_SECONDS), *identity[1:]), strict=True))
-            for identity in sorted(sums)
+            for identity in sorted(together)
         ]
         connection.execute(insert_or_add(connection, usage_days), rows)
 
@@ -115,23 +113,26 @@ def usage_report(connection: Connection, scope: Scope, *, by: Sequence[By] = ())
     return [UsageRow(**_plain(row._asdict())) for row in connection.execute(query)]
 
 
-def _add(figures: Figures, settlement: Settlement, charged: int) -> None:
-    tokens = settlement.tokens
-    figures.requests += settlement.requests
-    figures.errors += settlement.requests and settlement.outcome == "upstream_failed"
-    figures.estimated += settlement.estimated
-    figures.input_tokens += tokens.input
-    figures.cached_tokens += tokens.cached
-    figures.cache_write_tokens += tokens.cache_write
-    figures.output_tokens += tokens.output
-    figures.reasoning_tokens += tokens.reasoning
-    figures.cost_nanodollars += settlement.charge_nanodollars
-    figures.charged_nanodollars += charged
-    figures.operator_nanodollars += settlement.operator_nanodollars
-    figures.duration_seconds += settlement.duration
-    if settlement.first_token is not None:
-        figures.first_tokens += 1
-        figures.first_token_seconds += settlement.first_token
+def _sum_of(settled: Sequence[tuple[Settlement, int]]) -> Figures:
+    ones = [settlement for settlement, _ in settled]
+    tokens = [one.tokens for one in ones]
+    first = [one.first_token for one in ones if one.first_token is not None]
+    return Figures(
+        requests=sum([one.requests for one in ones]),
+        errors=sum([one.requests for one in ones if one.outcome == "upstream_failed"]),
+        estimated=sum([one.estimated for one in ones]),
+        input_tokens=sum([one.input for one in tokens]),
+        cached_tokens=sum([one.cached for one in tokens]),
+        cache_write_tokens=sum([one.cache_write for one in tokens]),
+        output_tokens=sum([one.output for one in tokens]),
+        reasoning_tokens=sum([one.reasoning for one in tokens]),
+        cost_nanodollars=sum([one.charge_nanodollars for one in ones]),
+        charged_nanodollars=sum([charged for _, charged in settled]),
+        operator_nanodollars=sum([one.operator_nanodollars for one in ones]),
+        duration_seconds=sum([one.duration for one in ones]),
+        first_tokens=len(first),
+        first_token_seconds=sum(first),
+    )
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:

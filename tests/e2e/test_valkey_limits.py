@@ -87,6 +87,23 @@ async def test_credit_is_held_where_it_is_counted_and_nowhere_else(
         await taken(limiter, account, key, credit=10**15)
 
 
+async def test_more_credit_for_a_running_call_is_no_other_call(shared_store: ValkeyServer) -> None:
+    async with running(shared_store.url) as limiter:
+        key = demand(unused("key"), requests=1, concurrency=1, credit=100)
+        call = await taken(limiter, key, credit=60)
+        more = await limiter.reserve([key], tokens=0, credit=30, calls=0, now=0.0)
+        assert not isinstance(more, Refusal)
+        refusal = await limiter.reserve([key], tokens=0, credit=11, calls=0, now=0.0)
+        assert isinstance(refusal, Refusal)
+        assert (refusal.kind, refusal.used) == ("credit", 90)
+        standing = await limiter.standing(key.subject)
+        assert (standing.used_requests, standing.in_flight, standing.held_credit) == (1, 1, 90)
+        more.release(now=0.0)
+        call.settle(tokens=1, now=0.0)
+        standing = await limiter.standing(key.subject)
+        assert (standing.used_requests, standing.in_flight, standing.held_credit) == (1, 0, 0)
+
+
 async def test_a_refused_reservation_takes_from_nobody(shared_store: ValkeyServer) -> None:
     key, account = demand(unused("key")), demand(unused("account"), tokens=10)
     async with running(shared_store.url) as limiter:

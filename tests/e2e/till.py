@@ -155,7 +155,7 @@ class Till:
     def held(self) -> int:
         """What all workers hold of the account's credit now."""
         with Table.open(self.folder / "limits") as table:
-            subject = f"credit:{self.account}"
+            subject = f"account:{self.account}"
             return LocalLimiter(table).standing(subject, now=time.monotonic()).held_credit
 
     def check_books(self, paid_in: int) -> dict[str, Booked]:

@@ -27,7 +27,7 @@ class Entry:
 
 @dataclass(eq=False)
 class Call:
-    """A reservation that has not ended, as the worker `owner` made it."""
+    """A reservation that has not ended, as the worker `owner` made it; without entries it is no call."""
 
     owner: object
     demands: Sequence[Demand]
@@ -58,17 +58,24 @@ class Oracle:
         return sum(entry.requests for entry in mine), sum(entry.tokens for entry in mine)
 
     def running(self, subject: str) -> tuple[int, int]:
-        held = [
-            0 if demand.credit is None else call.credit
+        mine = [
+            (call, demand)
             for call in self.calls
             for demand in call.demands
             if demand.subject == subject
         ]
+        held = [0 if demand.credit is None else call.credit for call, demand in mine]
         owed = [debt.amount for debt in self.debts if subject in debt.subjects]
-        return len(held), sum(held) + sum(owed)
+        return sum(bool(call.entries) for call, _ in mine), sum(held) + sum(owed)
 
     def obstacles(
-        self, demands: Sequence[Demand], tokens: int, credit: int, now: float
+        self,
+        demands: Sequence[Demand],
+        tokens: int,
+        credit: int,
+        now: float,
+        *,
+        calls: int = 1,
     ) -> dict[tuple[str, str], int]:
         """(subject, kind) of each limit in the way -> what is used of it."""
         found: dict[tuple[str, str], int] = {}
@@ -77,9 +84,9 @@ class Oracle:
             in_flight, held = self.running(demand.subject)
             limits = demand.limits
             for kind, limit, used, asked in (
-                ("requests", limits.requests, requests_used, 1),
+                ("requests", limits.requests, requests_used, calls),
                 ("tokens", limits.tokens, tokens_used, tokens),
-                ("concurrency", limits.concurrency, in_flight, 1),
+                ("concurrency", limits.concurrency, in_flight, calls),
                 ("credit", demand.credit, held, credit),
             ):
                 if limit is not None and used + asked > limit:
@@ -94,6 +101,11 @@ class Oracle:
         self.entries += entries
         self.calls.append(call)
         return call
+
+    def hold(self, owner: object, demands: Sequence[Demand], *, credit: int) -> Call:
+        """Hold credit and nothing else; `release` ends it."""
+        self.calls.append(Call(owner, demands, credit, []))
+        return self.calls[-1]
 
     def settle(self, call: Call, *, tokens: int, now: float, owed: int = 0) -> Debt:
         """End a call. What it owes stays held until `pay`."""

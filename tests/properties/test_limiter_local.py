@@ -86,6 +86,7 @@ class LimiterMachine(RuleBasedStateMachine):
         self.oracle = Oracle(self.bucket_seconds)
         self.now = 1000.0
         self.running: list[tuple[LocalReservation, Call]] = []
+        self.holding: list[tuple[LocalReservation, Call]] = []
         self.unpaid: list[tuple[LocalReservation, Debt]] = []
         self.dead: list[Worker] = []
         self.strangers = 0
@@ -124,6 +125,27 @@ class LimiterMachine(RuleBasedStateMachine):
             self.running.append((answer, call))
             self.no_true_window_is_over_its_limit(demands)
         return answer
+
+    @rule(worker=st.integers(0, WORKERS - 1), demands=MOSTLY_SOME, credit=CREDITS)
+    def hold_more(self, worker: int, demands: list[Demand], credit: int) -> None:
+        """Credit for a call that runs: no request, and no other call."""
+        limiter = self.workers[worker].limiter
+        in_the_way = self.oracle.obstacles(demands, 0, credit, self.now, calls=0)
+        answer = limiter.reserve(demands, tokens=0, credit=credit, calls=0, now=self.now)
+        if isinstance(answer, Refusal):
+            assert in_the_way[answer.subject, answer.kind] == answer.used
+        else:
+            assert not in_the_way, f"held, though {in_the_way} are in the way"
+            part = self.oracle.hold(self.workers[worker], demands, credit=credit)
+            self.holding.append((answer, part))
+
+    @precondition(lambda self: self.holding)
+    @rule(data=st.data())
+    def let_go(self, data: st.DataObject) -> None:
+        part, held = self.holding.pop(data.draw(st.integers(0, len(self.holding) - 1)))
+        part.release(now=self.now)
+        self.oracle.release(held)
+        self.cannot_end_again(part, ValueError)
 
     def first_fit(self, demands: list[Demand], tokens: int, credit: int) -> float | None:
         """The first moment, of all at which something is forgotten, when the call would fit.
@@ -194,11 +216,13 @@ class LimiterMachine(RuleBasedStateMachine):
     def pick(self, data: st.DataObject) -> tuple[LocalReservation, Call]:
         return self.running.pop(data.draw(st.integers(0, len(self.running) - 1)))
 
-    def cannot_end_again(self, reservation: LocalReservation) -> None:
+    def cannot_end_again(
+        self, reservation: LocalReservation, unsettled: type[Exception] = EndedTwice
+    ) -> None:
         assert reservation.ended
         with pytest.raises(EndedTwice):
             reservation.release(now=self.now)
-        with pytest.raises(EndedTwice):
+        with pytest.raises(unsettled):
             reservation.settle(tokens=1, now=self.now)
 
     @rule(index=st.integers(0, WORKERS - 1), how_many=st.sampled_from([1, 5, 30]))
@@ -222,6 +246,7 @@ class LimiterMachine(RuleBasedStateMachine):
         worker = self.workers[index]
         worker.die()
         self.running = [pair for pair in self.running if pair[1].owner is not worker]
+        self.holding = [pair for pair in self.holding if pair[1].owner is not worker]
         self.unpaid = [pair for pair in self.unpaid if pair[1].owner is not worker]
         self.dead.append(worker)
         if at_once:
@@ -242,6 +267,7 @@ class LimiterMachine(RuleBasedStateMachine):
     def forget_calls_of(self, worker: Worker) -> None:
         self.oracle.write_off(worker)
         self.running = [pair for pair in self.running if pair[1].owner is not worker]
+        self.holding = [pair for pair in self.holding if pair[1].owner is not worker]
 
     @invariant()
     def i2_every_worker_says_what_the_list_says(self) -> None:

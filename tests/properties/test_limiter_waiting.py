@@ -185,7 +185,7 @@ def test_lines_behave_as_lists_do(rng: Random, steps: int) -> None:
             assert [lines.is_head(ticket) for ticket in tickets[:1]] == [True] * bool(tickets)
             assert all(ticket.try_at < inf for ticket in tickets[:1])
             assert all(ticket.try_at == inf for ticket in tickets[1:])
-        assert len(lines) == sum(map(len, model.values()))
+        assert lines.count == sum(map(len, model.values()))
 
 
 @dataclass
@@ -224,7 +224,7 @@ class Play:
             self.let_in()
             self.try_heads()
             self.check_no_place_is_left_unused()
-        assert len(self.lines) == 0
+        assert self.lines.count == 0
 
     def next_moment(self) -> float:
         ends = [call.ends for calls in self.running.values() for call in calls]

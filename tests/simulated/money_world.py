@@ -147,7 +147,7 @@ class Shop:
         await trio.sleep(2.0)
         self.world.gateway.billing.settling.sweep()
 
-    def held(self, subject: str = f"credit:{ACCOUNT}") -> int:
+    def held(self, subject: str = f"account:{ACCOUNT}") -> int:
         """What is held of somebody's credit now."""
         return self.world.limiter.standing(subject, now=trio.current_time()).held_credit
 
@@ -155,11 +155,7 @@ class Shop:
         """No hold, no debt and no call is left, whoever it was of."""
         assert self.world.gateway.billing.settling.debts == 0
         for buyer in self.buyers:
-            for subject in (
-                f"key:{buyer.key.id}",
-                f"budget:{buyer.key.id}",
-                f"credit:{buyer.key.account_id}",
-            ):
+            for subject in (f"key:{buyer.key.id}", f"account:{buyer.key.account_id}"):
                 standing = self.world.limiter.standing(subject, now=trio.current_time())
                 assert (standing.in_flight, standing.held_credit) == (0, 0), subject
 

@@ -296,7 +296,7 @@ def test_a_keys_budget_is_spent_and_held_like_credit() -> None:
                 await ask_in_the_background(shop, nursery, max_tokens=50, simulate={"tokens": 50})
                 assert error_of(await shop.ask(first, max_tokens=50))["code"] == "credits_held"
                 assert (await shop.ask(other, max_tokens=50)).status == 200
-            assert shop.held(f"budget:{first.key.id}") == cost(PROMPT, 50)
+            assert shop.held(f"key:{first.key.id}") == cost(PROMPT, 50)
             await shop.close_the_day()
             answer = await shop.ask(first, max_tokens=50)
             assert error_of(answer)["code"] == "insufficient_credits"

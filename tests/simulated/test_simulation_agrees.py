@@ -70,7 +70,7 @@ class Nursery:
             route=world._route,
             wish=world._wish,
             hedge=self.racing.hedges,
-            books=Books(whose=NOBODY, prompt_tokens=0, tokens_of=lambda _: 0),
+            books=Books(NOBODY, 0, lambda _: 0),
         )
         contest = self.racing.race(request, self.attempt, lambda _: None)
         try:

@@ -6,7 +6,7 @@ He knows no buckets: he remembers each admission with its moment, and what of it
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from limiter.demand import WINDOW_SECONDS, Demand, Limits, Refusal, Reservation, Standing
+from limiter.demand import WINDOW_SECONDS, Demand, Limits, Refusal, Reservation, Use
 from limiter.local import LocalLimiter
 
 
@@ -29,8 +29,9 @@ class Admitted:
     def ended(self) -> bool:
         return self._within.ended
 
-    def standing(self, place: int, *, now: float) -> Standing | None:
-        return self._within.standing(place, now=now)
+    @property
+    def uses(self) -> Sequence[Use | None]:
+        return self._within.uses
 
     def settle(self, *, tokens: int, now: float, owed: int = 0) -> None:
         self._within.settle(tokens=tokens, now=now, owed=owed)
@@ -65,10 +66,15 @@ class Witness:
         reserve = limiter.reserve
 
         def watched(
-            demands: Sequence[Demand], *, tokens: int, credit: int = 0, now: float
+            demands: Sequence[Demand],
+            *,
+            tokens: int,
+            credit: int = 0,
+            calls: int = 1,
+            now: float,
         ) -> Reservation | Refusal:
-            outcome = reserve(demands, tokens=tokens, credit=credit, now=now)
-            if isinstance(outcome, Refusal):
+            outcome = reserve(demands, tokens=tokens, credit=credit, calls=calls, now=now)
+            if isinstance(outcome, Refusal) or not calls:
                 return outcome
             subjects = {demand.subject for demand in demands}
             self.admitted.append(Admitted(outcome, subjects, tokens=tokens, at=now))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from limiter.demand import Demand, Limits, Standing
+from limiter.demand import Demand, Limits, Standing, Use
 from router.admission.headers import duration, limit_headers
 
 FORM = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(\d+(?:\.\d+)?)s|(\d+)ms")
@@ -46,8 +46,19 @@ def test_a_duration_reads_back_as_the_same_rounded_up_to_a_millisecond(seconds: 
 
 
 def told(*pairs: tuple[Limits, Standing]) -> dict[str, str]:
-    standings = [(Demand(subject="s", limits=limits), standing) for limits, standing in pairs]
-    return {name.decode(): value.decode() for name, value in limit_headers(standings)}
+    demands = [Demand(subject="s", limits=limits) for limits, _ in pairs]
+    headers = limit_headers(demands, [use_of(standing) for _, standing in pairs])
+    assert headers is not None
+    return {name.decode(): value.decode() for name, value in headers}
+
+
+def use_of(standing: Standing) -> Use:
+    return (
+        standing.used_requests,
+        standing.used_tokens,
+        standing.requests_reset,
+        standing.tokens_reset,
+    )
 
 
 def test_each_kind_is_told_with_its_limit_its_rest_and_its_reset() -> None:
@@ -83,3 +94,10 @@ def test_of_several_limits_the_one_with_the_least_room_is_told() -> None:
 
 def test_nothing_is_told_of_what_has_no_limit() -> None:
     assert told((Limits(concurrency=1), Standing(used_requests=5, used_tokens=5))) == {}
+
+
+def test_nothing_is_told_where_the_use_of_a_limited_window_is_not_known() -> None:
+    limited = Demand(subject="a", limits=Limits(tokens=5))
+    gauged = Demand(subject="b", limits=Limits(concurrency=5))
+    assert limit_headers([limited], [None]) is None
+    assert limit_headers([gauged], [None]) == []

@@ -22,10 +22,11 @@ def caller(
     account: Limits = Limits(),  # noqa: B008 - a frozen struct
     tier: Limits = Limits(),  # noqa: B008 - a frozen struct
     models: str = "*",
+    prepaid: bool = False,
 ) -> Caller:
     return Caller(
         ApiKey(id="key_a", name="a", hint="", digest=b"", created_at=0.0, limits=key),
-        Account(id="acc_a", name="a", tier="t", limits=account),
+        Account(id="acc_a", name="a", tier="t", prepaid=prepaid, limits=account),
         Tier("t", ModelPatterns([models]), tier),
     )
 
@@ -77,14 +78,34 @@ def test_an_account_is_drawn_on_where_it_has_limits() -> None:
     assert limited[1:] == (Demand(subject=ACCOUNT, limits=own),)
 
 
-def test_credit_is_held_apart_from_what_is_limited() -> None:
-    """Holding more of it in the midst of a call must not count as another request."""
-    who = caller(Limits(requests=9), account=Limits(tokens=5))
-    limited = {demand.subject for demand in terms().demands(who, "m")}
-    held = terms().draw(who, "m").credit_demands(hold(account=7, key=3))
-    rest = {demand.subject: (demand.limits, demand.credit) for demand in held}
-    assert not limited & rest.keys()
-    assert rest == {"credit:acc_a": (Limits(), 7), "budget:key_a": (Limits(), 3)}
+def test_an_account_is_drawn_on_where_it_has_credit() -> None:
+    found = terms().demands(caller(prepaid=True), "m")
+    assert found[1:] == (Demand(subject=ACCOUNT, limits=Limits()),)
+
+
+def test_credit_is_counted_where_the_calls_are() -> None:
+    own, shared = Limits(requests=9), Limits(tokens=5)
+    limits = terms(m=LimitTable(concurrency=2))
+    draw = limits.draw(caller(own, account=shared, prepaid=True), "m")
+    of_model = Demand(subject="model:m", limits=Limits(concurrency=2))
+    for account, key in ((7, 3), (6, 3), (6, None), (None, 0)):
+        assert draw.with_credit(hold(account=account, key=key)) == (
+            Demand(subject=KEY, limits=own, credit=key),
+            Demand(subject=ACCOUNT, limits=shared, credit=account),
+            of_model,
+        )
+
+
+def test_credit_that_is_held_later_is_judged_by_nothing_else() -> None:
+    """Holding more of it in the midst of a call is not another request."""
+    draw = terms().draw(caller(Limits(requests=9), account=Limits(tokens=5), prepaid=True), "m")
+    assert draw.credit_demands(hold(account=7, key=3)) == [
+        Demand(subject=KEY, limits=Limits(), credit=3),
+        Demand(subject=ACCOUNT, limits=Limits(), credit=7),
+    ]
+    assert draw.credit_demands(hold(account=7)) == [
+        Demand(subject=ACCOUNT, limits=Limits(), credit=7)
+    ]
 
 
 def test_a_model_is_drawn_on_where_it_has_limits() -> None:

@@ -78,7 +78,7 @@ async def test_who_calls_first_is_read_at_once_and_waits_for_it() -> None:
         before = trio.current_time()
         with trio.fail_after(10):
             for account in ("acc_a", "acc_b"):
-                assert await balances.until_trusted(trio.current_time, account=account, key=None)
+                assert await balances.until_trusted(account=account, key=None)
         assert balances.of("acc_b") == 8
         assert len(books.asked) <= 3 + (trio.current_time() - before) / READ_SECONDS
         nursery.cancel_scope.cancel()
@@ -89,12 +89,12 @@ async def test_while_the_database_is_away_who_is_known_is_sold_to_and_nobody_els
     async with trio.open_nursery() as nursery:
         await nursery.start(watch(balances, books))
         with trio.fail_after(10):
-            assert await balances.until_trusted(trio.current_time, account="acc_a", key=None)
+            assert await balances.until_trusted(account="acc_a", key=None)
             books.is_away = True
-            assert not await balances.until_trusted(trio.current_time, account="acc_b", key=None)
-            assert await balances.until_trusted(trio.current_time, account="acc_a", key=None)
+            assert not await balances.until_trusted(account="acc_b", key=None)
+            assert await balances.until_trusted(account="acc_a", key=None)
             books.is_away = False
-            while not await balances.until_trusted(trio.current_time, account="acc_b", key=None):
+            while not await balances.until_trusted(account="acc_b", key=None):
                 await trio.lowlevel.checkpoint()
         nursery.cancel_scope.cancel()
 

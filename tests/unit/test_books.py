@@ -26,7 +26,7 @@ class Request:
     def __init__(self) -> None:
         self._live = LiveEndpoints("syzeai/1", HedgeSettings())
         whose = Whose(request_id="req_1", account_id="acc_1", key_id="key_1")
-        self.books = Books(whose=whose, prompt_tokens=PROMPT, tokens_of=lambda size: size // 4)
+        self.books = Books(whose, PROMPT, lambda size: size // 4)
 
     def attempt(self, *, at: str = "m", hedge: bool = False, asked: bool = True) -> Run:
         run = Run(self._live.of(candidate(upstream_model=at)), "stream", 0.0)

@@ -15,6 +15,7 @@ from limiter.table import Table
 
 NOW = 1000.25
 KEY = Demand(subject="key:a", limits=Limits(requests=10, tokens=100, concurrency=5), credit=50)
+CREDIT = Demand(subject="account:c", limits=Limits(), credit=100)
 ACCOUNT = Demand(subject="account:a", limits=Limits(tokens=120))
 
 
@@ -115,6 +116,57 @@ def test_credit_is_held_only_where_it_is_counted(limiter: LocalLimiter) -> None:
     granted(limiter, KEY, ACCOUNT, tokens=1, credit=7)
     assert limiter.standing("key:a", now=NOW).held_credit == 7
     assert limiter.standing("account:a", now=NOW).held_credit == 0
+
+
+def test_more_credit_for_a_running_call_is_no_other_call(
+    limiter: LocalLimiter, other: LocalLimiter
+) -> None:
+    full = Demand(subject="key:a", limits=Limits(requests=1, concurrency=1), credit=50)
+    call = granted(limiter, full, tokens=0, credit=20)
+    more = limiter.reserve([full], tokens=0, credit=25, calls=0, now=NOW)
+    assert not isinstance(more, Refusal)
+    standing = other.standing("key:a", now=NOW)
+    assert (standing.used_requests, standing.in_flight, standing.held_credit) == (1, 1, 45)
+    assert other.reserve([full], tokens=0, credit=6, calls=0, now=NOW) == Refusal(
+        subject="key:a", kind="credit", limit=50, used=45, asked=6, fits_after=None
+    )
+    call.settle(tokens=0, now=NOW, owed=10)
+    more.release(now=NOW)
+    standing = other.standing("key:a", now=NOW)
+    assert (standing.used_requests, standing.in_flight, standing.held_credit) == (1, 0, 10)
+
+
+def test_a_row_that_holds_credit_alone_stays_its_subjects(tables: list[Table]) -> None:
+    """Of a call that has ended nothing but a debt may be left, long after its windows are empty."""
+    limiter = LocalLimiter(tables[0])
+    call = granted(limiter, CREDIT, tokens=0, credit=30)
+    more = limiter.reserve([CREDIT], tokens=0, credit=5, calls=0, now=NOW)
+    assert not isinstance(more, Refusal)
+    call.settle(tokens=0, now=NOW, owed=20)
+
+    def strangers_come(first: int, now: float) -> None:
+        for number in range(first, first + 3000):
+            stranger = Demand(subject=f"key:{number}", limits=Limits())
+            granted(limiter, stranger, tokens=1, now=now).settle(tokens=1, now=now)
+
+    strangers_come(0, NOW + 100)
+    assert limiter.standing(CREDIT.subject, now=NOW + 100).held_credit == 25
+    call.paid()
+    strangers_come(3000, NOW + 200)
+    assert limiter.standing(CREDIT.subject, now=NOW + 200).held_credit == 5
+    more.release(now=NOW + 200)
+    assert limiter.standing(CREDIT.subject, now=NOW + 200).held_credit == 0
+
+
+def test_what_takes_no_call_takes_no_tokens_and_is_released(limiter: LocalLimiter) -> None:
+    for calls, tokens in ((0, 1), (2, 0), (-1, 0)):
+        with pytest.raises(ValueError, match=f"nobody reserves {tokens} tokens for"):
+            limiter.reserve([CREDIT], tokens=tokens, calls=calls, now=NOW)
+    more = limiter.reserve([CREDIT], tokens=0, credit=5, calls=0, now=NOW)
+    assert not isinstance(more, Refusal)
+    with pytest.raises(ValueError, match="no call was taken"):
+        more.settle(tokens=0, now=NOW)
+    more.release(now=NOW)
 
 
 def test_what_was_not_used_leaves_the_bucket_it_was_written_to(limiter: LocalLimiter) -> None:
@@ -344,7 +396,7 @@ def test_of_two_that_withdraw_for_each_other_the_later_one_tries_again(tables: l
     class RivalFence:
         def acquire(self) -> None:
             if not rivals:
-                rivals.append(theirs._announce([KEY], 60, 0, NOW))
+                rivals.append(theirs._announce([KEY], 60, 0, 1, NOW))
 
         def release(self) -> None: ...
 
@@ -376,7 +428,7 @@ def test_a_rival_that_always_comes_between_is_no_reason_to_try_for_ever(
 
     class RivalFence:
         def acquire(self) -> None:
-            rivals.append(theirs._announce([KEY], 60, 0, NOW))
+            rivals.append(theirs._announce([KEY], 60, 0, 1, NOW))
 
         def release(self) -> None: ...
 

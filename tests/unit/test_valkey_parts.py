@@ -141,6 +141,7 @@ def ended(tokens: int) -> tuple[ValkeyReservation, list[Note]]:
     reservation = ValkeyReservation(
         [Holding([part("a")], 7)],
         tokens=tokens,
+        calls=1,
         taken_at=0.0,
         end=lambda _, found, _owed: notes.extend(found),
         paid=lambda _, found, _owed: notes.extend(found),

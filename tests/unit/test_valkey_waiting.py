@@ -29,7 +29,7 @@ def books() -> Books:
 
 
 def waiting(books: Books, *groups: list[Part]) -> WaitingForReservation:
-    return WaitingForReservation(groups, tokens=5, credit=3, books=books)
+    return WaitingForReservation(groups, tokens=5, credit=3, calls=1, books=books)
 
 
 def test_an_answer_that_is_waited_for_is_a_reservation_that_runs(books: Books) -> None:
@@ -40,6 +40,19 @@ def test_an_answer_that_is_waited_for_is_a_reservation_that_runs(books: Books) -
     assert asked.outcome.taken_at == 1_700_000_000.5
     assert books.running == {"a": (1, 3), "b": (1, 3)}
     assert not books.notes
+
+
+def test_more_credit_for_a_running_call_is_no_other_call(books: Books) -> None:
+    waiting(books, group("a")).read([TAKEN])
+    more = WaitingForReservation([group("a")], tokens=0, credit=4, calls=0, books=books)
+    more.read([LATER])
+    assert books.running == {"a": (1, 7)}
+    assert isinstance(more.outcome, ValkeyReservation)
+    with pytest.raises(ValueError, match="no call was taken"):
+        more.outcome.settle(tokens=0, now=0.0)
+    more.outcome.release(now=0.0)
+    assert books.running == {"a": (1, 3)}
+    assert [(note.requests_back, note.tokens) for note in books.notes] == [(0, 0)]
 
 
 @pytest.mark.parametrize("early", [True, False])
