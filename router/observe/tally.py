@@ -18,16 +18,12 @@ _INFINITY: Final = "+Inf"
 
 
 class Count:
-    """One series of a counter."""
+    """One series of a counter, which whoever counts adds to."""
 
     __slots__ = ("value",)
 
     def __init__(self) -> None:
         self.value = 0
-
-    def add(self, amount: int = 1) -> None:
-        """Count so many."""
-        self.value += amount
 
 
 class Spread:
