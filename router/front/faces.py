@@ -71,6 +71,6 @@ def render(
     return status, headers, body
 
 
-def names_request(endpoint: Endpoint | None, request_id: str) -> list[tuple[bytes, bytes]]:
+def names_request(endpoint: Endpoint | None, request_id: bytes) -> list[tuple[bytes, bytes]]:
     """Return the header, besides `x-request-id`, in which clients of the endpoint look for the id."""
-    return [(b"request-id", request_id.encode())] if endpoint in _ANTHROPICS else []
+    return [(b"request-id", request_id)] if endpoint in _ANTHROPICS else []

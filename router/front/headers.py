@@ -66,7 +66,11 @@ class CommonHeaders:
 
     def of_answer(self, request_id: str, origin: bytes | None) -> Headers:
         """Return the headers for an answer to a request that came with this `Origin`."""
-        headers = [(b"x-request-id", request_id.encode())]
+        return [(b"x-request-id", request_id.encode()), *self.of_origin(origin)]
+
+    def of_origin(self, origin: bytes | None) -> Headers:
+        """Return those that are the same with every answer to this `Origin`."""
+        headers: Headers = []
         if origin is not None and (allowed := self._allowed(origin)) is not None:
             headers += [
                 (b"access-control-allow-origin", allowed),

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 import msgspec
 
 from router.front.credentials import Digests, digests_in
-from router.front.http1.message import Likeness
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -39,12 +38,3 @@ def read_heading(headers: Headers) -> Heading:
         traceparent=None if traceparent is None else traceparent.decode("latin-1"),
         asks=any(name.startswith(b"x-syze-") for name in first),
     )
-
-
-def heading_of(headers: Headers, likeness: Likeness | None) -> Heading:
-    """Return what headers say, as it was understood before if a head like theirs has been read."""
-    if likeness is None:
-        return read_heading(headers)
-    if not isinstance(likeness.meaning, Heading):
-        likeness.meaning = read_heading(headers)
-    return likeness.meaning
