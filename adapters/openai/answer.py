@@ -13,7 +13,7 @@ from adapters.openai.chunk import Choice, Delta
 from adapters.openai.embedding import in_asked_form
 from adapters.openai.error import classify_object
 from adapters.openai.foreign import FALSY, NULL, UNREADABLE, check_utf8, starts_with
-from adapters.openai.rewrite import ModelName, with_fields
+from adapters.openai.rewrite import with_fields, with_model
 from adapters.openai.usage import read_usage
 
 
@@ -57,7 +57,7 @@ def _decode(call: Call, target: Target, body: bytes) -> Answer:
         body = body if data is None else with_fields(body, {"data": data})
     elif not starts_with(view.choices, b"["):
         raise _invalid("The provider's answer has no 'choices'.")
-    body = ModelName(target.served_model).replace(body, view.model)
+    body = with_model(body, target.served_model, view.model)
     usage = read_usage(view.usage)
     told = (usage is not None and usage.output_tokens > 0) or call.endpoint == "embeddings"
     return Answer(body, usage, 0 if told else _output_bytes(view.choices))

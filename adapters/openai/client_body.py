@@ -32,12 +32,13 @@ def read_object(body: bytes) -> dict[str, msgspec.Raw]:
 
 def read_model(fields: dict[str, msgspec.Raw]) -> str:
     """Return the model's name. Raises `BadCall` where there is none."""
-    if is_absent(fields, "model"):
+    raw = fields.get("model", NULL)
+    if raw == NULL:
         raise BadCall("Missing required parameter: 'model'.", param="model")
-    model = read_field("model", "a string", fields["model"], _read_string)
+    model: str = read_field("model", "a string", raw, _read_string)
     if not model:
         raise BadCall("'model' must not be empty.", param="model")
-    return str(model)
+    return model
 
 
 def read_field(name: str, words: str, raw: msgspec.Raw, reader: Any) -> Any:  # noqa: ANN401 - any JSON value

@@ -72,7 +72,7 @@ def decode_call(endpoint: Endpoint, body: bytes) -> Call:
     fields = read_object(body)
     values = _read_values(endpoint, fields)
     required = _REQUIRED[endpoint]
-    if is_absent(fields, required):
+    if required not in values:
         raise BadCall(f"Missing required parameter: '{required}'.", param=required)
     if endpoint == "chat" and not values["messages"]:
         raise BadCall("'messages' must hold at least one message.", param="messages")
@@ -124,9 +124,9 @@ def _read_values(endpoint: Endpoint, fields: dict[str, msgspec.Raw]) -> dict[str
     values: dict[str, Any] = {}
     readers = _READERS[endpoint]
     for name, raw in fields.items():
-        if name in readers and raw != NULL:
-            words, reader = readers[name]
-            values[name] = read_field(name, words, raw, reader)
+        known = readers.get(name)
+        if known is not None and raw != NULL:
+            values[name] = read_field(name, known[0], raw, known[1])
     return values
 
 
@@ -134,8 +134,11 @@ def _output_cap(endpoint: Endpoint, values: dict[str, Any]) -> int | None:
     """Return the most tokens of one choice; an embedding has no output at all."""
     if endpoint == "embeddings":
         return 0
-    caps = (values.get(name) for name in _CAPS)
-    return next((cap for cap in caps if cap is not None and cap >= 0), None)
+    for name in _CAPS:
+        cap: int | None = values.get(name)
+        if cap is not None and cap >= 0:
+            return cap
+    return None
 
 
 def _count_prompts(prompt: str | list[msgspec.Raw] | None) -> int:

@@ -16,7 +16,6 @@ from router.exchange.exchange import Asked, Exchange
 from router.exchange.options import NO_OPTIONS, read_options
 from router.exchange.reply import Reply
 from router.front.body import BodyLimits, BodySource, ClientGone, drain_body, read_body
-from router.front.credentials import identify
 from router.front.faces import decode_call, render
 from router.front.heading import Heading
 from router.observe.observer import Observer
@@ -78,7 +77,7 @@ class Endpoints:
         reply: Reply,
         record: RequestRecord,
     ) -> None:
-        caller = identify(heading.digests, self._ring, "inference")
+        caller = heading.credentials.identify(self._ring, "inference")
         record.key_id = caller.key.id
         if endpoint == "count_tokens":
             await self._count(caller, body, reply, record)

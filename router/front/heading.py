@@ -1,14 +1,13 @@
 """What a request's headers say to the data plane, read once for all requests of a connection that say it.
 
-Who is calling is not decided here: a key may be revoked between two requests. What is kept of it is the
-digest that it is looked up by.
+Who is calling is not decided here: a key may be revoked between two requests.
 """
 
 from collections.abc import Sequence
 
 import msgspec
 
-from router.front.credentials import Digests, digests_in
+from router.front.credentials import Credentials
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -21,7 +20,7 @@ class Heading(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     """
 
     headers: Headers
-    digests: Digests
+    credentials: Credentials
     origin: bytes | None
     traceparent: str | None
     asks: bool
@@ -33,7 +32,7 @@ def read_heading(headers: Headers) -> Heading:
     traceparent = first.get(b"traceparent")
     return Heading(
         headers=headers,
-        digests=digests_in(headers),
+        credentials=Credentials(headers),
         origin=first.get(b"origin"),
         traceparent=None if traceparent is None else traceparent.decode("latin-1"),
         asks=any(name.startswith(b"x-syze-") for name in first),

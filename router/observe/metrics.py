@@ -77,9 +77,9 @@ class Metrics:
         counted, and it turns out later that it took more tokens. `payer`: customer, operator.
         """
         if fate is not None:
-            self._families.attempts.of(provider, role, fate).value += 1
+            self._families.attempts.series[provider, role, fate].value += 1
         if tokens > 0:
-            self._families.attempt_tokens.of(provider, role, payer).value += tokens
+            self._families.attempt_tokens.series[provider, role, payer].value += tokens
 
     def render(self) -> tuple[bytes, str]:
         """The metrics in Prometheus' text format, and the content type to send them with."""
@@ -140,10 +140,10 @@ class _Families:
         )
         self.events = Counts(
             "syze_stream_events", "Streamed events relayed to clients.", registry=registry
-        ).of()
+        ).series[()]
         self.sent_bytes = Counts(
             "syze_sent_bytes", "Bytes of answers sent to clients.", registry=registry
-        ).of()
+        ).series[()]
 
 
 class _Series:
@@ -159,10 +159,12 @@ class _Series:
         self._provider = record.provider or _NONE
         self._endpoint = record.endpoint
         status = _NONE if record.status is None else str(record.status)
-        self._requests = families.requests.of(
+        self._requests = families.requests.series[
             self._endpoint, model, self._provider, status, record.outcome
-        )
-        self._seconds = families.seconds.of(self._endpoint, model, self._provider, record.outcome)
+        ]
+        self._seconds = families.seconds.series[
+            self._endpoint, model, self._provider, record.outcome
+        ]
 
     def observe(self, record: RequestRecord) -> None:
         self._requests.value += 1
@@ -180,7 +182,7 @@ class _Series:
 
     @cached_property
     def _first_token(self) -> Spread:
-        return self._families.first_token.of(self._endpoint, self._model, self._provider)
+        return self._families.first_token.series[self._endpoint, self._model, self._provider]
 
     @cached_property
     def _input_tokens(self) -> Count:
@@ -199,4 +201,4 @@ class _Series:
         return self._tokens("reasoning")
 
     def _tokens(self, kind: str) -> Count:
-        return self._families.tokens.of(self._model, self._provider, kind)
+        return self._families.tokens.series[self._model, self._provider, kind]

@@ -88,8 +88,14 @@ class Answer:
         return head
 
     def whole(self, status: int, headers: Headers, body: bytes, *, close: bool) -> bytes:
-        """Head, body and end. Raises `ValueError` as they do."""
-        return self.head(status, headers, close=close) + self.body(body) + self.end()
+        """Head, body and end. Raises `ValueError` as they do, and where the body's length is not told."""
+        head = self.head(status, headers, close=close)
+        self.ended = True
+        if self._without_body:
+            return head
+        if self._bytes_left != len(body):
+            raise ValueError("the answer's body is not as long as its content-length")
+        return head + body
 
     def body(self, data: bytes) -> bytes:
         """A piece of the body. Raises `ValueError` beyond the length that was told."""

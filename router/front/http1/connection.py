@@ -146,7 +146,9 @@ class Http1Connection:
             turn.leave()
         self._turn = turn
         try:
-            await self._serving(request, turn)
+            plane = self._shared.plane
+            serving = plane.serve_turn(request, turn, client=self._client) if plane else None
+            await (serving or self._serve_asgi(request, turn))
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer and we a log line
             _log(error)
         except BaseExceptionGroup as group:
@@ -156,19 +158,14 @@ class Http1Connection:
             _log(errors)
         finally:
             self._turn = None
-        if turn.answered:
+        if turn.answered and turn.owes_flush:
             await turn.flush()  # what a cancelled application left
         if turn.answered and not turn.gone and self._http.is_reusable:
             return True
         await self._end(request, turn)
         return False
 
-    def _serving(self, request: RequestHead, turn: Turn) -> Awaitable[None]:
-        plane = self._shared.plane
-        if plane is not None:
-            serving = plane.serve_turn(request, turn, client=self._client)
-            if serving is not None:
-                return serving
+    def _serve_asgi(self, request: RequestHead, turn: Turn) -> Awaitable[None]:
         scope = asgi_scope(
             request,
             scheme=self._scheme,

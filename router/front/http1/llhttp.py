@@ -91,7 +91,7 @@ class LlhttpParser:
         return self._present_answer.head(status, headers, close=close)
 
     def encode_whole(self, status: int, headers: Headers, body: bytes, *, close: bool) -> bytes:
-        """Head, body and end of an answer. Raises `ValueError` as the three by themselves do."""
+        """Head, body and end of an answer whose headers tell its length. Raises `ValueError`."""
         return self._present_answer.whole(status, headers, body, close=close)
 
     def encode_body(self, data: bytes) -> bytes:

@@ -86,7 +86,10 @@ class Http1Parser(Protocol):
         """
 
     def encode_whole(self, status: int, headers: Headers, body: bytes, *, close: bool) -> bytes:
-        """Head, body and end of an answer. Raises `ValueError` as the three by themselves do."""
+        """Head, body and end of an answer whose headers tell its length.
+
+        Raises `ValueError` for what is not valid HTTP, and for another length than that.
+        """
 
     def encode_body(self, data: bytes) -> bytes:
         """A piece of the answer's body. Raises `ValueError` beyond its content-length."""

@@ -90,7 +90,7 @@ class H11Parser:
             raise ValueError("the answer's headers are not valid HTTP") from error
 
     def encode_whole(self, status: int, headers: Headers, body: bytes, *, close: bool) -> bytes:
-        """Head, body and end of an answer. Raises `ValueError` as the three by themselves do."""
+        """Head, body and end of an answer whose headers tell its length. Raises `ValueError`."""
         head = self.encode_head(status, headers, close=close)
         return head + self.encode_body(body) + self.encode_end()
 

@@ -28,7 +28,8 @@ class Turn:
     `common_headers` go out with every answer (request id, CORS).
 
     `begun`: the answer's head has been written, or tried to be. `answered`: so has its end. `gone`: the
-    client is. `refusal`: why the request's body could not be read.
+    client is. `owes_flush`: a part of what was sent is still here. `refusal`: why the request's body could
+    not be read.
     """
 
     __slots__ = (
@@ -49,6 +50,7 @@ class Turn:
         "common_headers",
         "gone",
         "limit_headers",
+        "owes_flush",
         "refusal",
         "sent_bytes",
         "started",
@@ -83,6 +85,7 @@ class Turn:
         self.begun = False
         self.answered = False
         self.gone = False
+        self.owes_flush = False
         self.refusal: MalformedRequest | None = None
 
     # The request
@@ -154,7 +157,8 @@ class Turn:
             self.answered = True
             self._end_wait()
         self._sends += 1
-        if not self._wire.write_now(framed) or self.gone:
+        self.owes_flush = not self._wire.write_now(framed)
+        if self.owes_flush or self.gone:
             await self.flush()
         elif self._sends % _SENDS_WITHOUT_A_WAIT == 0:
             await trio.lowlevel.checkpoint()
@@ -164,7 +168,7 @@ class Turn:
         self.started = True
         self.sent_bytes += len(body)
         await trio.lowlevel.checkpoint_if_cancelled()
-        close = self._closing() or not self._is_whole()
+        close = self._closing() or not (self._http.request_ended or self._is_whole())
         told = [
             *headers,
             (b"content-length", b"%d" % len(body)),
@@ -175,7 +179,8 @@ class Turn:
         framed = self._http.encode_whole(status, told, body, close=close)
         self.begun = self.answered = True
         self._end_wait()
-        if not self._wire.write_now(framed) or self.gone:
+        self.owes_flush = not self._wire.write_now(framed)
+        if self.owes_flush or self.gone:
             await self.flush()
 
     @property
@@ -192,7 +197,8 @@ class Turn:
         if self.gone:
             return False
         framed = self._http.encode_body(data) if self.begun else self._with_head(data)
-        return self._wire.write_now(framed)
+        self.owes_flush = not self._wire.write_now(framed)
+        return not self.owes_flush
 
     async def flush(self) -> None:
         """Write out what is left, or learn, by cancellation, that the client is gone."""
@@ -201,6 +207,7 @@ class Turn:
                 await self._wire.flush()
             except trio.BrokenResourceError:
                 self.leave()
+        self.owes_flush = False
         if self.gone:
             await trio.lowlevel.checkpoint()
 
@@ -216,10 +223,8 @@ class Turn:
 
     def _is_whole(self) -> bool:
         """Whether all of the request has arrived, so that another may follow it."""
-        if self._http.request_ended:
-            return True
         try:
-            while piece := self._http.next_body():
+            while not self._http.request_ended and (piece := self._http.next_body()):
                 self._ahead.append(piece)
         except MalformedRequest as error:
             self.refusal = error
