@@ -115,7 +115,7 @@ class Gateway:
             requests=log.requests,
             metrics=self.metrics,
             tracer=tracer,
-            now=trio.current_time,
+            now=trio.lowlevel.current_clock().current_time,
             wall_clock=wall_clock,
         )
         self.drains = Drains(

@@ -20,7 +20,8 @@ def read_object(body: bytes) -> dict[str, msgspec.Raw]:
     if not body.strip():
         raise BadCall("The request body is empty; a JSON object was expected.", code="invalid_json")
     try:
-        check_utf8(body)
+        if not body.isascii():
+            check_utf8(body)
         return _decode_fields(body)
     except msgspec.ValidationError:
         raise BadCall("The request body must be a JSON object.", code="invalid_json") from None

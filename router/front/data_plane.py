@@ -13,7 +13,7 @@ from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope
 
 from router.front.asgi import AsgiBody, AsgiReply, abort_connection, watch_client
 from router.front.endpoints import Endpoints
-from router.front.faces import door_of, names_request
+from router.front.faces import door_of, id_names
 from router.front.headers import CommonHeaders, Headers, RequestIds, new_request_id
 from router.front.heading import Heading, read_heading
 from router.front.http1.asgi_calls import Address, path_of
@@ -25,12 +25,13 @@ from router.observe.record import Endpoint
 class Asking(msgspec.Struct, frozen=True, eq=False):
     """What a head asks of the data plane: at which door, `None` where it is not ours to serve.
 
-    `common` are the headers of its answers but for the request's id.
+    `common` are the headers of its answers but for those with the request's id, which are `names`.
     """
 
     door: Endpoint | None
     heading: Heading
     common: Headers
+    names: tuple[bytes, ...]
 
 
 class DataPlane:
@@ -103,10 +104,12 @@ class DataPlane:
 
     def _asking(self, door: Endpoint | None, headers: Headers) -> Asking:
         heading = read_heading(headers)
-        return Asking(door, heading, self._common.of_origin(heading.origin))
+        return Asking(door, heading, self._common.of_origin(heading.origin), id_names(door))
 
 
 def _named(asking: Asking, request_id: str) -> Headers:
     """Return the common headers of one answer."""
     told = request_id.encode()
-    return [(b"x-request-id", told), *asking.common, *names_request(asking.door, told)]
+    if len(asking.names) == 1:
+        return [(asking.names[0], told), *asking.common]
+    return [*((name, told) for name in asking.names), *asking.common]

@@ -71,6 +71,6 @@ def render(
     return status, headers, body
 
 
-def names_request(endpoint: Endpoint | None, request_id: bytes) -> list[tuple[bytes, bytes]]:
-    """Return the header, besides `x-request-id`, in which clients of the endpoint look for the id."""
-    return [(b"request-id", request_id)] if endpoint in _ANTHROPICS else []
+def id_names(endpoint: Endpoint | None) -> tuple[bytes, ...]:
+    """Return the headers in which clients of the endpoint look for the request's id."""
+    return (b"x-request-id", b"request-id") if endpoint in _ANTHROPICS else (b"x-request-id",)

@@ -115,26 +115,26 @@ class Shortcut:
         more = self._encode(clean_fields(fields)).decode()[1:-1]
         self._after_level = f'","event":"request",{more}{"," if more else ""}'
 
-    def knows(self, record: RequestRecord) -> bool:
-        """Whether all texts of the record's line are harmless."""
+    def write(self, level: str, record: RequestRecord) -> bool:
+        """Write the line of a record, if all its texts are harmless; tell whether they are."""
         texts = _foreign_texts(record)
-        if texts in self._known:
-            return True
+        if texts not in self._known and not self._learns(texts):
+            return False
+        beginning = f'{{"time":"{self._clock.now()}","level":"{level}{self._after_level}'
+        line = beginning.encode() + self._encode(line_of(record))[1:]
+        if record.outcome == "ok":
+            self._writer.write_soon(line)
+        else:
+            self._writer.write(line)
+        return True
+
+    def _learns(self, texts: tuple[str | None, ...]) -> bool:
         if any(text is not None and clean_text(text) != text for text in texts):
             return False
         if len(self._known) >= _MOST_KNOWN:
             self._known.clear()
         self._known.add(texts)
         return True
-
-    def write(self, level: str, line: RequestLine, *, soon: bool) -> None:
-        """Write a line, at once or soon."""
-        beginning = f'{{"time":"{self._clock.now()}","level":"{level}{self._after_level}'
-        whole = beginning.encode() + self._encode(line)[1:]
-        if soon:
-            self._writer.write_soon(whole)
-        else:
-            self._writer.write(whole)
 
 
 class RequestLog:
@@ -158,14 +158,11 @@ class RequestLog:
         level = self._told.get(record.outcome)
         if level is None:
             return
-        line = line_of(record)
         shortcut = self._shortcut
-        if shortcut is not None and record.exception is None and shortcut.knows(record):
-            shortcut.write(level, line, soon=record.outcome == "ok")
+        if shortcut is not None and record.exception is None and shortcut.write(level, record):
             return
-        fields = {
-            name: told for name, told in msgspec.structs.asdict(line).items() if told is not None
-        }
+        told = msgspec.structs.asdict(line_of(record))
+        fields = {name: value for name, value in told.items() if value is not None}
         if record.exception is not None:
             fields["exc_info"] = record.exception
         self._logger.log(_LEVEL_OF_OUTCOME[record.outcome], "request", **fields)

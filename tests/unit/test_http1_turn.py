@@ -102,8 +102,8 @@ async def test_a_whole_answer_has_its_length_and_all_headers_in_order() -> None:
     turn.limit_headers = [(b"x-limit", b"2")]
     await turn.answer(404, [(b"x-a", b"1")], b"hello")
     assert b"".join(wire.writes) == (
-        b"HTTP/1.1 404 Not Found\r\nx-a: 1\r\ncontent-length: 5\r\nx-limit: 2\r\n"
-        b"x-request-id: req_1\r\ndate: now\r\n\r\nhello"
+        b"HTTP/1.1 404 Not Found\r\nx-a: 1\r\nx-limit: 2\r\n"
+        b"x-request-id: req_1\r\ndate: now\r\ncontent-length: 5\r\n\r\nhello"
     )
     assert len(wire.writes) == 1
     assert (turn.started, turn.begun, turn.answered, turn.sent_bytes) == (True, True, True, 5)

@@ -6,6 +6,7 @@ can end its line and begin another.
 """
 
 from http import HTTPStatus
+from operator import itemgetter
 from typing import Final
 
 from router.front.http1.message import Headers, RequestHead
@@ -42,6 +43,8 @@ _OUR_NAMES: Final = frozenset(
     }
 )
 
+_name_of: Final = itemgetter(0)
+
 
 class Answer:
     """The bytes of one answer. `closes` and `ended` tell where it has come to."""
@@ -67,12 +70,22 @@ class Answer:
         self.ends_by_closing = False
         self.ended = False
 
-    def head(self, status: int, headers: Headers, *, close: bool) -> bytes:
-        """The status line and headers. Raises `ValueError` for what is not valid HTTP."""
+    def head(
+        self, status: int, headers: Headers, *, close: bool, length: int | None = None
+    ) -> bytes:
+        """The status line and headers. Raises `ValueError` for what is not valid HTTP.
+
+        `length` is that of a body of which no header tells.
+        """
         lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d " % status]
-        for name, value in headers:
-            if name in _OUR_NAMES or self._is_told(name, value, status):
-                lines.append(b"%b: %b" % (name, value))
+        if _OUR_NAMES.issuperset(map(_name_of, headers)):
+            lines += map(b": ".join, headers)
+        else:
+            lines += [b": ".join(one) for one in headers if self._is_told(*one, status)]
+        if length is not None:
+            self._bytes_left = length
+            if status != 204:
+                lines.append(b"content-length: %d" % length)
         self._without_body = self._is_head or status in _BODYLESS
         if self._bytes_left is None and status not in _BODYLESS:
             self._is_chunked = self._may_chunk
@@ -88,14 +101,10 @@ class Answer:
         return head
 
     def whole(self, status: int, headers: Headers, body: bytes, *, close: bool) -> bytes:
-        """Head, body and end. Raises `ValueError` as they do, and where the body's length is not told."""
-        head = self.head(status, headers, close=close)
+        """Head, body and end, of which the headers need not tell. Raises `ValueError` as `head` does."""
+        head = self.head(status, headers, close=close, length=len(body))
         self.ended = True
-        if self._without_body:
-            return head
-        if self._bytes_left != len(body):
-            raise ValueError("the answer's body is not as long as its content-length")
-        return head + body
+        return head if self._without_body else head + body
 
     def body(self, data: bytes) -> bytes:
         """A piece of the body. Raises `ValueError` beyond the length that was told."""
@@ -117,7 +126,7 @@ class Answer:
         return LAST_CHUNK if self._is_chunked and not self._without_body else b""
 
     def _is_told(self, name: bytes, value: bytes, status: int) -> bool:
-        """Judge a header whose name is not one of ours: does it go out, and what does it say of the end?"""
+        """Judge a header that may be anything: does it go out, and what does it say of the end?"""
         match name.lower():
             case b"content-length":
                 self._bytes_left = int(value)

@@ -91,8 +91,10 @@ class LlhttpParser:
         return self._present_answer.head(status, headers, close=close)
 
     def encode_whole(self, status: int, headers: Headers, body: bytes, *, close: bool) -> bytes:
-        """Head, body and end of an answer whose headers tell its length. Raises `ValueError`."""
-        return self._present_answer.whole(status, headers, body, close=close)
+        """Head, body and end of an answer. Raises `ValueError` for what is not valid HTTP."""
+        if self._answer is None:
+            raise RuntimeError("there is no request")
+        return self._answer.whole(status, headers, body, close=close)
 
     def encode_body(self, data: bytes) -> bytes:
         """A piece of the answer's body. Raises `ValueError` beyond its content-length."""

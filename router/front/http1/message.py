@@ -86,9 +86,9 @@ class Http1Parser(Protocol):
         """
 
     def encode_whole(self, status: int, headers: Headers, body: bytes, *, close: bool) -> bytes:
-        """Head, body and end of an answer whose headers tell its length.
+        """Head, body and end of an answer whose headers do not tell of its length.
 
-        Raises `ValueError` for what is not valid HTTP, and for another length than that.
+        Raises `ValueError` for what is not valid HTTP.
         """
 
     def encode_body(self, data: bytes) -> bytes:

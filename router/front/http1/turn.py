@@ -169,13 +169,7 @@ class Turn:
         self.sent_bytes += len(body)
         await trio.lowlevel.checkpoint_if_cancelled()
         close = self._closing() or not (self._http.request_ended or self._is_whole())
-        told = [
-            *headers,
-            (b"content-length", b"%d" % len(body)),
-            *self.limit_headers,
-            *self.common_headers,
-            self._date(),
-        ]
+        told = [*headers, *self.limit_headers, *self.common_headers, self._date()]
         framed = self._http.encode_whole(status, told, body, close=close)
         self.begun = self.answered = True
         self._end_wait()
