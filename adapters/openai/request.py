@@ -76,14 +76,17 @@ def decode_call(endpoint: Endpoint, body: bytes) -> Call:
         raise BadCall(f"Missing required parameter: '{required}'.", param=required)
     if endpoint == "chat" and not values["messages"]:
         raise BadCall("'messages' must hold at least one message.", param="messages")
+    choices = max(1, values.get("n", 1))
+    if endpoint == "completions":
+        choices *= _count_prompts(values["prompt"])
     return Call(
         endpoint=endpoint,
         model=read_model(fields),
         fields=fields,
         stream=values.get("stream", False),
-        include_usage=_reads_true(values.get("stream_options"), "include_usage"),
+        include_usage=values.get("stream_options", {}).get("include_usage") == _TRUE,
         output_cap=_output_cap(endpoint, values),
-        choices=max(1, values.get("n", 1)) * _count_prompts(values.get("prompt")),
+        choices=choices,
         base64_embeddings=values.get("encoding_format") == "base64",
     )
 
@@ -141,16 +144,12 @@ def _output_cap(endpoint: Endpoint, values: dict[str, Any]) -> int | None:
     return None
 
 
-def _count_prompts(prompt: str | list[msgspec.Raw] | None) -> int:
+def _count_prompts(prompt: str | list[msgspec.Raw]) -> int:
     """Return for how many prompts a legacy completion is: a list of numbers is one prompt of tokens."""
     if not isinstance(prompt, list) or not prompt:
         return 1
     is_tokens = not starts_with(prompt[0], b'"') and not starts_with(prompt[0], b"[")
     return 1 if is_tokens else len(prompt)
-
-
-def _reads_true(options: dict[str, msgspec.Raw] | None, name: str) -> bool:
-    return options is not None and options.get(name) == _TRUE
 
 
 def _with_usage(options: msgspec.Raw | None) -> msgspec.Raw:

@@ -23,12 +23,12 @@ from router.observe.record import Endpoint
 
 
 class Asking(msgspec.Struct, frozen=True, eq=False):
-    """What a head asks of the data plane: at which door, `None` where it is not ours to serve.
+    """What a head asks of the data plane, and at which door.
 
     `common` are the headers of its answers but for those with the request's id, which are `names`.
     """
 
-    door: Endpoint | None
+    door: Endpoint
     heading: Heading
     common: Headers
     names: tuple[bytes, ...]
@@ -48,9 +48,10 @@ class DataPlane:
         """Return what serves this request of a connection of our own, `None` where that is for others."""
         asking = request.likeness.meaning
         if not isinstance(asking, Asking):
-            asking = request.likeness.meaning = self._understood(request)
-        if asking.door is None:
-            return None
+            door = door_of(path_of(request.target)[0])
+            if door is None or request.method != "POST":
+                return None
+            asking = request.likeness.meaning = self._asking(door, request.headers)
         request_id = self._ids.new()
         turn.common_headers = _named(asking, request_id)
         return self._endpoints.serve(
@@ -98,12 +99,8 @@ class DataPlane:
         origin = dict(scope["headers"]).get(b"origin")
         return AsgiReply(send, self._common.of_answer(new_request_id(), origin))
 
-    def _understood(self, request: RequestHead) -> Asking:
-        path, _, _ = path_of(request.target)
-        return self._asking(door_of(path) if request.method == "POST" else None, request.headers)
-
-    def _asking(self, door: Endpoint | None, headers: Headers) -> Asking:
-        heading = read_heading(headers)
+    def _asking(self, door: Endpoint, headers: Headers) -> Asking:
+        heading = read_heading(door, headers)
         return Asking(door, heading, self._common.of_origin(heading.origin), id_names(door))
 
 

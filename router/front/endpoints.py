@@ -16,7 +16,7 @@ from router.exchange.exchange import Asked, Exchange
 from router.exchange.options import NO_OPTIONS, read_options
 from router.exchange.reply import Reply
 from router.front.body import BodyLimits, BodySource, ClientGone, drain_body, read_body
-from router.front.faces import decode_call, render
+from router.front.faces import render
 from router.front.heading import Heading
 from router.observe.observer import Observer
 from router.observe.record import Endpoint, Outcome, RequestRecord
@@ -84,7 +84,7 @@ class Endpoints:
             return
         try:
             content = await read_body(body, self.body_limits)
-            asked = _asked(endpoint, heading, content, caller, record)
+            asked = _asked(heading, content, caller, record)
             await self._exchange.serve(asked, reply, record)
         except GatewayError:
             if not reply.started:
@@ -121,12 +121,10 @@ class Endpoints:
             record.outcome = "client_gone"
 
 
-def _asked(
-    endpoint: Endpoint, heading: Heading, content: bytes, caller: Caller, record: RequestRecord
-) -> Asked:
+def _asked(heading: Heading, content: bytes, caller: Caller, record: RequestRecord) -> Asked:
     """Understand a request, and note in the record what it is. Raises `InvalidRequest`."""
     try:
-        call = decode_call(endpoint, content, heading.headers)
+        call = heading.decode(content)
     except BadCall as error:
         raise InvalidRequest.from_bad_call(error) from error
     options = read_options(heading.headers) if heading.asks else NO_OPTIONS

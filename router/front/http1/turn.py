@@ -172,7 +172,8 @@ class Turn:
         told = [*headers, *self.limit_headers, *self.common_headers, self._date()]
         framed = self._http.encode_whole(status, told, body, close=close)
         self.begun = self.answered = True
-        self._end_wait()
+        if self._over is not None:
+            self._over.set()
         self.owes_flush = not self._wire.write_now(framed)
         if self.owes_flush or self.gone:
             await self.flush()
