@@ -80,15 +80,18 @@ def replace_member(data: bytes, member: bytes, replacement: bytes) -> bytes | No
     if start < 1 or data[start - 1] == 0x5C:
         return None
     end = start + len(member)
-    last = len(data) - 1
-    nothing_closed = data.find(b"}", end, last) < 0 and data.find(b"]", end, last) < 0
-    if nothing_closed or _opens_nothing(data, start):
+    if _opens_nothing(data, start) or _closes_nothing(data, end):
         return data[:start] + replacement + data[end:]
     return None
 
 
 def _opens_nothing(data: bytes, start: int) -> bool:
     return data.find(b"{", 1, start) < 0 and data.find(b"[", 1, start) < 0
+
+
+def _closes_nothing(data: bytes, end: int) -> bool:
+    last = len(data) - 1
+    return data.find(b"}", end, last) < 0 and data.find(b"]", end, last) < 0
 
 
 def with_fields(data: bytes, changes: dict[str, msgspec.Raw]) -> bytes:

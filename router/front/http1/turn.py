@@ -95,7 +95,9 @@ class Turn:
         if self.body_ended or not self._is_whole():
             return None
         self.body_ended = True
-        body = self._ahead.pop() if len(self._ahead) == 1 else b"".join(self._ahead)
+        if len(self._ahead) == 1:
+            return self._ahead.pop()
+        body = b"".join(self._ahead)
         self._ahead.clear()
         return body
 
