@@ -146,8 +146,9 @@ class Http1Connection:
             turn.leave()
         self._turn = turn
         try:
-            plane = self._shared.plane
-            serving = plane.serve_turn(request, turn, client=self._client) if plane else None
+            serving = None
+            if self._shared.plane is not None:
+                serving = self._shared.plane.serve_turn(request, turn, client=self._client)
             await (serving or self._serve_asgi(request, turn))
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer and we a log line
             _log(error)
