@@ -65,7 +65,8 @@ async def _serve_until_stopped(
     context = None
     if server_config.tls_certificate is not None and server_config.tls_key is not None:
         context = server_ssl_context(server_config.tls_certificate, server_config.tls_key)
-    server = Server(gateway.front, server_config, listeners, ssl_context=context)
+    front = gateway.front
+    server = Server(front, server_config, listeners, plane=front.data_plane, ssl_context=context)
     async with trio.open_nursery() as nursery:
         await nursery.start(worker.run)
         async with trio.open_nursery() as serving:

@@ -41,6 +41,7 @@ from router.exchange.racing import Racing
 from router.exchange.relay import StreamRelay
 from router.exchange.reply import Reply
 from router.front.app import Front
+from router.front.body import BodyLimits
 from router.front.control import Control
 from router.front.endpoints import Endpoints
 from router.observe.log import Log
@@ -113,7 +114,7 @@ class Gateway:
             requests=log.requests,
             metrics=self.metrics,
             tracer=tracer,
-            now=trio.current_time,
+            now=trio.lowlevel.current_clock().current_time,
             wall_clock=wall_clock,
         )
         self.drains = Drains(
@@ -129,7 +130,7 @@ class Gateway:
         )
         self.pump = _pump_of(config)
         self._exchange = self._make_exchange(rng, wall_clock)
-        self.endpoints = Endpoints(ring=self.ring, exchange=self._exchange, observer=self.observer)
+        self.endpoints = self._make_endpoints()
         self.front = Front(self.endpoints, self._control(), config.server)
         if stores is not None:
             self._console(stores, wall_clock).install(self.front)
@@ -200,6 +201,15 @@ class Gateway:
             ),
             settle=self._settle,
             relay_of=self._relay_of,
+        )
+
+    def _make_endpoints(self) -> Endpoints:
+        server = self.config.server
+        return Endpoints(
+            ring=self.ring,
+            exchange=self._exchange,
+            observer=self.observer,
+            body_limits=BodyLimits(server.max_body_bytes, server.body_seconds),
         )
 
     def _relay_of(self, reply: Reply, request_id: str) -> StreamRelay:

@@ -9,7 +9,7 @@ from adapters.anthropic.upstream_answer import invalid
 from adapters.anthropic.usage import read_usage
 from adapters.dialect import Answer, BadAnswer, Target
 from adapters.openai.foreign import FALSY, NULL, UNREADABLE, check_utf8, starts_with
-from adapters.openai.rewrite import ModelName
+from adapters.openai.rewrite import with_model
 
 
 class _AnswerView(msgspec.Struct):
@@ -35,5 +35,5 @@ def decode_answer(target: Target, body: bytes) -> Answer:
         raise invalid("The provider's answer has no 'content'.")
     usage = read_usage(view.usage)
     told = usage is not None and usage.output_tokens > 0
-    body = ModelName(target.served_model).replace(body, view.model)
+    body = with_model(body, target.served_model, view.model)
     return Answer(body, usage, 0 if told else max(0, len(view.content) - 2))

@@ -13,7 +13,7 @@ from adapters.openai.chunk import Choice, Delta
 from adapters.openai.embedding import in_asked_form
 from adapters.openai.error import classify_object
 from adapters.openai.foreign import FALSY, NULL, UNREADABLE, check_utf8, starts_with
-from adapters.openai.rewrite import ModelName, with_fields
+from adapters.openai.rewrite import with_fields, with_model
 from adapters.openai.usage import read_usage
 
 
@@ -51,7 +51,7 @@ def decode_answer(call: Call, target: Target, body: bytes) -> Answer:
             body = body if data is None else with_fields(body, {"data": data})
         elif not starts_with(view.choices, b"["):
             raise _invalid("The provider's answer has no 'choices'.")
-        body = ModelName(target.served_model).replace(body, view.model)
+        body = with_model(body, target.served_model, view.model)
     except UNREADABLE as error:
         raise _invalid(f"The provider's answer cannot be read: {error}") from None
     usage = read_usage(view.usage)

@@ -20,7 +20,8 @@ def read_object(body: bytes) -> dict[str, msgspec.Raw]:
     if not body.strip():
         raise BadCall("The request body is empty; a JSON object was expected.", code="invalid_json")
     try:
-        check_utf8(body)
+        if not body.isascii():
+            check_utf8(body)
         return _decode_fields(body)
     except msgspec.ValidationError:
         raise BadCall("The request body must be a JSON object.", code="invalid_json") from None
@@ -32,12 +33,13 @@ def read_object(body: bytes) -> dict[str, msgspec.Raw]:
 
 def read_model(fields: dict[str, msgspec.Raw]) -> str:
     """Return the model's name. Raises `BadCall` where there is none."""
-    if is_absent(fields, "model"):
+    raw = fields.get("model", NULL)
+    if raw == NULL:
         raise BadCall("Missing required parameter: 'model'.", param="model")
-    model = read_field("model", "a string", fields["model"], _read_string)
+    model: str = read_field("model", "a string", raw, _read_string)
     if not model:
         raise BadCall("'model' must not be empty.", param="model")
-    return str(model)
+    return model
 
 
 def read_field(name: str, words: str, raw: msgspec.Raw, reader: Any) -> Any:  # noqa: ANN401 - any JSON value

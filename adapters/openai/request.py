@@ -6,7 +6,7 @@ upstream to judge. A field that is `null` counts as absent, as wrappers of older
 Source of the fields: OpenAI's API reference and the product's documentation.
 """
 
-from typing import Any, Final
+from typing import Any, ClassVar, Final, cast
 
 import msgspec
 
@@ -14,7 +14,7 @@ from adapters.dialect import BadCall, Call, EncodedRequest, Endpoint, Target
 from adapters.openai.call_ids import without_thoughts
 from adapters.openai.client_body import is_absent, read_field, read_model, read_object
 from adapters.openai.continuation import with_prefill
-from adapters.openai.foreign import NULL, starts_with
+from adapters.openai.foreign import NULL, UNREADABLE, starts_with
 from adapters.openai.variant import Variant
 
 _TRUE: Final = msgspec.Raw(b"true")
@@ -67,24 +67,60 @@ _READERS: Final = {
 }
 
 
+class _Values(msgspec.Struct):
+    """The values of the documented fields, `None` where one is absent, also for want of a field."""
+
+    model: str | None = None
+    max_completion_tokens: ClassVar[int | None] = None
+    max_tokens: ClassVar[int | None] = None
+    n: ClassVar[int | None] = None
+    stream: ClassVar[bool | None] = None
+    stream_options: ClassVar[dict[str, msgspec.Raw] | None] = None
+    encoding_format: ClassVar[str | None] = None
+
+
+_TYPES: Final[dict[Endpoint, type[_Values]]] = {
+    endpoint: cast(
+        "type[_Values]",
+        msgspec.defstruct(
+            f"_{endpoint}",
+            [(name, form | None, None) for name, (_, form) in forms.items()],
+            bases=(_Values,),
+        ),
+    )
+    for endpoint, forms in _FORMS.items()
+}
+_READ_AT_ONCE: Final = {
+    endpoint: msgspec.json.Decoder(values).decode for endpoint, values in _TYPES.items()
+}
+
+
 def decode_call(endpoint: Endpoint, body: bytes) -> Call:
     """Read a client's request body. Raises `BadCall` naming the field and what was expected."""
     fields = read_object(body)
-    values = _read_values(endpoint, fields)
+    try:
+        values = _READ_AT_ONCE[endpoint](body)
+    except UNREADABLE:
+        values = _read_apart(endpoint, fields)
     required = _REQUIRED[endpoint]
-    if is_absent(fields, required):
+    wanted: object = getattr(values, required)
+    if wanted is None:
         raise BadCall(f"Missing required parameter: '{required}'.", param=required)
-    if endpoint == "chat" and not values["messages"]:
+    if endpoint == "chat" and not wanted:
         raise BadCall("'messages' must hold at least one message.", param="messages")
+    choices = max(1, values.n or 1)
+    if endpoint == "completions":
+        choices *= _count_prompts(wanted)
+    options = values.stream_options
     return Call(
         endpoint=endpoint,
-        model=read_model(fields),
+        model=values.model or read_model(fields),
         fields=fields,
-        stream=values.get("stream", False),
-        include_usage=_reads_true(values.get("stream_options"), "include_usage"),
-        output_cap=_output_cap(endpoint, values),
-        choices=max(1, values.get("n", 1)) * _count_prompts(values.get("prompt")),
-        base64_embeddings=values.get("encoding_format") == "base64",
+        stream=values.stream or False,
+        include_usage=options is not None and options.get("include_usage") == _TRUE,
+        output_cap=0 if endpoint == "embeddings" else _output_cap(values),
+        choices=choices,
+        base64_embeddings=values.encoding_format == "base64",
     )
 
 
@@ -120,34 +156,34 @@ def _limit_output(fields: dict[str, msgspec.Raw], call: Call, target: Target) ->
         fields[name] = msgspec.Raw(_encode(call.output_limit))
 
 
-def _read_values(endpoint: Endpoint, fields: dict[str, msgspec.Raw]) -> dict[str, Any]:
-    values: dict[str, Any] = {}
+def _read_apart(endpoint: Endpoint, fields: dict[str, msgspec.Raw]) -> _Values:
+    """Read field by field what cannot be read at once, to name the one at fault. Raises `BadCall`.
+
+    There may be none: of a field that is told twice the last value counts.
+    """
     readers = _READERS[endpoint]
-    for name, raw in fields.items():
-        if name in readers and raw != NULL:
-            words, reader = readers[name]
-            values[name] = read_field(name, words, raw, reader)
-    return values
+    values = {
+        name: read_field(name, readers[name][0], raw, readers[name][1])
+        for name, raw in fields.items()
+        if name in readers and raw != NULL
+    }
+    return _TYPES[endpoint](**values)
 
 
-def _output_cap(endpoint: Endpoint, values: dict[str, Any]) -> int | None:
-    """Return the most tokens of one choice; an embedding has no output at all."""
-    if endpoint == "embeddings":
-        return 0
-    caps = (values.get(name) for name in _CAPS)
-    return next((cap for cap in caps if cap is not None and cap >= 0), None)
+def _output_cap(values: _Values) -> int | None:
+    """Return the most tokens of one choice."""
+    for cap in (values.max_completion_tokens, values.max_tokens):
+        if cap is not None and cap >= 0:
+            return cap
+    return None
 
 
-def _count_prompts(prompt: str | list[msgspec.Raw] | None) -> int:
+def _count_prompts(prompt: object) -> int:
     """Return for how many prompts a legacy completion is: a list of numbers is one prompt of tokens."""
     if not isinstance(prompt, list) or not prompt:
         return 1
     is_tokens = not starts_with(prompt[0], b'"') and not starts_with(prompt[0], b"[")
     return 1 if is_tokens else len(prompt)
-
-
-def _reads_true(options: dict[str, msgspec.Raw] | None, name: str) -> bool:
-    return options is not None and options.get(name) == _TRUE
 
 
 def _with_usage(options: msgspec.Raw | None) -> msgspec.Raw:

@@ -13,10 +13,11 @@ import msgspec
 
 _decode_fields: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode: Final = msgspec.json.encode
+_MODEL_KEYS: Final = (b'"model":', b'"model": ')
 
 
 class ModelName:
-    """Replaces the top-level `model` of answers by the gateway's own id of the model."""
+    """Replaces the top-level `model` of a stream's chunks by the gateway's own id of the model."""
 
     __slots__ = ("_beginning", "_name", "_needles", "_new_beginning", "_reported")
 
@@ -55,9 +56,19 @@ class ModelName:
         self._reported = reported
         self._beginning = b""
         value = _encode(reported)
-        self._needles = tuple(
-            (key + value, key + self._name) for key in (b'"model":', b'"model": ')
-        )
+        self._needles = tuple((key + value, key + self._name) for key in _MODEL_KEYS)
+
+
+def with_model(data: bytes, served_model: str, reported: str | None) -> bytes:
+    """Return a whole answer with the gateway's own id of the model, as `ModelName` does for many chunks."""
+    if reported is None:
+        return data
+    found, name = _encode(reported), _encode(served_model)
+    for key in _MODEL_KEYS:
+        changed = replace_member(data, key + found, key + name)
+        if changed is not None:
+            return changed
+    return with_fields(data, {"model": msgspec.Raw(name)})
 
 
 def replace_member(data: bytes, member: bytes, replacement: bytes) -> bytes | None:
@@ -69,15 +80,18 @@ def replace_member(data: bytes, member: bytes, replacement: bytes) -> bytes | No
     if start < 1 or data[start - 1] == 0x5C:
         return None
     end = start + len(member)
-    last = len(data) - 1
-    nothing_closed = data.find(b"}", end, last) < 0 and data.find(b"]", end, last) < 0
-    if nothing_closed or _opens_nothing(data, start):
+    if _opens_nothing(data, start) or _closes_nothing(data, end):
         return data[:start] + replacement + data[end:]
     return None
 
 
 def _opens_nothing(data: bytes, start: int) -> bool:
     return data.find(b"{", 1, start) < 0 and data.find(b"[", 1, start) < 0
+
+
+def _closes_nothing(data: bytes, end: int) -> bool:
+    last = len(data) - 1
+    return data.find(b"}", end, last) < 0 and data.find(b"]", end, last) < 0
 
 
 def with_fields(data: bytes, changes: dict[str, msgspec.Raw]) -> bytes:

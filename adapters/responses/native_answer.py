@@ -7,7 +7,7 @@ import msgspec
 from adapters.dialect import Answer, BadAnswer, Failure, FailureKind, Target, Usage
 from adapters.openai.error import classify_object
 from adapters.openai.foreign import FALSY, NULL, UNREADABLE, check_utf8, starts_with
-from adapters.openai.rewrite import ModelName
+from adapters.openai.rewrite import with_model
 
 _Count = Annotated[int, msgspec.Meta(ge=0)]
 
@@ -54,7 +54,7 @@ def decode_answer(target: Target, body: bytes) -> Answer:
         raise _invalid("The provider's answer has no 'output'.")
     usage = read_usage(view.usage)
     told = usage is not None and usage.output_tokens > 0
-    body = ModelName(target.served_model).replace(body, view.model)
+    body = with_model(body, target.served_model, view.model)
     return Answer(body, usage, 0 if told else max(0, len(view.output) - 2))
 
 

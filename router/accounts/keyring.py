@@ -23,25 +23,23 @@ MAX_SECRET_BYTES: Final = 256
 
 
 class KeyRing:
-    """The picture in force, behind one replaceable reference. `wall_clock` gives unix seconds."""
+    """The picture in force at this moment, `snapshot`, behind one replaceable reference.
+
+    `wall_clock` gives unix seconds.
+    """
 
     def __init__(
         self, snapshot: Snapshot | None = None, *, wall_clock: Callable[[], float] = time.time
     ) -> None:
-        self._snapshot = snapshot or Snapshot()
+        self.snapshot = snapshot or Snapshot()
         self._wall_clock = wall_clock
 
     def __len__(self) -> int:
-        return len(self._snapshot.callers)
-
-    @property
-    def snapshot(self) -> Snapshot:
-        """The picture that is in force at this moment."""
-        return self._snapshot
+        return len(self.snapshot.callers)
 
     def replace(self, snapshot: Snapshot) -> None:
         """Let exactly the keys of this picture work from now on."""
-        self._snapshot = snapshot
+        self.snapshot = snapshot
 
     def authenticate(self, secret: str | bytes) -> Caller | None:
         """Return whom `secret` belongs to, or None for anything else; never raises.
@@ -53,7 +51,7 @@ class KeyRing:
 
     def find(self, digest: bytes | None) -> Caller | None:
         """Return whom the secret with this digest belongs to, like `authenticate`."""
-        caller = self._snapshot.find(digest) if digest is not None else None
+        caller = self.snapshot.find(digest) if digest is not None else None
         if caller is None:
             return None
         expires_at = caller.key.expires_at

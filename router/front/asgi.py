@@ -1,13 +1,11 @@
-"""The data plane as a bare ASGI application: no request or response objects of a framework.
+"""What the front needs over bare ASGI: a request's body, the reply to it, and whether its client has left.
 
-Quart serves everything else; its `asgi_http_class` hands the few hot paths to this module (see
-`router.front.app`). When the client leaves, the handler is cancelled and with it every upstream attempt:
-by the connection, where it is one of our own (`Offer`), else by a watcher of the client, in a nursery of
-the request.
+This is how hypercorn brings what it serves, and how the control routes read their bodies. When the client
+leaves, the request is cancelled, and with it every upstream attempt, by a watcher of the client in a nursery
+of the request; a connection of our own does that by itself (`router.front.http1.turn`).
 """
 
-from collections.abc import Sequence
-from typing import Protocol, cast
+from collections.abc import Callable, Sequence
 
 import trio
 from hypercorn.typing import (
@@ -20,37 +18,44 @@ from hypercorn.typing import (
     HTTPScope,
 )
 
-from router.front.http1.message import Likeness
+from router.front.body import ClientGone
 
 Headers = Sequence[tuple[bytes, bytes]]
 
 
-class Offer(Protocol):
-    """What a connection of our own offers for one request beyond ASGI (`router.front.http1.turn.Turn`)."""
+class AsgiBody:
+    """`router.front.body.BodySource` over an ASGI receive callable.
 
-    likeness: Likeness
-    """What the request's head has in common with others."""
-    sends_now: bool
-    """Whether pieces of a streamed answer can be sent without waiting."""
+    `on_whole` is called once the last piece is read: from then on the next message is the client's leaving.
+    """
 
-    def cancel_on_leave(self) -> None:
-        """From now on, cancel the task of the request when the client leaves before its answer is whole."""
+    __slots__ = ("_on_whole", "_receive", "body_ended")
+
+    def __init__(
+        self, receive: ASGIReceiveCallable, *, on_whole: Callable[[], object] | None = None
+    ) -> None:
+        self._receive = receive
+        self._on_whole = on_whole
+        self.body_ended = False
 
     def body_at_hand(self) -> bytes | None:
-        """Return the whole body if all of it has come; `None`, and nothing is taken, if it has not."""
+        """Return `None`: ASGI has no word for that."""
+        return None
 
-    async def send_whole(self, status: int, headers: Headers, body: bytes) -> None:
-        """Send a whole answer."""
+    async def next_piece(self) -> bytes:
+        """Return the next piece. Raises `ClientGone` when the client leaves before the body's end."""
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        if message["type"] != "http.request":
+            raise RuntimeError(f"unexpected ASGI message {message['type']}")
+        self.body_ended = not message.get("more_body", False)
+        return message.get("body", b"")
 
-    def send_now(self, data: bytes) -> bool:
-        """Frame a piece and hand it to the socket; tell whether all of it went out."""
-
-    async def flush(self) -> None:
-        """Send what did not."""
-
-
-class ClientGone(Exception):
-    """The client left before its request was whole; there is nobody to answer."""
+    def cancel_on_leave(self) -> None:
+        """Let somebody wait for the client's leaving, where that was wanted."""
+        if self._on_whole is not None:
+            self._on_whole()
 
 
 class AsgiReply:
@@ -58,13 +63,10 @@ class AsgiReply:
 
     `common_headers` go out with every answer (request id, CORS). `finished` turns true as the last piece
     is handed over: from then on the server reports the client as gone, as it does after every answer.
-
-    `offer` is the server's, where it does more than ASGI has words for.
     """
 
     __slots__ = (
         "_common_headers",
-        "_offer",
         "_send",
         "finished",
         "limit_headers",
@@ -72,15 +74,8 @@ class AsgiReply:
         "started",
     )
 
-    def __init__(
-        self,
-        send: ASGISendCallable,
-        common_headers: Headers,
-        *,
-        offer: Offer | None = None,
-    ) -> None:
+    def __init__(self, send: ASGISendCallable, common_headers: Headers) -> None:
         self._send = send
-        self._offer = offer
         self._common_headers = common_headers
         self.limit_headers: Headers = ()
         self.started = False
@@ -110,19 +105,16 @@ class AsgiReply:
 
     @property
     def can_send_now(self) -> bool:
-        """Whether the server offers it, and the answer has begun."""
-        return self._offer is not None and self._offer.sends_now and self.sent_bytes > 0
+        """Whether pieces can be sent without waiting: ASGI has no word for that."""
+        return False
 
     def send_now(self, data: bytes) -> bool:
-        """Send a piece of the body without waiting; whether all of it went out, or `flush` must follow."""
-        assert self._offer is not None  # noqa: S101 - the caller has asked `can_send_now`
-        self.sent_bytes += len(data)
-        return self._offer.send_now(data)
+        """Raise `RuntimeError`: over ASGI every piece may have to wait."""
+        raise RuntimeError(f"{len(data)} bytes cannot be sent over ASGI without waiting")
 
     async def flush(self) -> None:
-        """Send what is left of the pieces; waits while the client does not take it."""
-        assert self._offer is not None  # noqa: S101 - nothing is left where nothing was sent so
-        await self._offer.flush()
+        """Do nothing, for nothing is ever kept."""
+        await trio.lowlevel.checkpoint()
 
     async def finish(self) -> None:
         """End the body cleanly."""
@@ -131,15 +123,7 @@ class AsgiReply:
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
         """Send a whole answer, with its content-length."""
-        headers = [*headers, (b"content-length", b"%d" % len(body))]
-        if self._offer is not None:
-            self.started = self.finished = True
-            self.sent_bytes += len(body)
-            await self._offer.send_whole(
-                status, [*headers, *self.limit_headers, *self._common_headers], body
-            )
-            return
-        await self.start(status, headers)
+        await self.start(status, [*headers, (b"content-length", b"%d" % len(body))])
         self.sent_bytes += len(body)
         self.finished = True
         await self._send(_body(body, more=False))
@@ -205,15 +189,6 @@ def abort_connection(scope: HTTPScope) -> None:
     Over HTTP/1.1 an unfinished answer already ends in a visible break; HTTP/2 has no such sign in the
     server library, so the connection itself must break.
     """
-    abort = _state(scope).get("abort_connection")
+    abort = scope.get("state", {}).get("abort_connection")
     if callable(abort):
         abort()
-
-
-def offer_of(scope: HTTPScope) -> Offer | None:
-    """Return what the client's connection offers beyond ASGI, `None` where it is no connection of ours."""
-    return cast("Offer | None", _state(scope).get("offer"))
-
-
-def _state(scope: HTTPScope) -> dict[str, object]:
-    return cast("dict[str, object]", scope.get("state", {}))

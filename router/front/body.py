@@ -4,82 +4,83 @@ A body over the limit is read on for a while and thrown away before the refusal 
 answers and closes while the client still writes makes the client see a reset instead of the answer.
 """
 
-from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple, Protocol
 
 import trio
-from hypercorn.typing import ASGIReceiveCallable
 
 from router.errors import BodyTooLarge, BodyTooSlow
-from router.front.asgi import ClientGone
 
 DRAIN_SECONDS: Final = 5.0
 DRAIN_BODIES: Final = 4  # of the largest allowed body: beyond that the connection may as well break
 
 
-class BodyReader:
-    """The body of one request, at most `max_bytes` long, read within `seconds`.
+class ClientGone(Exception):
+    """The client left before its request was whole; there is nobody to answer."""
 
-    `on_whole` is called once the last piece is read: from then on the next message is the client's leaving.
-    `at_hand` returns the whole body where that has come already, which most bodies have.
-    """
 
-    __slots__ = ("_at_hand", "_max_bytes", "_on_whole", "_receive", "_seconds", "_whole")
+class BodyLimits(NamedTuple):
+    """A body is at most `most_bytes` long, and has come after `seconds`."""
 
-    def __init__(
-        self,
-        receive: ASGIReceiveCallable,
-        *,
-        max_bytes: int,
-        seconds: float,
-        on_whole: Callable[[], object],
-        at_hand: Callable[[], bytes | None] | None = None,
-    ) -> None:
-        self._receive = receive
-        self._on_whole = on_whole
-        self._at_hand = at_hand
-        self._max_bytes = max_bytes
-        self._seconds = seconds
-        self._whole = False
+    most_bytes: int
+    seconds: float
 
-    async def read(self) -> bytes:
-        """Return the whole body. Raises `ClientGone`, and `BodyTooLarge` or `BodyTooSlow`: then `drain`."""
-        whole = self._at_hand() if self._at_hand is not None else None
-        if whole is not None:
-            self._note_whole()
-            if len(whole) > self._max_bytes:
-                raise BodyTooLarge(self._max_bytes)
-            return whole
-        pieces: list[bytes] = []
-        size = 0
-        with trio.move_on_after(self._seconds) as scope:
-            while not self._whole and size <= self._max_bytes:
-                pieces.append(await self._next_piece())
-                size += len(pieces[-1])
-        if size > self._max_bytes:
-            pieces.clear()  # the error's traceback would keep them while the rest is drained
-            raise BodyTooLarge(self._max_bytes)
-        if scope.cancelled_caught:
-            raise BodyTooSlow(f"The request body did not arrive within {self._seconds:g} seconds.")
-        return b"".join(pieces)
 
-    async def drain(self) -> None:
-        """Throw away what is left of the body, within bounds, so that an early answer can be read."""
-        left = DRAIN_BODIES * self._max_bytes
-        with trio.move_on_after(min(DRAIN_SECONDS, self._seconds)):
-            while not self._whole and left > 0:
-                left -= len(await self._next_piece())
+class BodySource(Protocol):
+    """The body of one request, piece by piece."""
 
-    async def _next_piece(self) -> bytes:
-        message = await self._receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGone
-        if message["type"] != "http.request":
-            raise RuntimeError(f"unexpected ASGI message {message['type']}")
-        if not message.get("more_body", False):
-            self._note_whole()
-        return message.get("body", b"")
+    @property
+    def body_ended(self) -> bool:
+        """Whether the last piece has been told."""
 
-    def _note_whole(self) -> None:
-        self._whole = True
-        self._on_whole()
+    def body_at_hand(self) -> bytes | None:
+        """Return the whole body if all of it has come; `None`, and nothing is taken, if it has not."""
+
+    async def next_piece(self) -> bytes:
+        """Return the next piece. Raises `ClientGone` when the client leaves before the body's end."""
+
+    def cancel_on_leave(self) -> None:
+        """From now on, cancel the request if the client leaves before its answer is whole.
+
+        To be called once, when the last piece has been told.
+        """
+
+
+async def read_body(source: BodySource, limits: BodyLimits) -> bytes:
+    """Return the whole body. Raises `ClientGone`, and `BodyTooLarge` or `BodyTooSlow`: then `drain_body`."""
+    whole = source.body_at_hand()
+    if whole is None:
+        return await _read_pieces(source, limits)
+    source.cancel_on_leave()
+    if len(whole) > limits.most_bytes:
+        raise BodyTooLarge(limits.most_bytes)
+    return whole
+
+
+async def drain_body(source: BodySource, limits: BodyLimits) -> None:
+    """Throw away what is left of the body, within bounds, so that an early answer can be read."""
+    left = DRAIN_BODIES * limits.most_bytes
+    with trio.move_on_after(min(DRAIN_SECONDS, limits.seconds)):
+        while not source.body_ended and left > 0:
+            left -= len(await _next_piece(source))
+
+
+async def _read_pieces(source: BodySource, limits: BodyLimits) -> bytes:
+    pieces: list[bytes] = []
+    size = 0
+    with trio.move_on_after(limits.seconds) as scope:
+        while not source.body_ended and size <= limits.most_bytes:
+            pieces.append(await _next_piece(source))
+            size += len(pieces[-1])
+    if size > limits.most_bytes:
+        pieces.clear()  # the error's traceback would keep them while the rest is drained
+        raise BodyTooLarge(limits.most_bytes)
+    if scope.cancelled_caught:
+        raise BodyTooSlow(f"The request body did not arrive within {limits.seconds:g} seconds.")
+    return b"".join(pieces)
+
+
+async def _next_piece(source: BodySource) -> bytes:
+    piece = await source.next_piece()
+    if source.body_ended:
+        source.cancel_on_leave()
+    return piece

@@ -4,8 +4,6 @@ They know no web framework: any front that can give headers, a body and a reply 
 has one record, opened first and ended last, whatever happens between.
 """
 
-from typing import Protocol
-
 import msgspec
 import trio
 
@@ -17,28 +15,20 @@ from router.errors import ClientFault, GatewayBug, GatewayError, InvalidRequest
 from router.exchange.exchange import Asked, Exchange
 from router.exchange.options import NO_OPTIONS, read_options
 from router.exchange.reply import Reply
-from router.front.asgi import ClientGone
-from router.front.credentials import identify
-from router.front.faces import decode_call, render
+from router.front.body import BodyLimits, BodySource, ClientGone, drain_body, read_body
+from router.front.faces import render
 from router.front.heading import Heading
 from router.observe.observer import Observer
 from router.observe.record import Endpoint, Outcome, RequestRecord
 
 
-class RequestBody(Protocol):
-    """A request's body, not yet read."""
-
-    async def read(self) -> bytes:
-        """Return the whole body. Raises `GatewayError` beyond its limits, `ClientGone`."""
-
-    async def drain(self) -> None:
-        """Throw the rest away, within bounds, so that an early answer reaches the client."""
-
-
 class Endpoints:
     """The handlers of the data plane, for one key ring, exchange and observer."""
 
-    def __init__(self, *, ring: KeyRing, exchange: Exchange, observer: Observer) -> None:
+    def __init__(
+        self, *, ring: KeyRing, exchange: Exchange, observer: Observer, body_limits: BodyLimits
+    ) -> None:
+        self.body_limits = body_limits
         self._ring = ring
         self._exchange = exchange
         self._observer = observer
@@ -48,7 +38,7 @@ class Endpoints:
         self,
         endpoint: Endpoint,
         heading: Heading,
-        body: RequestBody,
+        body: BodySource,
         reply: Reply,
         *,
         request_id: str,
@@ -83,49 +73,29 @@ class Endpoints:
         self,
         endpoint: Endpoint,
         heading: Heading,
-        body: RequestBody,
+        body: BodySource,
         reply: Reply,
         record: RequestRecord,
     ) -> None:
-        caller = identify(heading.digests, self._ring, "inference")
+        caller = heading.credentials.identify(self._ring, "inference")
         record.key_id = caller.key.id
         if endpoint == "count_tokens":
             await self._count(caller, body, reply, record)
             return
         try:
-            asked = await self._read(endpoint, heading, body, caller, record)
-            record.model = asked.call.model
-            record.stream = asked.call.stream
+            content = await read_body(body, self.body_limits)
+            asked = _asked(heading, content, caller, record)
             await self._exchange.serve(asked, reply, record)
         except GatewayError:
             if not reply.started:
                 reply.limit_headers = await self._exchange.limit_headers(caller, record.model)
             raise
 
-    async def _read(
-        self,
-        endpoint: Endpoint,
-        heading: Heading,
-        body: RequestBody,
-        caller: Caller,
-        record: RequestRecord,
-    ) -> Asked:
-        content = await body.read()
-        try:
-            call = decode_call(endpoint, content, heading.headers)
-        except BadCall as error:
-            raise InvalidRequest.from_bad_call(error) from error
-        call = msgspec.structs.replace(
-            call, request_id=record.request_id, asked_at=int(record.started_at)
-        )
-        options = read_options(heading.headers) if heading.asks else NO_OPTIONS
-        return Asked(caller=caller, call=call, body=content, options=options)
-
     async def _count(
-        self, caller: Caller, body: RequestBody, reply: Reply, record: RequestRecord
+        self, caller: Caller, body: BodySource, reply: Reply, record: RequestRecord
     ) -> None:
         """Tell how many tokens a prompt probably is; nobody is asked, and nothing is charged."""
-        content = await body.read()
+        content = await read_body(body, self.body_limits)
         try:
             record.model = decode_count(content)
         except BadCall as error:
@@ -135,7 +105,7 @@ class Endpoints:
         await reply.answer(200, [(b"content-type", b"application/json")], told)
 
     async def _refuse(
-        self, error: GatewayError, body: RequestBody, reply: Reply, record: RequestRecord
+        self, error: GatewayError, body: BodySource, reply: Reply, record: RequestRecord
     ) -> None:
         status, headers, content = render(error, record.endpoint, record.request_id)
         record.error_code = error.to_body().code
@@ -145,10 +115,25 @@ class Endpoints:
             return  # unfinished, so the front breaks the connection
         record.status = status
         try:
-            await body.drain()
+            await drain_body(body, self.body_limits)
             await reply.answer(status, headers, content)
         except ClientGone:
             record.outcome = "client_gone"
+
+
+def _asked(heading: Heading, content: bytes, caller: Caller, record: RequestRecord) -> Asked:
+    """Understand a request, and note in the record what it is. Raises `InvalidRequest`."""
+    try:
+        call = heading.decode(content)
+    except BadCall as error:
+        raise InvalidRequest.from_bad_call(error) from error
+    options = read_options(heading.headers) if heading.asks else NO_OPTIONS
+    record.model = call.model
+    record.stream = call.stream
+    call = msgspec.structs.replace(
+        call, request_id=record.request_id, asked_at=int(record.started_at)
+    )
+    return Asked(caller=caller, call=call, body=content, options=options)
 
 
 def _is_cancellation(error: BaseException) -> bool:

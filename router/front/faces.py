@@ -6,7 +6,8 @@ providers of that dialect.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import Final
 
@@ -22,6 +23,8 @@ from router.errors import GatewayError
 from router.observe.record import Endpoint
 
 Headers = Sequence[tuple[bytes, bytes]]
+Decode = Callable[[bytes], Call]
+"""Reads a request's body. Raises `BadCall`."""
 
 _V1: Final[dict[str, Endpoint]] = {
     "/chat/completions": "chat",
@@ -45,20 +48,20 @@ def door_of(path: str) -> Endpoint | None:
     return DATA_PLANE.get(path.rstrip("/"))
 
 
-def decode_call(endpoint: Endpoint, body: bytes, headers: Headers) -> Call:
-    """Read a request's body in the words of its endpoint. Raises `BadCall`."""
+def decoder_of(endpoint: Endpoint, headers: Headers) -> Decode:
+    """Return what reads a request's body in the words of its endpoint."""
     if endpoint == "responses":
-        return decode_responses(body)
+        return decode_responses
     if endpoint == "messages":
         passed = tuple(
             (name, value) for name, value in headers if name in _PASSED and _FLAGS.fullmatch(value)
         )
-        return msgspec.structs.replace(decode_messages(body), passed_headers=passed)
+        return partial(_decode_messages, passed)
     if endpoint == "rerank":
-        return decode_rerank(body)
+        return decode_rerank
     if endpoint == "count_tokens":
-        raise ValueError("tokens are counted without a call")
-    return decode_openai(endpoint, body)
+        return _decode_nothing
+    return partial(decode_openai, endpoint)
 
 
 def render(
@@ -71,6 +74,14 @@ def render(
     return status, headers, body
 
 
-def names_request(endpoint: Endpoint | None, request_id: str) -> list[tuple[bytes, bytes]]:
-    """Return the header, besides `x-request-id`, in which clients of the endpoint look for the id."""
-    return [(b"request-id", request_id.encode())] if endpoint in _ANTHROPICS else []
+def _decode_messages(passed: Headers, body: bytes) -> Call:
+    return msgspec.structs.replace(decode_messages(body), passed_headers=passed)
+
+
+def _decode_nothing(_body: bytes) -> Call:
+    raise ValueError("tokens are counted without a call")
+
+
+def id_names(endpoint: Endpoint | None) -> tuple[bytes, ...]:
+    """Return the headers in which clients of the endpoint look for the request's id."""
+    return (b"x-request-id", b"request-id") if endpoint in _ANTHROPICS else (b"x-request-id",)

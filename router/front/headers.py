@@ -29,16 +29,18 @@ def new_request_id() -> str:
     become keys in the books, and a database files what comes in order for a fraction of the work. The rest
     is chance: 80 bits in each millisecond.
     """
-    return _request_id(os.urandom(_CHANCE_BYTES))
+    return RequestIds(at_once=1).new()
 
 
 class RequestIds:
     """Makes the ids of many requests, like `new_request_id`; the system is asked for chance once in a while.
 
-    An instance belongs to one process: a copy in another would make the same ids.
+    An instance belongs to one process: a copy in another would make the same ids. `at_once`: for how many it
+    asks.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, at_once: int = _IDS_AT_ONCE) -> None:
+        self._chance_bytes = _CHANCE_BYTES * at_once
         self._chance = b""
         self._used = 0
 
@@ -47,14 +49,10 @@ class RequestIds:
         start = self._used
         chance = self._chance[start : start + _CHANCE_BYTES]
         if not chance:
-            self._chance, start = os.urandom(_CHANCE_BYTES * _IDS_AT_ONCE), 0
+            self._chance, start = os.urandom(self._chance_bytes), 0
             chance = self._chance[:_CHANCE_BYTES]
         self._used = start + _CHANCE_BYTES
-        return _request_id(chance)
-
-
-def _request_id(chance: bytes) -> str:
-    return f"req_{time.time_ns() // 1_000_000:012x}{chance.hex()}"
+        return f"req_{time.time_ns() // 1_000_000:012x}{chance.hex()}"
 
 
 class CommonHeaders:
@@ -66,7 +64,11 @@ class CommonHeaders:
 
     def of_answer(self, request_id: str, origin: bytes | None) -> Headers:
         """Return the headers for an answer to a request that came with this `Origin`."""
-        headers = [(b"x-request-id", request_id.encode())]
+        return [(b"x-request-id", request_id.encode()), *self.of_origin(origin)]
+
+    def of_origin(self, origin: bytes | None) -> Headers:
+        """Return those that are the same with every answer to this `Origin`."""
+        headers: Headers = []
         if origin is not None and (allowed := self._allowed(origin)) is not None:
             headers += [
                 (b"access-control-allow-origin", allowed),

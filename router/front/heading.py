@@ -1,15 +1,15 @@
 """What a request's headers say to the data plane, read once for all requests of a connection that say it.
 
-Who is calling is not decided here: a key may be revoked between two requests. What is kept of it is the
-digest that it is looked up by.
+Who is calling is not decided here: a key may be revoked between two requests.
 """
 
 from collections.abc import Sequence
 
 import msgspec
 
-from router.front.credentials import Digests, digests_in
-from router.front.http1.message import Likeness
+from router.front.credentials import Credentials
+from router.front.faces import Decode, decoder_of
+from router.observe.record import Endpoint
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -17,34 +17,27 @@ Headers = Sequence[tuple[bytes, bytes]]
 class Heading(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     """The headers of a request, and what was found in them.
 
-    `traceparent` is untrusted text. `asks`: something is asked of the gateway itself
-    (`router.exchange.options`).
+    `decode` reads a body that comes with them. `traceparent` is untrusted text. `asks`: something is asked of
+    the gateway itself (`router.exchange.options`).
     """
 
     headers: Headers
-    digests: Digests
+    decode: Decode
+    credentials: Credentials
     origin: bytes | None
     traceparent: str | None
     asks: bool
 
 
-def read_heading(headers: Headers) -> Heading:
-    """Return what headers say, whose names are in lower case."""
+def read_heading(door: Endpoint, headers: Headers) -> Heading:
+    """Return what headers say, whose names are in lower case, to this door."""
     first = dict(reversed(headers))
     traceparent = first.get(b"traceparent")
     return Heading(
         headers=headers,
-        digests=digests_in(headers),
+        decode=decoder_of(door, headers),
+        credentials=Credentials(headers),
         origin=first.get(b"origin"),
         traceparent=None if traceparent is None else traceparent.decode("latin-1"),
         asks=any(name.startswith(b"x-syze-") for name in first),
     )
-
-
-def heading_of(headers: Headers, likeness: Likeness | None) -> Heading:
-    """Return what headers say, as it was understood before if a head like theirs has been read."""
-    if likeness is None:
-        return read_heading(headers)
-    if not isinstance(likeness.meaning, Heading):
-        likeness.meaning = read_heading(headers)
-    return likeness.meaning

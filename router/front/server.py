@@ -15,7 +15,7 @@ from hypercorn.typing import ASGIFramework
 
 from router.config import ServerConfig
 from router.front.deadline import WriteDeadlineStream
-from router.front.http1.connection import Http1Connection, Shared
+from router.front.http1.connection import Http1Connection, Plane, Shared
 from router.front.http1.date import DateHeader
 from router.front.http1.idle import IdleConnections
 from router.front.http1.leaving import HAS_EPOLL, LeaveWatch
@@ -28,7 +28,7 @@ Tls = trio.SSLStream[WriteDeadlineStream]
 
 
 class Server:
-    """Serves one ASGI application on some listeners.
+    """Serves one ASGI application on some listeners; over HTTP/1.1 `plane` goes before it.
 
     `connections` counts those that are open.
     """
@@ -39,6 +39,7 @@ class Server:
         config: ServerConfig,
         listeners: Sequence[trio.SocketListener],
         *,
+        plane: Plane | None = None,
         ssl_context: ssl.SSLContext | None = None,
         parser: Callable[[], Http1Parser] = LlhttpParser,
     ) -> None:
@@ -49,6 +50,7 @@ class Server:
         self._lean = (
             Shared(
                 app=app,
+                plane=plane,
                 parser=parser,
                 idle=IdleConnections(config.keep_alive_seconds),
                 watch=LeaveWatch(),

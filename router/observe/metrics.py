@@ -65,10 +65,8 @@ class Metrics:
         if series is None:
             series = self._series_for(record)
         series.observe(record)
-        if record.events:
-            self._families.events.add(record.events)
-        if record.sent_bytes:
-            self._families.sent_bytes.add(record.sent_bytes)
+        self._families.events.value += record.events
+        self._families.sent_bytes.value += record.sent_bytes
 
     def observe_attempt(
         self, provider: str, *, role: str, fate: str | None, payer: str, tokens: int
@@ -79,9 +77,9 @@ class Metrics:
         counted, and it turns out later that it took more tokens. `payer`: customer, operator.
         """
         if fate is not None:
-            self._families.attempts.of(provider, role, fate).add()
+            self._families.attempts.series[provider, role, fate].value += 1
         if tokens > 0:
-            self._families.attempt_tokens.of(provider, role, payer).add(tokens)
+            self._families.attempt_tokens.series[provider, role, payer].value += tokens
 
     def render(self) -> tuple[bytes, str]:
         """The metrics in Prometheus' text format, and the content type to send them with."""
@@ -142,10 +140,10 @@ class _Families:
         )
         self.events = Counts(
             "syze_stream_events", "Streamed events relayed to clients.", registry=registry
-        ).of()
+        ).series[()]
         self.sent_bytes = Counts(
             "syze_sent_bytes", "Bytes of answers sent to clients.", registry=registry
-        ).of()
+        ).series[()]
 
 
 class _Series:
@@ -161,28 +159,30 @@ class _Series:
         self._provider = record.provider or _NONE
         self._endpoint = record.endpoint
         status = _NONE if record.status is None else str(record.status)
-        self._requests = families.requests.of(
+        self._requests = families.requests.series[
             self._endpoint, model, self._provider, status, record.outcome
-        )
-        self._seconds = families.seconds.of(self._endpoint, model, self._provider, record.outcome)
+        ]
+        self._seconds = families.seconds.series[
+            self._endpoint, model, self._provider, record.outcome
+        ]
 
     def observe(self, record: RequestRecord) -> None:
-        self._requests.add()
+        self._requests.value += 1
         self._seconds.observe(record.duration_seconds)
         if record.first_token_seconds is not None:
             self._first_token.observe(record.first_token_seconds)
         if record.input_tokens:
-            self._input_tokens.add(record.input_tokens)
+            self._input_tokens.value += record.input_tokens
         if record.output_tokens:
-            self._output_tokens.add(record.output_tokens)
+            self._output_tokens.value += record.output_tokens
         if record.cached_tokens:
-            self._cached_tokens.add(record.cached_tokens)
+            self._cached_tokens.value += record.cached_tokens
         if record.reasoning_tokens:
-            self._reasoning_tokens.add(record.reasoning_tokens)
+            self._reasoning_tokens.value += record.reasoning_tokens
 
     @cached_property
     def _first_token(self) -> Spread:
-        return self._families.first_token.of(self._endpoint, self._model, self._provider)
+        return self._families.first_token.series[self._endpoint, self._model, self._provider]
 
     @cached_property
     def _input_tokens(self) -> Count:
@@ -201,4 +201,4 @@ class _Series:
         return self._tokens("reasoning")
 
     def _tokens(self, kind: str) -> Count:
-        return self._families.tokens.of(self._model, self._provider, kind)
+        return self._families.tokens.series[self._model, self._provider, kind]

@@ -89,5 +89,7 @@ class Observer:
 
     def trace_headers(self, record: RequestRecord) -> tuple[tuple[bytes, bytes], ...]:
         """The `traceparent` header for the upstream request, if there is one to send."""
+        if record.span is None and record.traceparent is None:
+            return ()
         told = self._tracer.child_traceparent(record)
         return () if told is None else ((b"traceparent", told.encode()),)

@@ -8,7 +8,7 @@ same line.
 import logging
 from collections.abc import Callable, Mapping
 from operator import attrgetter
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from structlog.typing import FilteringBoundLogger
@@ -26,30 +26,8 @@ _LEVEL_OF_OUTCOME: Final[Mapping[Outcome, int]] = {
     "cut": logging.WARNING,
     "bug": logging.ERROR,
 }
+_NAMES: Final = {logging.INFO: "info", logging.WARNING: "warning", logging.ERROR: "error"}
 
-_REQUEST_FIELDS: Final = (
-    "request_id",
-    "endpoint",
-    "model",
-    "provider",
-    "upstream_model",
-    "key_id",
-    "client_host",
-    "traceparent",
-    "stream",
-    "status",
-    "outcome",
-    "error_code",
-    "attempts",
-    "rescuer",
-    "input_tokens",
-    "output_tokens",
-    "cached_tokens",
-    "reasoning_tokens",
-    "usage_estimated",
-    "events",
-    "sent_bytes",
-)
 # What a line says in words that are not the gateway's own.
 _foreign_texts: Final[Callable[[RequestRecord], tuple[str | None, ...]]] = attrgetter(
     "model",
@@ -62,8 +40,64 @@ _foreign_texts: Final[Callable[[RequestRecord], tuple[str | None, ...]]] = attrg
     "rescuer",
 )
 _MOST_KNOWN: Final = 1000
-_NAMES: Final = {logging.INFO: "info", logging.WARNING: "warning", logging.ERROR: "error"}
-_request_values: Final[Callable[[RequestRecord], tuple[object, ...]]] = attrgetter(*_REQUEST_FIELDS)
+
+
+class RequestLine(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a line tells of a request, in this order; what is `None` is not told. Seconds to 0.1 ms."""
+
+    request_id: str | None = None
+    endpoint: str | None = None
+    model: str | None = None
+    provider: str | None = None
+    upstream_model: str | None = None
+    key_id: str | None = None
+    client_host: str | None = None
+    traceparent: str | None = None
+    stream: bool | None = None
+    status: int | None = None
+    outcome: str | None = None
+    error_code: str | None = None
+    attempts: int | None = None
+    rescuer: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    usage_estimated: bool | None = None
+    events: int | None = None
+    sent_bytes: int | None = None
+    duration_seconds: float | None = None
+    first_token_seconds: float | None = None
+
+
+def line_of(record: RequestRecord) -> RequestLine:
+    """Return what is told of a finished request."""
+    first_token = record.first_token_seconds
+    return RequestLine(
+        record.request_id,
+        record.endpoint,
+        record.model,
+        record.provider,
+        record.upstream_model,
+        record.key_id,
+        record.client_host,
+        record.traceparent,
+        record.stream,
+        record.status,
+        record.outcome,
+        record.error_code,
+        record.attempts,
+        record.rescuer,
+        record.input_tokens,
+        record.output_tokens,
+        record.cached_tokens,
+        record.reasoning_tokens,
+        record.usage_estimated,
+        record.events,
+        record.sent_bytes,
+        int(record.duration_seconds * 10_000 + 0.5) / 10_000,
+        None if first_token is None else int(first_token * 10_000 + 0.5) / 10_000,
+    )
 
 
 class Shortcut:
@@ -76,37 +110,31 @@ class Shortcut:
     def __init__(self, writer: LineWriter, clock: LineClock, fields: Mapping[str, object]) -> None:
         self._writer = writer
         self._clock = clock
-        self._fields = clean_fields(fields)
         self._known: set[tuple[str | None, ...]] = set()
         self._encode = msgspec.json.Encoder().encode
+        more = self._encode(clean_fields(fields)).decode()[1:-1]
+        self._after_level = f'","event":"request",{more}{"," if more else ""}'
 
-    def knows(self, record: RequestRecord) -> bool:
-        """Whether all texts of the record's line are harmless."""
+    def write(self, level: str, record: RequestRecord) -> bool:
+        """Write the line of a record, if all its texts are harmless; tell whether they are."""
         texts = _foreign_texts(record)
-        if texts in self._known:
-            return True
+        if texts not in self._known and not self._learns(texts):
+            return False
+        beginning = f'{{"time":"{self._clock.now()}","level":"{level}{self._after_level}'
+        line = beginning.encode() + self._encode(line_of(record))[1:]
+        if record.outcome == "ok":
+            self._writer.write_soon(line)
+        else:
+            self._writer.write(line)
+        return True
+
+    def _learns(self, texts: tuple[str | None, ...]) -> bool:
         if any(text is not None and clean_text(text) != text for text in texts):
             return False
         if len(self._known) >= _MOST_KNOWN:
             self._known.clear()
         self._known.add(texts)
         return True
-
-    def write(self, level: int, fields: Mapping[str, object], *, soon: bool) -> None:
-        """Write a line with these fields, at once or soon."""
-        line = self._encode(
-            {
-                "time": self._clock.now(),
-                "level": _NAMES[level],
-                "event": "request",
-                **self._fields,
-                **fields,
-            }
-        )
-        if soon:
-            self._writer.write_soon(line)
-        else:
-            self._writer.write(line)
 
 
 class RequestLog:
@@ -115,32 +143,26 @@ class RequestLog:
     def __init__(self, logger: FilteringBoundLogger, shortcut: Shortcut | None) -> None:
         self._logger = logger
         self._shortcut = shortcut
+        self._told = {
+            outcome: _NAMES[level]
+            for outcome, level in _LEVEL_OF_OUTCOME.items()
+            if logger.is_enabled_for(level)
+        }
 
     def write(self, record: RequestRecord) -> None:
-        """Write the line of a finished request: event "request", seconds to 0.1 ms, no unknown fields.
+        """Write the line of a finished request: event "request", no unknown fields.
 
         Level info for success, the client's own errors and a client that left; warning for upstream
         errors, cuts and requests that shutdown ended; error, with the exception, for our bugs.
         """
-        level = _LEVEL_OF_OUTCOME[record.outcome]
-        if not self._logger.is_enabled_for(level):
+        level = self._told.get(record.outcome)
+        if level is None:
             return
-        fields = _fields_of(record)
+        shortcut = self._shortcut
+        if shortcut is not None and record.exception is None and shortcut.write(level, record):
+            return
+        told = msgspec.structs.asdict(line_of(record))
+        fields = {name: value for name, value in told.items() if value is not None}
         if record.exception is not None:
-            self._logger.log(level, "request", exc_info=record.exception, **fields)
-        elif self._shortcut is None or not self._shortcut.knows(record):
-            self._logger.log(level, "request", **fields)
-        else:
-            self._shortcut.write(level, fields, soon=record.outcome == "ok")
-
-
-def _fields_of(record: RequestRecord) -> dict[str, Any]:
-    fields = {
-        name: value
-        for name, value in zip(_REQUEST_FIELDS, _request_values(record), strict=True)
-        if value is not None
-    }
-    fields["duration_seconds"] = round(record.duration_seconds, 4)
-    if record.first_token_seconds is not None:
-        fields["first_token_seconds"] = round(record.first_token_seconds, 4)
-    return fields
+            fields["exc_info"] = record.exception
+        self._logger.log(_LEVEL_OF_OUTCOME[record.outcome], "request", **fields)

@@ -6,7 +6,9 @@ the form in which the page is told.
 """
 
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Final
 
 from prometheus_client import CollectorRegistry
@@ -18,16 +20,12 @@ _INFINITY: Final = "+Inf"
 
 
 class Count:
-    """One series of a counter."""
+    """One series of a counter, which whoever counts adds to."""
 
     __slots__ = ("value",)
 
     def __init__(self) -> None:
         self.value = 0
-
-    def add(self, amount: int = 1) -> None:
-        """Count so many."""
-        self.value += amount
 
 
 class Spread:
@@ -47,7 +45,7 @@ class Spread:
 
 
 class Counts(Collector):
-    """A counter with labels; its series are made as they are asked for."""
+    """A counter with labels. `series`: by the values of the labels, made as they are asked for."""
 
     def __init__(
         self,
@@ -60,26 +58,19 @@ class Counts(Collector):
         self._name = name
         self._documentation = documentation
         self._labels = labels
-        self._series: dict[tuple[str, ...], Count] = {}
+        self.series: defaultdict[tuple[str, ...], Count] = defaultdict(Count)
         registry.register(self)
-
-    def of(self, *values: str) -> Count:
-        """Return the series with these values of the labels."""
-        count = self._series.get(values)
-        if count is None:
-            count = self._series[values] = Count()
-        return count
 
     def collect(self) -> Iterator[Metric]:
         """Tell all series."""
         family = CounterMetricFamily(self._name, self._documentation, labels=self._labels)
-        for values, count in self._series.items():
+        for values, count in self.series.items():
             family.add_metric(values, count.value)
         yield family
 
 
 class Spreads(Collector):
-    """A histogram with labels; its series are made as they are asked for."""
+    """A histogram with labels. `series`: by the values of the labels, made as they are asked for."""
 
     def __init__(
         self,
@@ -94,20 +85,13 @@ class Spreads(Collector):
         self._documentation = documentation
         self._labels = labels
         self._bounds = bounds
-        self._series: dict[tuple[str, ...], Spread] = {}
+        self.series: defaultdict[tuple[str, ...], Spread] = defaultdict(partial(Spread, bounds))
         registry.register(self)
-
-    def of(self, *values: str) -> Spread:
-        """Return the series with these values of the labels."""
-        spread = self._series.get(values)
-        if spread is None:
-            spread = self._series[values] = Spread(self._bounds)
-        return spread
 
     def collect(self) -> Iterator[Metric]:
         """Tell all series."""
         family = HistogramMetricFamily(self._name, self._documentation, labels=self._labels)
-        for values, spread in self._series.items():
+        for values, spread in self.series.items():
             family.add_metric(values, self._buckets(spread), spread.total)
         yield family
 

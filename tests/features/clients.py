@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from adapters.dialect import Call, FaceName, File, FilesWanted
-from router.front.faces import decode_call
+from router.front.faces import decoder_of
 from tests.dialect_wire import (
     ASKED_AT,
     SERVED,
@@ -68,7 +68,7 @@ def call_of(face: FaceName, *fields: Mapping[str, Any], streamed: bool = False) 
         body["stream"] = True
     if streamed and face == "chat":
         body["stream_options"] = {"include_usage": True}
-    call = decode_call(face, json.dumps(body).encode(), ())
+    call = decoder_of(face, ())(json.dumps(body).encode())
     return msgspec.structs.replace(call, request_id="r1", asked_at=ASKED_AT)
 
 

@@ -159,6 +159,7 @@ ASKS = [
     b"GET / HTTP/1.0\r\n\r\n",
     b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
 ]
+OURS = st.sampled_from([b"content-type", b"x-request-id", b"vary"])
 STATUSES = st.sampled_from([200, 200, 200, 404, 500, 204, 304, 599])
 
 
@@ -216,3 +217,46 @@ def test_an_answer_means_to_a_client_what_the_references_means(
         sent += b"".join(parser.encode_body(piece) for piece in pieces) + parser.encode_end()
         meanings.append((understood(request, sent), parser.is_reusable, parser.ends_by_closing))
     assert meanings[0] == meanings[1]
+
+
+@given(
+    request=st.sampled_from(ASKS),
+    status=STATUSES,
+    headers=st.lists(st.tuples(TOKENS | OURS, VALUES.map(bytes.strip)), max_size=4),
+    body=CONTENTS,
+    close=st.booleans(),
+)
+def test_a_whole_answer_means_to_a_client_what_the_references_means(
+    request: bytes, status: int, headers: list[tuple[bytes, bytes]], body: bytes, close: bool
+) -> None:
+    body = b"" if status in {204, 304} else body
+    meanings = []
+    for kind in (LlhttpParser, H11Parser):
+        parser = asked(kind(), request)
+        sent = parser.encode_whole(status, headers, body, close=close)
+        meanings.append((understood(request, sent), parser.is_reusable, parser.ends_by_closing))
+    assert meanings[0] == meanings[1]
+
+
+@given(
+    st.lists(st.tuples(OURS | st.binary(max_size=6), st.binary(max_size=6)), max_size=4),
+    st.booleans(),
+)
+def test_no_header_of_an_answer_ends_its_line(
+    headers: list[tuple[bytes, bytes]], is_whole: bool
+) -> None:
+    parser = asked(LlhttpParser(), ASKS[0])
+    try:
+        if is_whole:
+            sent = parser.encode_whole(200, headers, b"", close=False)
+        else:
+            sent = parser.encode_head(200, headers, close=False)
+    except ValueError:
+        return
+    lines = sent.removesuffix(b"\r\n\r\n").split(b"\r\n")[1:]
+    told = [line.partition(b": ") for line in lines]
+    ours = {b"content-length", b"transfer-encoding", b"connection"}
+    assert [(name, value) for name, _, value in told if name not in ours] == [
+        header for header in headers if header[0].lower() not in ours
+    ]
+    assert not sent.translate(None, bytes(set(range(256)) - {0, 10, 13})).replace(b"\r\n", b"")

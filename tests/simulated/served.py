@@ -18,8 +18,11 @@ import trio.testing
 from hypercorn.typing import ASGIFramework
 
 from router.config import ServerConfig
+from router.front.http1.asgi_calls import Address, AsgiCalls
+from router.front.http1.connection import Plane
 from router.front.http1.llhttp import LlhttpParser
-from router.front.http1.message import Http1Parser
+from router.front.http1.message import Http1Parser, RequestHead
+from router.front.http1.turn import Turn
 from router.front.listeners import open_listeners
 from router.front.server import Server
 from tests.simulated.simulator_wire import Answer, WireClient
@@ -83,20 +86,39 @@ class Served:
         return trio.current_time()
 
 
+class Direct:
+    """A plane that leaves every request to an application, which finds the turn itself in its scope."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    def serve_turn(
+        self, request: RequestHead, turn: Turn, *, client: Address
+    ) -> Awaitable[None] | None:
+        calls = AsgiCalls(turn)
+        scope = {"path": request.target.decode(), "client": client, "state": {"turn": turn}}
+        return self._app(scope, cast("Messages", calls.receive), cast("Send", calls.send))
+
+
 @asynccontextmanager
 async def serving(
     app: App,
     *,
     ssl_context: ssl.SSLContext | None = None,
+    plane: Plane | None = None,
     parser: Callable[[], Http1Parser] = LlhttpParser,
     **config: Any,
 ) -> AsyncIterator[Served]:
-    """Serve `app` on the loopback for the length of the block; at the end no connection is left."""
+    """Serve `app`, behind `plane`, on the loopback for the length of the block.
+
+    At the end no connection is left.
+    """
     listeners = await open_listeners(["127.0.0.1:0"])
     server = Server(
         cast("ASGIFramework", app),
         ServerConfig(**{"http1": os.environ.get("SYZE_HTTP1", "lean")} | config),
         listeners,
+        plane=plane,
         ssl_context=ssl_context,
         parser=parser,
     )

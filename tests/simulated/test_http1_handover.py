@@ -2,6 +2,7 @@
 
 import base64
 import ssl
+from collections.abc import Awaitable
 from typing import Any
 
 import h2.connection
@@ -11,7 +12,11 @@ import trio
 import wsproto
 import wsproto.events
 
+from router.front.http1.asgi_calls import Address
+from router.front.http1.message import RequestHead
+from router.front.http1.turn import Turn
 from tests.simulated.served import (
+    Direct,
     Messages,
     Send,
     ask,
@@ -162,10 +167,33 @@ def test_where_the_operator_says_so_hypercorn_serves_all() -> None:
 
     async def scenario() -> None:
         for http1 in ("hypercorn", "lean"):
-            async with serving(note, http1=http1) as served:
+            async with serving(note, plane=Direct(note), http1=http1) as served:
                 assert (await ask(await served.client())).whole
-        assert states[0] == {"abort_connection"}
-        assert states[1] == {"abort_connection", "offer"}
+        assert states == [{"abort_connection"}, {"turn"}]
+
+
+def test_what_the_plane_does_not_serve_the_application_does() -> None:
+    class Picky(Direct):
+        def serve_turn(
+            self, request: RequestHead, turn: Turn, *, client: Address
+        ) -> Awaitable[None] | None:
+            if request.target == b"/theirs":
+                return None
+            return super().serve_turn(request, turn, client=client)
+
+    seen: list[tuple[str, set[str]]] = []
+
+    async def note(scope: dict[str, Any], receive: Messages, send: Send) -> None:
+        seen.append((scope["path"], set(scope["state"])))
+        await hello(scope, receive, send)
+
+    async def scenario() -> None:
+        async with serving(note, plane=Picky(note), http1="lean") as served:
+            client = await served.client()
+            for path in ("/ours", "/theirs", "/ours"):
+                assert (await ask(client, path)).whole
+        ours, theirs = ("/ours", {"turn"}), ("/theirs", {"abort_connection"})
+        assert seen == [ours, theirs, ours]
 
     on_real_sockets(scenario)
 
@@ -174,12 +202,12 @@ def test_over_tls_nothing_is_sent_without_waiting() -> None:
     offers: list[bool] = []
 
     async def note(scope: dict[str, Any], receive: Messages, send: Send) -> None:
-        offers.append(scope["state"]["offer"].sends_now)
         await hello(scope, receive, send)
+        offers.append(scope["state"]["turn"].can_send_now)
 
     async def scenario() -> None:
         async with (
-            serving(note, http1="lean", ssl_context=server_tls()) as served,
+            serving(note, plane=Direct(note), http1="lean", ssl_context=server_tls()) as served,
             await tls_stream(served.port) as stream,
         ):
             await stream.send_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")

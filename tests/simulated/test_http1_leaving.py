@@ -10,6 +10,7 @@ import trio
 
 from tests.http1_reading import PARSERS
 from tests.simulated.served import (
+    Direct,
     Flood,
     Messages,
     Send,
@@ -34,7 +35,7 @@ def lean(request: pytest.FixtureRequest) -> Callable[..., Any]:
 class Waiting:
     """An application that waits for its client to leave, in one of several ways.
 
-    "offer" asks to be cancelled and sleeps; "receive" waits for the message; "sleep" never asks.
+    "turn" asks to be cancelled and sleeps; "receive" waits for the message; "sleep" never asks.
     """
 
     def __init__(self, how: str, *, seconds: float = 50.0) -> None:
@@ -42,13 +43,14 @@ class Waiting:
         self._seconds = seconds
         self.begun = 0
         self.gone_at: list[float] = []
+        self.plane = Direct(self) if how == "turn" else None
 
     async def __call__(self, scope: dict[str, Any], receive: Messages, send: Send) -> None:
         self.begun += 1
         with trio.CancelScope() as own:
-            if self._how == "offer":
+            if self._how == "turn":
                 await receive()
-                scope["state"]["offer"].cancel_on_leave()
+                scope["state"]["turn"].cancel_on_leave()
                 await self._sleep_until_cancelled()
             elif self._how == "receive":
                 async with trio.open_nursery() as nursery:
@@ -80,13 +82,13 @@ def close(stream: trio.SocketStream) -> None:
 
 
 @pytest.mark.parametrize("leave", [half_close, close])
-@pytest.mark.parametrize("how", ["offer", "receive"])
+@pytest.mark.parametrize("how", ["turn", "receive"])
 def test_i7_the_end_of_the_input_before_the_answer_cancels_at_once(
     lean: Callable[..., Any], how: str, leave: Callable[[trio.SocketStream], None]
 ) -> None:
     async def scenario() -> None:
         app = Waiting(how)
-        async with lean(app) as served:
+        async with lean(app, plane=app.plane) as served:
             stream = await served.connect()
             await stream.send_all(GET)
             await trio.sleep(10)
@@ -97,11 +99,11 @@ def test_i7_the_end_of_the_input_before_the_answer_cancels_at_once(
     on_real_sockets(scenario)
 
 
-@pytest.mark.parametrize("how", ["offer", "receive"])
+@pytest.mark.parametrize("how", ["turn", "receive"])
 def test_i7_who_left_before_being_served_has_left(lean: Callable[..., Any], how: str) -> None:
     async def scenario() -> None:
         app = Waiting(how)
-        async with lean(app) as served:
+        async with lean(app, plane=app.plane) as served:
             stream = await served.connect()
             await stream.send_all(GET)
             await stream.send_eof()
@@ -111,11 +113,11 @@ def test_i7_who_left_before_being_served_has_left(lean: Callable[..., Any], how:
     on_real_sockets(scenario)
 
 
-@pytest.mark.parametrize("how", ["offer", "receive", "sleep"])
+@pytest.mark.parametrize("how", ["turn", "receive", "sleep"])
 def test_i7_bytes_sent_ahead_are_no_leave(lean: Callable[..., Any], how: str) -> None:
     async def scenario() -> None:
         app = Waiting(how)
-        async with lean(app) as served:
+        async with lean(app, plane=app.plane) as served:
             stream = await served.connect()
             await stream.send_all(GET)
             await trio.sleep(10)
@@ -129,11 +131,11 @@ def test_i7_bytes_sent_ahead_are_no_leave(lean: Callable[..., Any], how: str) ->
     on_real_sockets(scenario)
 
 
-@pytest.mark.parametrize("how", ["offer", "receive"])
+@pytest.mark.parametrize("how", ["turn", "receive"])
 def test_i7_bytes_sent_ahead_hide_no_leave(lean: Callable[..., Any], how: str) -> None:
     async def scenario() -> None:
         app = Waiting(how)
-        async with lean(app) as served:
+        async with lean(app, plane=app.plane) as served:
             stream = await served.connect()
             await stream.send_all(GET + GET)
             await trio.sleep(10)
@@ -145,13 +147,13 @@ def test_i7_bytes_sent_ahead_hide_no_leave(lean: Callable[..., Any], how: str) -
 
 
 def test_who_left_during_one_request_is_not_served_another(lean: Callable[..., Any]) -> None:
-    deaf, listening = Waiting("sleep"), Waiting("offer")
+    deaf, listening = Waiting("sleep"), Waiting("turn")
 
     async def app(scope: dict[str, Any], receive: Messages, send: Send) -> None:
         await (deaf if scope["path"] == "/" else listening)(scope, receive, send)
 
     async def scenario() -> None:
-        async with lean(app) as served:
+        async with lean(app, plane=Direct(app)) as served:
             stream = await served.connect()
             await stream.send_all(GET + GET.replace(b"/ ", b"/next "))
             await trio.sleep(10)
@@ -187,14 +189,14 @@ def test_a_client_that_has_its_answer_may_leave(lean: Callable[..., Any]) -> Non
 
     async def app(scope: dict[str, Any], receive: Messages, send: Send) -> None:
         await receive()
-        scope["state"]["offer"].cancel_on_leave()
+        scope["state"]["turn"].cancel_on_leave()
         await send(head())
         await send(body(b"hello"))
         await trio.sleep(20)
         after.append((await receive())["type"])
 
     async def scenario() -> None:
-        async with lean(app) as served:
+        async with lean(app, plane=Direct(app)) as served:
             client = await served.client()
             assert (await ask(client)).whole
             await client.stream.aclose()
@@ -242,8 +244,8 @@ def test_sending_to_one_that_is_gone_is_no_error_and_lets_others_run(
 
 def test_i7_over_tls_the_end_of_the_connection_cancels_at_once(lean: Callable[..., Any]) -> None:
     async def scenario() -> None:
-        app = Waiting("offer")
-        async with lean(app, ssl_context=server_tls()) as served:
+        app = Waiting("turn")
+        async with lean(app, plane=Direct(app), ssl_context=server_tls()) as served:
             client = await tls_client(served)
             await client.send(method="GET", path="/")
             await trio.sleep(10)
@@ -256,8 +258,8 @@ def test_i7_over_tls_the_end_of_the_connection_cancels_at_once(lean: Callable[..
 
 def test_many_who_leave_at_once_are_all_noticed(lean: Callable[..., Any]) -> None:
     async def scenario() -> None:
-        app = Waiting("offer")
-        async with lean(app) as served:
+        app = Waiting("turn")
+        async with lean(app, plane=Direct(app)) as served:
             streams = [await served.connect() for _ in range(300)]
             for stream in streams:
                 await stream.send_all(GET)

@@ -21,6 +21,7 @@ from urllib.parse import unquote
 import msgspec
 import trio
 import trio.testing
+from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable
 from trio.testing import memory_stream_pair
 
 from limiter.local import LocalLimiter
@@ -36,8 +37,9 @@ from router.catalog.models import load_seed
 from router.config import Config, ProviderConfig, ServerConfig, TimeoutConfig
 from router.exchange.books import Bill, Whose
 from router.exchange.pump import Pump
-from router.front.asgi import Headers
-from router.front.http1.message import Likeness
+from router.front.asgi import AsgiBody, AsgiReply, Headers
+from router.front.http1.message import RequestHead
+from router.front.http1.turn import Turn
 from router.gateway import Gateway
 from router.ledger.journal import JournalFull
 from router.ledger.settlement import Settlement
@@ -91,11 +93,10 @@ class ClientAnswer:
 
 
 class Client:
-    """One client connection, seen from the ASGI side.
+    """One client connection, seen from the side of the gateway.
 
-    `leave` disconnects; while `reading` is not set, the gateway's sends wait as for a slow client. `state` is
-    what its server offers beyond ASGI: nothing, until `make_offer`; `sent_now` counts how often it was taken
-    up to send without waiting. Its requests run within `life`.
+    `leave` disconnects; while `reading` is not set, the gateway's sends wait as for a slow client. `sent_now`
+    counts how often it was sent to without waiting. Its requests run within `life`.
     """
 
     def __init__(self, body: bytes, *, pieces: int = 1) -> None:
@@ -106,17 +107,14 @@ class Client:
         self.reading = trio.Event()
         self.reading.set()
         self.answer = ClientAnswer()
-        self.state: dict[str, Any] = {}
         self.life = trio.CancelScope()
         self.sent_now = 0
-        self.likeness = Likeness()
-        self.sends_now = True
         self._cancels = False
         self._kept: list[bytes] = []
 
-    def make_offer(self) -> None:
-        """Offer what a connection of the gateway's own offers (`router.front.asgi.Offer`)."""
-        self.state = {"offer": self}
+    @property
+    def body_ended(self) -> bool:
+        return not self._parts
 
     def leave(self) -> None:
         self._left.set()
@@ -132,10 +130,6 @@ class Client:
         if len(self._parts) != 1 or self._left.is_set():
             return None
         return self._parts.pop()
-
-    async def send_whole(self, status: int, headers: Headers, body: bytes) -> None:
-        await self.send({"type": "http.response.start", "status": status, "headers": headers})
-        await self.send({"type": "http.response.body", "body": body, "more_body": False})
 
     async def receive(self) -> dict[str, Any]:
         if self._parts and not self._left.is_set():
@@ -174,6 +168,41 @@ class Client:
         await trio.lowlevel.checkpoint()
         self.answer.pieces += [(trio.current_time(), data) for data in self._kept]
         self._kept.clear()
+
+
+class ClientTurn(AsgiReply):
+    """A client's request as a connection of the gateway's own gives it (`router.front.http1.turn.Turn`)."""
+
+    def __init__(self, client: Client) -> None:
+        super().__init__(cast("ASGISendCallable", client.send), ())
+        self._client = client
+        self._body = AsgiBody(cast("ASGIReceiveCallable", client.receive))
+        self.body_at_hand = client.body_at_hand
+        self.next_piece = self._body.next_piece
+        self.cancel_on_leave = client.cancel_on_leave
+
+    @property
+    def common_headers(self) -> Headers:
+        return self._common_headers
+
+    @common_headers.setter
+    def common_headers(self, headers: Headers) -> None:
+        self._common_headers = headers
+
+    @property
+    def body_ended(self) -> bool:
+        return self._client.body_ended
+
+    @property
+    def can_send_now(self) -> bool:
+        return self.sent_bytes > 0
+
+    def send_now(self, data: bytes) -> bool:
+        self.sent_bytes += len(data)
+        return self._client.send_now(data)
+
+    async def flush(self) -> None:
+        await self._client.flush()
 
 
 class Billed(NamedTuple):
@@ -277,8 +306,6 @@ class World:
         headers: Mapping[str, str] | None = None,
     ) -> ClientAnswer:
         """Serve one request to its end, as a server does for one connection."""
-        if self.pumps:
-            client.make_offer()
         given = {"authorization": f"Bearer {self.secret}"} if headers is None else dict(headers)
         raw, _, query = path.partition("?")
         scope = {
@@ -294,12 +321,18 @@ class World:
             "headers": [(n.lower().encode(), v.encode("latin-1")) for n, v in given.items()],
             "client": ("203.0.113.9", 50000),
             "server": ("127.0.0.1", 8080),
-            "state": client.state,
+            "state": {},
             "extensions": {},
         }
-        application = cast("Callable[..., Awaitable[None]]", self.gateway.front)
+        front = self.gateway.front
+        serving = None
+        if self.pumps:
+            request = RequestHead(method, path.encode(), "1.1", cast("Any", scope["headers"]))
+            turn = cast("Turn", ClientTurn(client))
+            serving = front.data_plane.serve_turn(request, turn, client=("203.0.113.9", 50000))
+        application = cast("Callable[..., Awaitable[None]]", front)
         with client.life:
-            await application(scope, client.receive, client.send)
+            await (serving or application(scope, client.receive, client.send))
         assert not client.answer.after_the_end
         return client.answer
 

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
+import pytest
 import trio
 import trio.testing
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope
 
-from router.front.asgi import AsgiReply, Headers, abort_connection, watch_client
-from router.front.http1.message import Likeness
+from router.front.asgi import AsgiReply, abort_connection, watch_client
 
 COMMON = [(b"x-request-id", b"req_1")]
 
@@ -23,36 +23,6 @@ class Sent:
     async def send(self, message: Mapping[str, Any]) -> None:
         await trio.lowlevel.checkpoint()
         self.messages.append(message)
-
-
-class FakeOffer:
-    """A connection that sends at once, but for the second piece."""
-
-    sends_now = True
-
-    def __init__(self) -> None:
-        self.likeness = Likeness()
-        self.now: list[bytes] = []
-        self.flushed = 0
-        self.answers: list[tuple[int, list[tuple[bytes, bytes]], bytes]] = []
-
-    def cancel_on_leave(self) -> None:
-        raise NotImplementedError
-
-    def body_at_hand(self) -> bytes | None:
-        raise NotImplementedError
-
-    async def send_whole(self, status: int, headers: Headers, body: bytes) -> None:
-        await trio.lowlevel.checkpoint()
-        self.answers.append((status, list(headers), body))
-
-    def send_now(self, data: bytes) -> bool:
-        self.now.append(data)
-        return len(self.now) < 2
-
-    async def flush(self) -> None:
-        await trio.lowlevel.checkpoint()
-        self.flushed += 1
 
 
 async def test_a_whole_answer_has_its_length_and_the_common_headers() -> None:
@@ -81,39 +51,26 @@ async def test_a_streamed_answer_is_finished_only_by_finish() -> None:
     assert [message.get("more_body") for message in sent.messages] == [None, True, True, False]
 
 
-async def test_pieces_go_out_without_waiting_only_where_the_server_offers_it_and_after_the_first() -> (
-    None
-):
-    plain = Sent()
-    await plain.reply.start(200, [])
-    await plain.reply.send(b"one")
-    assert not plain.reply.can_send_now
-
-    sent, offer = Sent(), FakeOffer()
-    send = cast("ASGISendCallable", sent.send)
-    reply = AsgiReply(send, COMMON, offer=offer)
-    could = [reply.can_send_now]
-    await reply.send(b"first")
-    could.append(reply.can_send_now)
-    assert could == [False, True]
-    assert (reply.send_now(b"second"), reply.send_now(b"third")) == (True, False)
-    await reply.flush()
-    assert (offer.now, offer.flushed, reply.sent_bytes) == ([b"second", b"third"], 1, 16)
-    assert not reply.finished
-
-    offer.sends_now = False
-    assert not reply.can_send_now
+async def test_no_piece_goes_out_without_waiting() -> None:
+    sent = Sent()
+    await sent.reply.start(200, [])
+    await sent.reply.send(b"one")
+    assert not sent.reply.can_send_now
+    with pytest.raises(RuntimeError):
+        sent.reply.send_now(b"two")
+    assert len(sent.messages) == 2
 
 
-async def test_a_whole_answer_goes_out_in_one_call_where_the_server_offers_it() -> None:
-    sent, offer = Sent(), FakeOffer()
-    reply = AsgiReply(cast("ASGISendCallable", sent.send), COMMON, offer=offer)
-    reply.limit_headers = [(b"x-limit", b"1")]
-    await reply.answer(200, [(b"x-a", b"b")], b"{}")
-    headers = [(b"x-a", b"b"), (b"content-length", b"2"), (b"x-limit", b"1"), *COMMON]
-    assert offer.answers == [(200, headers, b"{}")]
-    assert sent.messages == []
-    assert (reply.started, reply.finished, reply.sent_bytes) == (True, True, 2)
+async def test_the_limits_are_told_between_the_answers_own_headers_and_the_common_ones() -> None:
+    sent = Sent()
+    sent.reply.limit_headers = [(b"x-limit", b"1")]
+    await sent.reply.answer(200, [(b"x-a", b"b")], b"{}")
+    assert sent.messages[0]["headers"] == [
+        (b"x-a", b"b"),
+        (b"content-length", b"2"),
+        (b"x-limit", b"1"),
+        *COMMON,
+    ]
 
 
 class Receiver:

@@ -9,8 +9,15 @@ from hypercorn.typing import ASGIReceiveCallable
 from trio.testing import MockClock
 
 from router.errors import BodyTooLarge, BodyTooSlow
-from router.front.asgi import ClientGone
-from router.front.body import DRAIN_BODIES, DRAIN_SECONDS, BodyReader
+from router.front.asgi import AsgiBody
+from router.front.body import (
+    DRAIN_BODIES,
+    DRAIN_SECONDS,
+    BodyLimits,
+    ClientGone,
+    drain_body,
+    read_body,
+)
 
 GONE = {"type": "http.disconnect"}
 
@@ -36,16 +43,18 @@ class Sender:
 
 
 class Reading:
-    """A body reader over a sender, and how often it found the body whole."""
+    """The body of a sender, within limits, and how often it was found whole."""
 
     def __init__(self, sender: Sender, *, max_bytes: int = 100, seconds: float = 60.0) -> None:
         self.whole = 0
-        self.reader = BodyReader(
-            cast("ASGIReceiveCallable", sender.receive),
-            max_bytes=max_bytes,
-            seconds=seconds,
-            on_whole=self._count,
-        )
+        self._body = AsgiBody(cast("ASGIReceiveCallable", sender.receive), on_whole=self._count)
+        self._limits = BodyLimits(max_bytes, seconds)
+
+    async def read(self) -> bytes:
+        return await read_body(self._body, self._limits)
+
+    async def drain(self) -> None:
+        await drain_body(self._body, self._limits)
 
     def _count(self) -> None:
         self.whole += 1
@@ -71,18 +80,18 @@ async def test_a_body_is_put_together_of_its_parts(
     messages: list[dict[str, Any]], body: bytes
 ) -> None:
     reading = Reading(Sender(*messages))
-    assert await reading.reader.read() == body
+    assert await reading.read() == body
     assert reading.whole == 1
 
 
 async def test_a_body_may_take_until_its_limit_and_no_longer(autojump_clock: MockClock) -> None:
     parts = [part(b"x", more=True)] * 5 + [part(b"x", more=False)]
     in_time = Reading(Sender(*parts, pause=9.0), seconds=55.0)
-    assert await in_time.reader.read() == b"x" * 6
+    assert await in_time.read() == b"x" * 6
     late = Reading(Sender(*parts, pause=9.0), seconds=53.0)
     start = trio.current_time()
     with pytest.raises(BodyTooSlow, match="53 seconds"):
-        await late.reader.read()
+        await late.read()
     assert trio.current_time() - start == 53.0
     assert late.whole == 0
 
@@ -90,32 +99,32 @@ async def test_a_body_may_take_until_its_limit_and_no_longer(autojump_clock: Moc
 async def test_a_body_over_the_limit_is_refused_with_the_limit_in_the_message() -> None:
     reading = Reading(Sender(part(b"x" * 60, more=True), part(b"x" * 41, more=False)))
     with pytest.raises(BodyTooLarge, match="100 bytes"):
-        await reading.reader.read()
+        await reading.read()
 
 
 async def test_what_is_left_of_a_body_is_read_and_thrown_away() -> None:
     sender = Sender(*[part(b"x" * 90, more=True)] * 3, part(b"x", more=False))
     reading = Reading(sender)
     with pytest.raises(BodyTooLarge):
-        await reading.reader.read()
-    await reading.reader.drain()
+        await reading.read()
+    await reading.drain()
     assert sender.taken == 4
     assert reading.whole == 1
-    await reading.reader.drain()
+    await reading.drain()
     assert sender.taken == 4
 
 
 async def test_draining_ends_after_some_bodies_of_the_largest_size() -> None:
     sender = Sender(*[part(b"x" * 100, more=True)] * 50)
-    await Reading(sender).reader.drain()
+    await Reading(sender).drain()
     assert sender.taken == DRAIN_BODIES
 
 
 async def test_draining_ends_after_its_time(autojump_clock: MockClock) -> None:
     sender = Sender(part(b"x", more=True))
-    reader = Reading(sender).reader
+    reader = Reading(sender)
     assert await seconds_of(reader.drain) == DRAIN_SECONDS
-    hasty = Reading(Sender(part(b"x", more=True)), seconds=2.0).reader
+    hasty = Reading(Sender(part(b"x", more=True)), seconds=2.0)
     assert await seconds_of(hasty.drain) == 2.0
 
 
@@ -125,11 +134,11 @@ async def test_a_client_that_leaves_before_its_body_is_whole_is_gone(
 ) -> None:
     reading = Reading(Sender(*before, GONE))
     with pytest.raises(ClientGone):
-        await read_and_drain(reading.reader)
+        await read_and_drain(reading)
     assert reading.whole == 0
 
 
-async def read_and_drain(reader: BodyReader) -> None:
+async def read_and_drain(reader: Reading) -> None:
     try:
         await reader.read()
     except BodyTooLarge:
@@ -138,4 +147,4 @@ async def read_and_drain(reader: BodyReader) -> None:
 
 async def test_a_message_of_another_kind_is_a_fault_of_the_server() -> None:
     with pytest.raises(RuntimeError, match=r"websocket\.receive"):
-        await Reading(Sender({"type": "websocket.receive"})).reader.read()
+        await Reading(Sender({"type": "websocket.receive"})).read()

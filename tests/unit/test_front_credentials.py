@@ -7,7 +7,7 @@ from router.accounts.keyring import KeyRing
 from router.accounts.keys import PREFIX, ApiKey, hash_key, key_hint
 from router.accounts.snapshot import Snapshot
 from router.errors import InvalidKey, MissingKey, ScopeMissing
-from router.front.credentials import authenticate
+from router.front.credentials import Credentials, authenticate
 
 # Written out, since they are part of the tests' names.
 SECRET = PREFIX + "Right" + "0123456789abcdefghijklmnopq"
@@ -106,3 +106,35 @@ def test_an_expired_key_is_told_what_a_wrong_one_is() -> None:
     now = 1000.0
     with pytest.raises(InvalidKey):
         authenticate([bearer(SECRET)], ring, "inference")
+
+
+def test_who_was_found_once_is_found_again_until_the_ring_has_another_picture() -> None:
+    ring = KeyRing(Snapshot.embedded([KEY]))
+    credentials = Credentials([bearer(SECRET)])
+    first = credentials.identify(ring, "inference")
+    assert credentials.identify(ring, "inference") is first
+    ring.replace(Snapshot.embedded([]))
+    with pytest.raises(InvalidKey):
+        credentials.identify(ring, "inference")
+    ring.replace(Snapshot.embedded([msgspec.structs.replace(KEY, name="renamed")]))
+    assert credentials.identify(ring, "inference").key.name == "renamed"
+
+
+def test_who_was_found_for_one_use_may_not_have_another() -> None:
+    ring = KeyRing(Snapshot.embedded([msgspec.structs.replace(KEY, scopes=("models",))]))
+    credentials = Credentials([bearer(SECRET)])
+    assert credentials.identify(ring, "models").key.id == KEY.id
+    with pytest.raises(ScopeMissing):
+        credentials.identify(ring, "inference")
+
+
+def test_a_key_that_was_found_ends_when_it_ends() -> None:
+    now = 0.0
+    ring = KeyRing(
+        Snapshot.embedded([msgspec.structs.replace(KEY, expires_at=10.0)]), wall_clock=lambda: now
+    )
+    credentials = Credentials([bearer(SECRET)])
+    credentials.identify(ring, "inference")
+    now = 10.0
+    with pytest.raises(InvalidKey):
+        credentials.identify(ring, "inference")

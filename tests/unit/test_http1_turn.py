@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import trio
 
+from router.front.http1.asgi_calls import AsgiCalls
 from router.front.http1.llhttp import LlhttpParser
 from router.front.http1.turn import Turn
 
@@ -77,9 +78,9 @@ def piece(data: bytes, *, more: bool = True) -> Any:
 async def test_a_whole_answer_is_one_write() -> None:
     wire = FakeWire()
     turn = turn_on(wire)
-    await turn.send(START)
+    await AsgiCalls(turn).send(START)
     assert wire.writes == []
-    await turn.send(piece(b"hello", more=False))
+    await AsgiCalls(turn).send(piece(b"hello", more=False))
     assert wire.writes == [HEAD + b"5\r\nhello\r\n0\r\n\r\n"]
     assert turn.answered
 
@@ -87,28 +88,95 @@ async def test_a_whole_answer_is_one_write() -> None:
 async def test_the_head_goes_out_with_the_first_piece_and_each_piece_by_itself() -> None:
     wire = FakeWire()
     turn = turn_on(wire)
-    await turn.send(START)
-    await turn.send(piece(b"one"))
-    await turn.send(piece(b"two"))
-    await turn.send(piece(b"", more=False))
+    await AsgiCalls(turn).send(START)
+    await AsgiCalls(turn).send(piece(b"one"))
+    await AsgiCalls(turn).send(piece(b"two"))
+    await AsgiCalls(turn).send(piece(b"", more=False))
     assert wire.writes == [HEAD + b"3\r\none\r\n", b"3\r\ntwo\r\n", b"0\r\n\r\n"]
+
+
+async def test_a_whole_answer_has_its_length_and_all_headers_in_order() -> None:
+    wire = FakeWire()
+    turn = turn_on(wire)
+    turn.common_headers = [(b"x-request-id", b"req_1")]
+    turn.limit_headers = [(b"x-limit", b"2")]
+    await turn.answer(404, [(b"x-a", b"1")], b"hello")
+    assert b"".join(wire.writes) == (
+        b"HTTP/1.1 404 Not Found\r\nx-a: 1\r\nx-limit: 2\r\n"
+        b"x-request-id: req_1\r\ndate: now\r\ncontent-length: 5\r\n\r\nhello"
+    )
+    assert len(wire.writes) == 1
+    assert (turn.started, turn.begun, turn.answered, turn.sent_bytes) == (True, True, True, 5)
+
+
+async def test_a_whole_answer_that_is_not_taken_at_once_is_waited_for() -> None:
+    wire = FakeWire(room=20)
+    turn = turn_on(wire)
+    await turn.answer(200, [], b"hello")
+    assert wire.flushes == 1
+    assert b"".join(wire.writes).endswith(b"\r\n\r\nhello")
+
+
+async def test_a_cancelled_request_gets_no_whole_answer() -> None:
+    wire = FakeWire()
+    turn = turn_on(wire)
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await turn.answer(200, [], b"hello")
+    assert scope.cancelled_caught
+    assert (wire.writes, turn.begun) == ([], False)
+
+
+async def test_a_request_that_was_not_read_to_its_end_closes_after_its_whole_answer() -> None:
+    wire = FakeWire()
+    turn = turn_on(wire, b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf")
+    await turn.answer(200, [], b"hello")
+    assert b"\r\nconnection: close\r\n" in wire.writes[0]
+
+
+async def test_a_streamed_answer_may_skip_the_wait_from_its_first_piece_on() -> None:
+    wire = FakeWire()
+    turn = turn_on(wire)
+    turn.common_headers = [(b"x-request-id", b"req_1")]
+    turn.limit_headers = [(b"x-limit", b"2")]
+    await turn.start(200, [(b"x-a", b"1")])
+    could = [turn.can_send_now]
+    await turn.send(b"one")
+    could.append(turn.can_send_now)
+    assert turn.send_now(b"two")
+    await turn.finish()
+    assert could == [False, True]
+    assert wire.writes[0].startswith(
+        b"HTTP/1.1 200 OK\r\nx-a: 1\r\nx-limit: 2\r\nx-request-id: req_1\r\ndate: now\r\n"
+    )
+    assert wire.writes[1:] == [b"3\r\ntwo\r\n", b"0\r\n\r\n"]
+    assert (turn.started, turn.answered, turn.sent_bytes) == (True, True, 6)
+
+
+async def test_where_writing_may_have_to_wait_no_piece_skips_the_wait() -> None:
+    wire = FakeWire()
+    wire.is_plain = False
+    turn = turn_on(wire)
+    await turn.start(200, [])
+    await turn.send(b"one")
+    assert not turn.can_send_now
 
 
 async def test_what_is_sent_at_once_needs_no_waiting() -> None:
     wire = FakeWire()
     turn = turn_on(wire)
-    await turn.send(START)
+    await AsgiCalls(turn).send(START)
     assert turn.send_now(b"one")
     assert turn.send_now(b"two")
     assert wire.writes == [HEAD + b"3\r\none\r\n", b"3\r\ntwo\r\n"]
-    await turn.send(piece(b"", more=False))
+    await AsgiCalls(turn).send(piece(b"", more=False))
     assert b"".join(wire.writes).endswith(b"two\r\n0\r\n\r\n")
 
 
 async def test_what_did_not_go_out_at_once_is_kept_in_order_until_flushed() -> None:
     wire = FakeWire(room=len(HEAD) + 2)
     turn = turn_on(wire)
-    await turn.send(START)
+    await AsgiCalls(turn).send(START)
     assert not turn.send_now(b"one")
     assert not turn.send_now(b"two")
     await turn.flush()
@@ -120,7 +188,7 @@ async def test_what_did_not_go_out_at_once_is_kept_in_order_until_flushed() -> N
 async def test_sending_at_once_to_an_old_client_frames_nothing() -> None:
     wire = FakeWire()
     turn = turn_on(wire, b"GET / HTTP/1.0\r\n\r\n")
-    await turn.send(START)
+    await AsgiCalls(turn).send(START)
     turn.send_now(b"one")
     turn.send_now(b"two")
     assert wire.writes[0].endswith(b"\r\n\r\none")
@@ -131,7 +199,7 @@ async def test_nothing_is_kept_for_a_client_that_is_gone() -> None:
     wire = FakeWire()
     scope = trio.CancelScope()
     turn = turn_on(wire, cancel=scope.cancel)
-    await turn.send(START)
+    await AsgiCalls(turn).send(START)
     turn.send_now(b"one")
     wire.abort()
     assert not turn.send_now(b"two")
@@ -161,9 +229,9 @@ async def test_a_leave_after_the_last_piece_cancels_nothing_even_if_it_is_not_wr
     scope = trio.CancelScope()
     turn = turn_on(wire, cancel=scope.cancel)
     turn.cancel_on_leave()
-    await turn.send(START)
+    await AsgiCalls(turn).send(START)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(turn.send, piece(b"hello", more=False))
+        nursery.start_soon(AsgiCalls(turn).send, piece(b"hello", more=False))
         await trio.testing.wait_all_tasks_blocked()
         turn.leave()
     assert not scope.cancel_called
@@ -179,11 +247,11 @@ async def test_many_sends_let_others_run_now_and_then() -> None:
             await trio.lowlevel.checkpoint()
 
     turn = turn_on(FakeWire())
-    await turn.send(START)
+    await AsgiCalls(turn).send(START)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(other)
         for _ in range(100):
-            await turn.send(piece(b"x"))
+            await AsgiCalls(turn).send(piece(b"x"))
         nursery.cancel_scope.cancel()
     assert ran > 3
 
@@ -191,10 +259,10 @@ async def test_many_sends_let_others_run_now_and_then() -> None:
 async def test_a_cancelled_application_sends_nothing_more() -> None:
     wire = FakeWire()
     turn = turn_on(wire)
-    await turn.send(START)
+    await AsgiCalls(turn).send(START)
     with trio.CancelScope() as scope:
         scope.cancel()
-        await turn.send(piece(b"x"))
+        await AsgiCalls(turn).send(piece(b"x"))
     assert scope.cancelled_caught
     assert wire.writes == []
 
@@ -205,7 +273,7 @@ async def test_a_cancelled_application_sends_nothing_more() -> None:
 async def test_what_may_not_be_sent_is_the_applications_mistake(message: Any) -> None:
     turn = turn_on(FakeWire())
     with pytest.raises(RuntimeError):
-        await turn.send(message)
+        await AsgiCalls(turn).send(message)
 
 
 @pytest.mark.parametrize(
@@ -213,6 +281,6 @@ async def test_what_may_not_be_sent_is_the_applications_mistake(message: Any) ->
 )
 async def test_a_header_cannot_carry_another(header: tuple[bytes, bytes]) -> None:
     turn = turn_on(FakeWire())
-    await turn.send({"type": "http.response.start", "status": 200, "headers": [header]})
+    await AsgiCalls(turn).send({"type": "http.response.start", "status": 200, "headers": [header]})
     with pytest.raises(ValueError, match="not valid HTTP"):
-        await turn.send(piece(b"x"))
+        await AsgiCalls(turn).send(piece(b"x"))

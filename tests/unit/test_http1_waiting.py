@@ -2,11 +2,12 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import trio
 import trio.testing
+from hypercorn.typing import ASGIFramework
 
 from router.front.http1.connection import Http1Connection, Shared
 from router.front.http1.date import DateHeader
@@ -14,6 +15,7 @@ from router.front.http1.idle import FIRST_SECONDS, IdleConnections
 from router.front.http1.leaving import LeaveWatch
 from router.front.http1.llhttp import LlhttpParser
 from router.front.http1.wire import PlainWire
+from tests.simulated.served import Direct, hello
 
 
 @asynccontextmanager
@@ -95,7 +97,7 @@ async def test_i7_who_left_while_idle_has_left_when_its_request_is_read() -> Non
 
     async def app(scope: Any, receive: Any, _send: Any) -> None:
         await receive()
-        scope["state"]["offer"].cancel_on_leave()
+        scope["state"]["turn"].cancel_on_leave()
         try:
             await trio.sleep_forever()
         except trio.Cancelled:
@@ -104,7 +106,8 @@ async def test_i7_who_left_while_idle_has_left_when_its_request_is_read() -> Non
 
     async with watching() as watch:
         shared = Shared(
-            app=app,
+            app=cast("ASGIFramework", hello),
+            plane=Direct(app),
             parser=LlhttpParser,
             idle=IdleConnections(40),
             watch=watch,

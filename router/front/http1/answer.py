@@ -1,10 +1,12 @@
 """An answer as bytes, and what its end is: a length, a last chunk, or the end of the connection.
 
-The framing headers are ours alone; an application's own are dropped. What an application gives is checked
-in one pass over the finished head, so that no value can end its line and begin another.
+The framing headers are ours alone; an application's own are dropped. Names that the gateway itself writes are
+known to be sound, any other is checked, and all values are in one pass over the finished head, so that none
+can end its line and begin another.
 """
 
 from http import HTTPStatus
+from operator import itemgetter
 from typing import Final
 
 from router.front.http1.message import Headers, RequestHead
@@ -17,6 +19,31 @@ _STATUS_LINES: Final = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}".encode() for status in HTTPStatus
 }
 _BODYLESS: Final = frozenset({204, 304})
+# What nearly every answer has: names that are sound, and say nothing of the answer's end.
+_OUR_NAMES: Final = frozenset(
+    {
+        b"access-control-allow-origin",
+        b"access-control-expose-headers",
+        b"cache-control",
+        b"content-type",
+        b"date",
+        b"request-id",
+        b"vary",
+        b"x-accel-buffering",
+        b"x-ratelimit-limit-requests",
+        b"x-ratelimit-limit-tokens",
+        b"x-ratelimit-remaining-requests",
+        b"x-ratelimit-remaining-tokens",
+        b"x-ratelimit-reset-requests",
+        b"x-ratelimit-reset-tokens",
+        b"x-request-id",
+        b"x-syze-attempts",
+        b"x-syze-hedged",
+        b"x-syze-provider",
+    }
+)
+
+_name_of: Final = itemgetter(0)
 
 
 class Answer:
@@ -43,22 +70,41 @@ class Answer:
         self.ends_by_closing = False
         self.ended = False
 
-    def head(self, status: int, headers: Headers, *, close: bool) -> bytes:
-        """The status line and headers. Raises `ValueError` for what is not valid HTTP."""
-        told, length = self._told(status, headers)
-        self._without_body = self._is_head or status in _BODYLESS
+    def head(
+        self, status: int, headers: Headers, *, close: bool, length: int | None = None
+    ) -> bytes:
+        """The status line and headers. Raises `ValueError` for what is not valid HTTP.
+
+        `length` is that of a body of which no header tells.
+        """
+        lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d " % status]
+        if _OUR_NAMES.issuperset(map(_name_of, headers)):
+            lines += map(b": ".join, headers)
+        else:
+            lines += [b": ".join(one) for one in headers if self._is_told(*one, status)]
         if length is not None:
             self._bytes_left = length
-        elif status not in _BODYLESS:
+            if status != 204:
+                lines.append(b"content-length: %d" % length)
+        self._without_body = self._is_head or status in _BODYLESS
+        if self._bytes_left is None and status not in _BODYLESS:
             self._is_chunked = self._may_chunk
             self.ends_by_closing = not self._may_chunk and not self._is_head
             if self._is_chunked:
-                told.append((b"transfer-encoding", b"chunked"))
+                lines.append(b"transfer-encoding: chunked")
         self.closes = self.closes or close or self.ends_by_closing
         if self.closes:
-            told.append((b"connection", b"close"))
-        first = _STATUS_LINES.get(status) or b"HTTP/1.1 %d " % status
-        return _checked(first, told)
+            lines.append(b"connection: close")
+        head = b"\r\n".join([*lines, b"", b""])
+        if len(head.translate(None, _PLAIN)) != 2 * len(lines) + 2:
+            raise _invalid()
+        return head
+
+    def whole(self, status: int, headers: Headers, body: bytes, *, close: bool) -> bytes:
+        """Head, body and end, of which the headers need not tell. Raises `ValueError` as `head` does."""
+        head = self.head(status, headers, close=close, length=len(body))
+        self.ended = True
+        return head if self._without_body else head + body
 
     def body(self, data: bytes) -> bytes:
         """A piece of the body. Raises `ValueError` beyond the length that was told."""
@@ -79,30 +125,21 @@ class Answer:
         self.ended = True
         return LAST_CHUNK if self._is_chunked and not self._without_body else b""
 
-    def _told(self, status: int, headers: Headers) -> tuple[list[tuple[bytes, bytes]], int | None]:
-        """Return the headers to send, and the length that they tell."""
-        told = []
-        length = None
-        for name, value in headers:
-            match name.lower():
-                case b"content-length":
-                    length = int(value)
-                    if status == 204:
-                        continue
-                case b"transfer-encoding":
-                    continue
-                case b"connection":
-                    self.closes = self.closes or b"close" in value.lower()
-                    continue
-            told.append((name, value))
-        return told, length
+    def _is_told(self, name: bytes, value: bytes, status: int) -> bool:
+        """Judge a header that may be anything: does it go out, and what does it say of the end?"""
+        match name.lower():
+            case b"content-length":
+                self._bytes_left = int(value)
+                return status != 204
+            case b"transfer-encoding":
+                return False
+            case b"connection":
+                self.closes = self.closes or b"close" in value.lower()
+                return False
+        if not name or name.translate(None, _NAME):
+            raise _invalid()
+        return True
 
 
-def _checked(first: bytes, headers: list[tuple[bytes, bytes]]) -> bytes:
-    lines = [first, *[b"%b: %b" % header for header in headers], b"", b""]
-    head = b"\r\n".join(lines)
-    names = b"".join([name for name, _ in headers])
-    clean = len(head.translate(None, _PLAIN)) == 2 * (len(lines) - 1)
-    if not clean or names.translate(None, _NAME) or not all(name for name, _ in headers):
-        raise ValueError("the answer's headers are not valid HTTP")
-    return head
+def _invalid() -> ValueError:
+    return ValueError("the answer's headers are not valid HTTP")

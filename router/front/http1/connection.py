@@ -8,15 +8,15 @@ finished, a request that was not read to its end.
 
 import contextlib
 import logging
-from collections.abc import Callable
-from typing import NamedTuple
-from urllib.parse import unquote
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple, Protocol
 
 import trio
-from hypercorn.typing import ASGIFramework, ConnectionState, HTTPScope
+from hypercorn.typing import ASGIFramework
 
 from router.errors import GatewayBug, GatewayError, MalformedRequest
 from router.front.headers import new_request_id
+from router.front.http1.asgi_calls import Address, AsgiCalls, asgi_scope
 from router.front.http1.date import DateHeader
 from router.front.http1.idle import IdleConnections
 from router.front.http1.leaving import LeaveWatch
@@ -25,13 +25,21 @@ from router.front.http1.refusal import refusal
 from router.front.http1.turn import Turn
 from router.front.http1.wire import Wire
 
-Address = tuple[str, int]
+
+class Plane(Protocol):
+    """Who serves requests without ASGI between."""
+
+    def serve_turn(
+        self, request: RequestHead, turn: Turn, *, client: Address
+    ) -> Awaitable[None] | None:
+        """Return what serves this request to its end; `None` leaves it to the application."""
 
 
 class Shared(NamedTuple):
-    """What all connections of a server have in common."""
+    """What all connections of a server have in common. What `plane` does not serve, `app` does."""
 
     app: ASGIFramework
+    plane: Plane | None
     parser: Callable[[], Http1Parser]
     idle: IdleConnections
     watch: LeaveWatch
@@ -138,7 +146,10 @@ class Http1Connection:
             turn.leave()
         self._turn = turn
         try:
-            await self._shared.app(self._scope(request, turn), turn.receive, turn.send)
+            serving = None
+            if self._shared.plane is not None:
+                serving = self._shared.plane.serve_turn(request, turn, client=self._client)
+            await (serving or self._serve_asgi(request, turn))
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer and we a log line
             _log(error)
         except BaseExceptionGroup as group:
@@ -148,21 +159,32 @@ class Http1Connection:
             _log(errors)
         finally:
             self._turn = None
-        if turn.answered:
+        if turn.answered and turn.owes_flush:
             await turn.flush()  # what a cancelled application left
         if turn.answered and not turn.gone and self._http.is_reusable:
             return True
         await self._end(request, turn)
         return False
 
+    def _serve_asgi(self, request: RequestHead, turn: Turn) -> Awaitable[None]:
+        scope = asgi_scope(
+            request,
+            scheme=self._scheme,
+            client=self._client,
+            server=self._server,
+            abort=self._wire.abort,
+        )
+        calls = AsgiCalls(turn)
+        return self._shared.app(scope, calls.receive, calls.send)
+
     async def _end(self, request: RequestHead, turn: Turn) -> None:
         """Close after a turn that nothing can follow."""
         linger = not self._http.request_ended
         if turn.answered:
             await self._wire.close(linger=linger)
-        elif not turn.started and turn.refusal is not None:
+        elif not turn.begun and turn.refusal is not None:
             await self._refuse(turn.refusal, request)
-        elif not turn.started and not turn.gone:
+        elif not turn.begun and not turn.gone:
             await self._refuse(GatewayBug(new_request_id()), request)
         elif turn.gone or self._http.ends_by_closing:
             self._wire.abort()
@@ -175,30 +197,6 @@ class Http1Connection:
         with contextlib.suppress(trio.BrokenResourceError):
             await self._wire.flush()
         await self._wire.close(linger=True)
-
-    def _scope(self, request: RequestHead, turn: Turn) -> HTTPScope:
-        raw_path, _, query = request.target.partition(b"?")
-        path = raw_path.decode("ascii")
-        return {
-            "type": "http",
-            "http_version": request.http_version,
-            "asgi": {"spec_version": "2.1", "version": "3.0"},
-            "method": request.method,
-            "scheme": self._scheme,
-            "path": unquote(path) if "%" in path else path,
-            "raw_path": raw_path,
-            "query_string": query,
-            "root_path": "",
-            "headers": request.headers,
-            "client": self._client,
-            "server": self._server,
-            "state": self._state(turn),
-            "extensions": {},
-        }
-
-    def _state(self, turn: Turn) -> ConnectionState:
-        """What an application may do beyond ASGI (`router.front.asgi.Offer`)."""
-        return ConnectionState({"abort_connection": self._wire.abort, "offer": turn})
 
     def _on_leave(self) -> None:
         self._client_left = True

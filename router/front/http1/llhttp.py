@@ -19,14 +19,16 @@ from router.front.http1.rules import judge
 class LlhttpParser:
     """`Http1Parser` on httptools."""
 
-    __slots__ = ("_answer", "_body", "_data", "_head", "_last")
+    __slots__ = ("_answer", "_body", "_body_bytes", "_data", "_head", "_last", "request_ended")
 
     def __init__(self) -> None:
         self._data = b""  # received and not yet told of
         self._head = b""
         self._last: LastHead | None = None
-        self._body: Body | None = None
+        self._body_bytes: int | None = 0
+        self._body: Body | None = None  # where it does not lie there in one piece
         self._answer: Answer | None = None
+        self.request_ended = False
 
     def receive_data(self, data: bytes) -> None:
         """Take in what was read."""
@@ -42,7 +44,8 @@ class LlhttpParser:
         if head is None:
             return None
         self._head, self._data = data[:end], data[end:]
-        self._body = body_of(head.body_bytes)
+        self._body_bytes = head.body_bytes
+        self.request_ended = head.body_bytes == 0
         self._answer = Answer(head)
         return head
 
@@ -59,16 +62,20 @@ class LlhttpParser:
 
     def next_body(self) -> bytes | None:
         """All body bytes at hand in one piece; b"" at the end, `None` when more data is needed."""
-        body = self._present_body
-        if body.ended:
+        if self.request_ended:
             return b""
-        piece, self._data = body.take(self._data)
-        return piece if piece or body.ended else None
-
-    @property
-    def request_ended(self) -> bool:
-        """Whether the request was read to its end."""
-        return self._present_body.ended
+        if self._answer is None:
+            raise RuntimeError("there is no request")
+        if self._body is None:
+            length, data = self._body_bytes, self._data
+            if length is not None and len(data) >= length:
+                self.request_ended = True
+                self._data = data[length:]
+                return data[:length]
+            self._body = body_of(length)
+        piece, self._data = self._body.take(self._data)
+        self.request_ended = self._body.ended
+        return piece if piece or self.request_ended else None
 
     @property
     def unread(self) -> bytes:
@@ -83,6 +90,12 @@ class LlhttpParser:
         """The head of the answer. Raises `ValueError` for what is not valid HTTP."""
         return self._present_answer.head(status, headers, close=close)
 
+    def encode_whole(self, status: int, headers: Headers, body: bytes, *, close: bool) -> bytes:
+        """Head, body and end of an answer. Raises `ValueError` for what is not valid HTTP."""
+        if self._answer is None:
+            raise RuntimeError("there is no request")
+        return self._answer.whole(status, headers, body, close=close)
+
     def encode_body(self, data: bytes) -> bytes:
         """A piece of the answer's body. Raises `ValueError` beyond its content-length."""
         if self._answer is None:
@@ -96,8 +109,8 @@ class LlhttpParser:
     @property
     def is_reusable(self) -> bool:
         """Whether request and answer have ended, and neither side wants to close."""
-        answer = self._present_answer
-        return answer.ended and not answer.closes and self.request_ended
+        answer = self._answer
+        return answer is not None and answer.ended and not answer.closes and self.request_ended
 
     @property
     def ends_by_closing(self) -> bool:
@@ -108,12 +121,7 @@ class LlhttpParser:
         """Make ready for another request; only when reusable."""
         self._head = b""
         self._body = self._answer = None
-
-    @property
-    def _present_body(self) -> Body:
-        if self._body is None:
-            raise RuntimeError("there is no request")
-        return self._body
+        self.request_ended = False
 
     @property
     def _present_answer(self) -> Answer:

@@ -85,6 +85,12 @@ class Http1Parser(Protocol):
         Raises `ValueError` for what is not valid HTTP.
         """
 
+    def encode_whole(self, status: int, headers: Headers, body: bytes, *, close: bool) -> bytes:
+        """Head, body and end of an answer whose headers do not tell of its length.
+
+        Raises `ValueError` for what is not valid HTTP.
+        """
+
     def encode_body(self, data: bytes) -> bytes:
         """A piece of the answer's body. Raises `ValueError` beyond its content-length."""
 

@@ -89,6 +89,12 @@ class H11Parser:
         except h11.LocalProtocolError as error:
             raise ValueError("the answer's headers are not valid HTTP") from error
 
+    def encode_whole(self, status: int, headers: Headers, body: bytes, *, close: bool) -> bytes:
+        """Head, body and end of an answer. Raises `ValueError` for what is not valid HTTP."""
+        length = [] if status == 204 else [(b"content-length", b"%d" % len(body))]
+        head = self.encode_head(status, [*headers, *length], close=close)
+        return head + self.encode_body(body) + self.encode_end()
+
     def encode_body(self, data: bytes) -> bytes:
         """A piece of the answer's body. Raises `ValueError` beyond its content-length."""
         if not self._has_body:

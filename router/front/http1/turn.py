@@ -1,21 +1,20 @@
-"""One request and its answer on a connection, as an ASGI application sees them.
+"""One request and its answer on a connection: a body to be read, and the reply to it.
 
-The application runs in the connection's own task. Its head waits for the first piece of the body, so that
-both go out in one write, a whole answer included. That the client has left is told from outside, by
-`leave`: it cancels the connection's task, if the application has asked for that, and ends the wait of
-`receive`.
+Who serves runs in the connection's own task. The head waits for the first piece of the body, so that both go
+out in one write, a whole answer included. That the client has left is told from outside, by `leave`: it
+cancels the connection's task, if that has been asked for, and ends the wait of `until_over`.
 
-Sending to a client that is gone is no error: the application hears of it by cancellation or by
-`http.disconnect`, and what it sends until then is dropped.
+Sending to a client that is gone is no error: whoever serves hears of it by cancellation, or where it waits
+for that, and what is sent until then is dropped.
 """
 
 from collections.abc import Callable
 from typing import Final
 
 import trio
-from hypercorn.typing import ASGIReceiveEvent, ASGISendEvent
 
 from router.errors import MalformedRequest
+from router.front.body import ClientGone
 from router.front.http1.message import CONTINUE, Headers, Http1Parser, RequestHead
 from router.front.http1.wire import Wire
 
@@ -23,17 +22,18 @@ _SENDS_WITHOUT_A_WAIT: Final = 16  # then the others have their turn
 
 
 class Turn:
-    """The callables of one request. `closing` tells whether the server ends, `date` gives that header,
-    `cancel` cancels the connection's task.
+    """`router.exchange.reply.Reply` and `router.front.body.BodySource` of one request.
 
-    `sends_now`: whether `send_now` can be used, which it can be on plain TCP only.
-    `started`: the answer's head has been written, or tried to be. `answered`: so has its end.
-    `refusal`: why the request's body could not be read.
+    `closing` tells whether the server ends, `date` gives that header, `cancel` cancels the connection's task.
+    `common_headers` go out with every answer (request id, CORS).
+
+    `begun`: the answer's head has been written, or tried to be. `answered`: so has its end. `gone`: the
+    client is. `owes_flush`: a part of what was sent is still here. `refusal`: why the request's body could
+    not be read.
     """
 
     __slots__ = (
         "_ahead",
-        "_body_told",
         "_cancel",
         "_cancels_on_leave",
         "_closing",
@@ -45,10 +45,14 @@ class Turn:
         "_sends",
         "_wire",
         "answered",
+        "begun",
+        "body_ended",
+        "common_headers",
         "gone",
-        "likeness",
+        "limit_headers",
+        "owes_flush",
         "refusal",
-        "sends_now",
+        "sent_bytes",
         "started",
     )
 
@@ -68,85 +72,44 @@ class Turn:
         self._date = date
         self._cancel = cancel
         self._ahead: list[bytes] = []  # a deque is never small, and hardly ever is anything in it
-        self._body_told = False
         self._owes_continue = request.expects_continue
         self._head: tuple[int, Headers] | None = None
         self._sends = 0
         self._over: trio.Event | None = None
-        self.likeness = request.likeness
-        self.sends_now = wire.is_plain
         self._cancels_on_leave = False
+        self.common_headers: Headers = ()
+        self.limit_headers: Headers = ()
+        self.body_ended = False
         self.started = False
+        self.sent_bytes = 0
+        self.begun = False
         self.answered = False
         self.gone = False
+        self.owes_flush = False
         self.refusal: MalformedRequest | None = None
 
-    async def receive(self) -> ASGIReceiveEvent:
-        """The next piece of the body; after the last, wait until the client leaves or is answered."""
-        if not self._body_told:
-            piece = await self._next_piece()
-            if piece is None:
-                self._body_told = True
-                self.leave()
-                return {"type": "http.disconnect"}
-            self._body_told = not self._ahead and self._http.request_ended
-            return {"type": "http.request", "body": piece, "more_body": not self._body_told}
-        if not self.gone and not self.answered:
-            self._over = self._over or trio.Event()
-            await self._over.wait()
-        return {"type": "http.disconnect"}
+    # The request
 
     def body_at_hand(self) -> bytes | None:
         """Return the whole body if all of it has come; `None`, and nothing is taken, if it has not."""
-        if self._body_told or not self._is_whole():
+        if self.body_ended or not self._is_whole():
             return None
-        self._body_told = True
-        body = self._ahead.pop() if len(self._ahead) == 1 else b"".join(self._ahead)
+        self.body_ended = True
+        if len(self._ahead) == 1:
+            return self._ahead.pop()
+        body = b"".join(self._ahead)
         self._ahead.clear()
         return body
 
-    async def send_whole(self, status: int, headers: Headers, body: bytes) -> None:
-        """Send a whole answer, like `send` with its two messages."""
-        self._head = status, headers
-        await self._send_piece(body, more=False)
-
-    async def send(self, message: ASGISendEvent) -> None:
-        """Send a part of the answer; waits while the client does not take it."""
-        if message["type"] == "http.response.start":
-            self._head = int(message["status"]), list(message["headers"])
-            return
-        if message["type"] != "http.response.body":
-            raise RuntimeError(f"unexpected ASGI message {message['type']}")
-        await self._send_piece(message.get("body", b""), more=message.get("more_body", False))
-
-    async def _send_piece(self, data: bytes, *, more: bool) -> None:
-        await trio.lowlevel.checkpoint_if_cancelled()
-        framed = self._framed(data, more=more)
-        self._sends += 1
-        if not self._wire.write_now(framed) or self.gone:
-            await self.flush()
-        elif self._sends % _SENDS_WITHOUT_A_WAIT == 0:
-            await trio.lowlevel.checkpoint()
-
-    def send_now(self, data: bytes) -> bool:
-        """Send a piece of the body without waiting; `False` when a part of it is left for `flush`.
-
-        To a client that is gone nothing is sent, and the result is always `False`.
-        """
-        if self.gone:
-            return False
-        framed = self._http.encode_body(data) if self.started else self._with_head(data)
-        return self._wire.write_now(framed)
-
-    async def flush(self) -> None:
-        """Write out what is left, or learn, by cancellation, that the client is gone."""
-        if not self.gone:
-            try:
-                await self._wire.flush()
-            except trio.BrokenResourceError:
-                self.leave()
-        if self.gone:
-            await trio.lowlevel.checkpoint()
+    async def next_piece(self) -> bytes:
+        """Return the next piece of the body. Raises `ClientGone` when the client leaves before its end."""
+        piece = self._ahead.pop(0) if self._ahead else await self._read_piece()
+        if piece is None:
+            self.body_ended = True
+            self.leave()
+            raise ClientGone
+        self.body_ended = not self._ahead and self._http.request_ended
+        return piece
 
     def cancel_on_leave(self) -> None:
         """From now on, cancel the request if the client leaves before its answer is whole.
@@ -164,14 +127,86 @@ class Turn:
             self._cancel()
         self._end_wait()
 
-    def _framed(self, data: bytes, *, more: bool) -> bytes:
-        framed = self._http.encode_body(data) if self.started else self._with_head(data)
-        if more:
-            return framed
-        framed += self._http.encode_end()
-        self.answered = True
-        self._end_wait()
-        return framed
+    async def until_over(self) -> None:
+        """Wait until the client leaves or is answered."""
+        if not self.gone and not self.answered:
+            self._over = self._over or trio.Event()
+            await self._over.wait()
+
+    # The answer
+
+    async def start(self, status: int, headers: Headers) -> None:
+        """Take the head of a streamed answer; it goes out with the first piece."""
+        self.started = True
+        self._head = status, [*headers, *self.limit_headers, *self.common_headers]
+        self.limit_headers = self.common_headers = ()  # a stream may be open for long
+
+    async def send(self, data: bytes) -> None:
+        """Send a piece of the body; waits while the client does not take it."""
+        await self.send_piece(data, more=True)
+
+    async def finish(self) -> None:
+        """End the body cleanly."""
+        await self.send_piece(b"", more=False)
+
+    async def send_piece(self, data: bytes, *, more: bool) -> None:
+        """Send a piece of the body, which is the last unless there is `more`; waits as `send` does."""
+        self.sent_bytes += len(data)
+        await trio.lowlevel.checkpoint_if_cancelled()
+        framed = self._http.encode_body(data) if self.begun else self._with_head(data)
+        if not more:
+            framed += self._http.encode_end()
+            self.answered = True
+            self._end_wait()
+        self._sends += 1
+        self.owes_flush = not self._wire.write_now(framed)
+        if self.owes_flush or self.gone:
+            await self.flush()
+        elif self._sends % _SENDS_WITHOUT_A_WAIT == 0:
+            await trio.lowlevel.checkpoint()
+
+    async def answer(self, status: int, headers: Headers, body: bytes) -> None:
+        """Send a whole answer, with its content-length."""
+        self.started = True
+        self.sent_bytes += len(body)
+        await trio.lowlevel.checkpoint_if_cancelled()
+        close = self._closing() or not (self._http.request_ended or self._is_whole())
+        told = [*headers, *self.limit_headers, *self.common_headers, self._date()]
+        framed = self._http.encode_whole(status, told, body, close=close)
+        self.begun = self.answered = True
+        if self._over is not None:
+            self._over.set()
+        self.owes_flush = not self._wire.write_now(framed)
+        if self.owes_flush or self.gone:
+            await self.flush()
+
+    @property
+    def can_send_now(self) -> bool:
+        """Whether the answer has begun, on plain TCP, so that pieces of it can be sent without waiting."""
+        return self.begun and self._wire.is_plain
+
+    def send_now(self, data: bytes) -> bool:
+        """Send a piece of the body without waiting; `False` when a part of it is left for `flush`.
+
+        To a client that is gone nothing is sent, and the result is always `False`.
+        """
+        self.sent_bytes += len(data)
+        if self.gone:
+            return False
+        framed = self._http.encode_body(data) if self.begun else self._with_head(data)
+        self.owes_flush = not self._wire.write_now(framed)
+        return not self.owes_flush
+
+    async def flush(self) -> None:
+        """Write out what is left, or learn, by cancellation, that the client is gone."""
+        if not self.gone:
+            try:
+                await self._wire.flush()
+            except trio.BrokenResourceError:
+                self.leave()
+        self.owes_flush = False
+        if self.gone:
+            await trio.lowlevel.checkpoint()
 
     def _with_head(self, data: bytes) -> bytes:
         if self._head is None:
@@ -179,7 +214,7 @@ class Turn:
         status, headers = self._head
         close = self._closing() or not self._is_whole()
         head = self._http.encode_head(status, [*headers, self._date()], close=close)
-        self.started = True
+        self.begun = True
         self._head = None
         return head + self._http.encode_body(data)
 
@@ -192,10 +227,8 @@ class Turn:
             self.refusal = error
         return self.refusal is None and self._http.request_ended
 
-    async def _next_piece(self) -> bytes | None:
-        """Return the next piece of the body, `None` when the client leaves before its end."""
-        if self._ahead:
-            return self._ahead.pop(0)
+    async def _read_piece(self) -> bytes | None:
+        """Read the next piece of the body; `None` where there is none, since it broke off or is no body."""
         piece: bytes | None = None
         try:
             while self.refusal is None and (piece := self._http.next_body()) is None:
@@ -208,7 +241,7 @@ class Turn:
         return piece
 
     async def _more(self) -> bytes:
-        if self._owes_continue and not self.started:
+        if self._owes_continue and not self.begun:
             self._owes_continue = False
             self._wire.write_now(CONTINUE)
             await self.flush()
