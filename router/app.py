@@ -65,7 +65,9 @@ async def _serve_until_stopped(
     context = None
     if server_config.tls_certificate is not None and server_config.tls_key is not None:
         context = server_ssl_context(server_config.tls_certificate, server_config.tls_key)
-    server = Server(gateway.front, server_config, listeners, ssl_context=context)
+    server = Server(
+        gateway.front, server_config, listeners, ssl_context=context, netpoll=gateway.netpoll
+    )
     async with trio.open_nursery() as nursery:
         await nursery.start(worker.run)
         async with trio.open_nursery() as serving:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import trio
 
+from router.netpoll import Netpoll
 from router.upstream.dial import Dial
 from router.upstream.errors import UpstreamCut
 from router.upstream.lending import Lease, Lender
@@ -22,10 +23,19 @@ __all__ = ["OutgoingRequest", "PoolLimits", "PoolSnapshot", "UpstreamClient", "U
 
 
 class UpstreamClient:
-    """One pool of connections for all origins. No call sets a deadline; that is the caller's."""
+    """One pool of connections for all origins. No call sets a deadline; that is the caller's.
 
-    def __init__(self, *, dial: Dial, limits: PoolLimits = PoolLimits()) -> None:  # noqa: B008 - frozen
-        self._lender = Lender(dial, limits)
+    `netpoll`: what waits for its sockets while it runs.
+    """
+
+    def __init__(
+        self,
+        *,
+        dial: Dial,
+        limits: PoolLimits = PoolLimits(),  # noqa: B008 - frozen
+        netpoll: Netpoll | None = None,
+    ) -> None:
+        self._lender = Lender(dial, limits, netpoll)
 
     async def send(
         self,

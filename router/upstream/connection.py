@@ -14,11 +14,11 @@ than the caller reads is held back by TCP. Whoever watches many bodies at once c
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from collections.abc import Iterable, Iterator
 
 import trio
 
+from router.netpoll import Netpoll, PolledSocket
 from router.upstream.closing import close_now, has_unread_input
 from router.upstream.errors import UpstreamCut, UpstreamTransportError
 from router.upstream.fast_http1 import FastHttp1Client
@@ -42,22 +42,24 @@ class HttpConnection:
     __slots__ = (
         "_http",
         "_is_writing",
-        "_polled",
+        "_plain",
         "_read_ahead",
-        "_read_now",
         "_response_started",
-        "_socket",
         "_stream",
+        "_tls",
         "_write_was_cut",
         "origin",
     )
 
-    def __init__(self, stream: trio.abc.Stream, origin: Origin) -> None:
+    def __init__(
+        self, stream: trio.abc.Stream, origin: Origin, netpoll: Netpoll | None = None
+    ) -> None:
         self.origin = origin
         self._stream = stream
-        self._socket = stream.socket if isinstance(stream, trio.SocketStream) else None
-        self._polled = stream.socket if isinstance(stream, trio.SocketStream | TlsStream) else None
-        self._read_now = _reader_of(stream)
+        self._plain = (
+            PolledSocket(stream.socket, netpoll) if isinstance(stream, trio.SocketStream) else None
+        )
+        self._tls = stream if isinstance(stream, TlsStream) else None
         self._http = FastHttp1Client(origin)
         self._response_started = False
         self._is_writing = False
@@ -98,16 +100,23 @@ class HttpConnection:
         return piece
 
     def fileno(self) -> int | None:
-        """The socket that shows when `receive_now` has something; None where one can only wait."""
-        if self._polled is None or self._read_ahead:
+        """The socket that shows when `receive_now` has something; None where one can only wait.
+
+        Whoever asks watches it from now on, and nobody else does.
+        """
+        if self._read_ahead:
             return None
-        return self._polled.fileno()
+        if self._plain is None:
+            return None if self._tls is None else self._tls.socket.fileno()
+        self._plain.let_go()
+        return self._plain.fileno()
 
     def receive_now(self) -> bytes | None:
         """Read once, without waiting; None when that made no piece of the body. Raises like `send`."""
-        assert self._read_now is not None  # noqa: S101 - the caller has asked `fileno`
+        source = self._plain or self._tls
+        assert source is not None  # noqa: S101 - the caller has asked `fileno`
         try:
-            data = self._read_now()
+            data = source.read_now()
         except OSError as error:
             raise UpstreamCut(self.origin, response_started=True) from error
         if data is None:
@@ -134,6 +143,8 @@ class HttpConnection:
 
     def close(self) -> None:
         """Close at once; again is harmless."""
+        if self._plain is not None:
+            self._plain.close()
         close_now(self._stream)
 
     async def _send_while_listening(self, pieces: list[bytes]) -> ResponseHead:
@@ -169,11 +180,11 @@ class HttpConnection:
     async def _write_small(self, data: bytes) -> None:
         await trio.lowlevel.checkpoint_if_cancelled()
         sent = 0
-        if self._socket is not None:
+        if self._plain is not None:
             with contextlib.suppress(
                 OSError
             ):  # full or broken: which of them, trio's write finds out
-                sent = os.write(self._socket.fileno(), data)
+                sent = os.write(self._plain.fileno(), data)
         if sent < len(data):
             await self._write([memoryview(data)[sent:]])
 
@@ -202,37 +213,11 @@ class HttpConnection:
 
     async def _read(self) -> bytes | bytearray:
         try:
-            if self._socket is not None:
-                return await _read_when_there(self._socket)
+            if self._plain is not None:
+                return await self._plain.read()
             return await self._stream.receive_some(_READ_BYTES)
         except (trio.BrokenResourceError, OSError) as error:
             raise UpstreamCut(self.origin, response_started=self._response_started) from error
-
-
-def _reader_of(stream: trio.abc.Stream) -> Callable[[], bytes | None] | None:
-    """What reads the stream without waiting; None if it cannot be read so."""
-    if isinstance(stream, trio.SocketStream):
-        return partial(_read_socket_now, stream.socket)
-    return stream.read_now if isinstance(stream, TlsStream) else None
-
-
-def _read_socket_now(socket: trio.socket.SocketType) -> bytes | None:
-    try:
-        return os.read(socket.fileno(), _READ_BYTES)
-    except BlockingIOError:
-        return None
-
-
-async def _read_when_there(socket: trio.socket.SocketType) -> bytes:
-    """Wait for bytes and read them, empty at the end; cancelled, nothing is lost.
-
-    A stream of tokens is mostly silence. trio's own read tries before it waits, in vain each time.
-    """
-    while True:
-        await trio.lowlevel.wait_readable(socket)
-        data = _read_socket_now(socket)
-        if data is not None:  # else woken for nothing, which the kernel may do
-            return data
 
 
 def _is_refusal(head: ResponseHead) -> bool:

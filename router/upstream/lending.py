@@ -8,6 +8,7 @@ comes back.
 
 import trio
 
+from router.netpoll import Netpoll
 from router.upstream.connection import HttpConnection
 from router.upstream.dial import Dial
 from router.upstream.origin import Origin
@@ -19,8 +20,9 @@ _Assignment = UseIdle[HttpConnection] | OpenNew
 class Lender:
     """Owns all connections: those lent out by its leases and those lying idle."""
 
-    def __init__(self, dial: Dial, limits: PoolLimits) -> None:
+    def __init__(self, dial: Dial, limits: PoolLimits, netpoll: Netpoll | None) -> None:
         self._dial = dial
+        self._netpoll = netpoll
         self._pool: Pool[HttpConnection] = Pool(limits)
         self._bells: dict[Ticket[HttpConnection], trio.Event] = {}
         self._is_closed = False
@@ -97,7 +99,7 @@ class Lender:
             self._wake(self._pool.connect_failed(origin))
             raise
         self._pool.connected(origin)
-        return HttpConnection(stream, origin)
+        return HttpConnection(stream, origin, self._netpoll)
 
     async def _wait_in_line(self, ticket: Ticket[HttpConnection]) -> _Assignment:
         bell = self._bells[ticket] = trio.Event()

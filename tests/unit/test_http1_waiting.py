@@ -14,6 +14,7 @@ from router.front.http1.idle import FIRST_SECONDS, IdleConnections
 from router.front.http1.leaving import LeaveWatch
 from router.front.http1.llhttp import LlhttpParser
 from router.front.http1.wire import PlainWire
+from router.netpoll import PolledSocket
 
 
 @asynccontextmanager
@@ -111,7 +112,7 @@ async def test_i7_who_left_while_idle_has_left_when_its_request_is_read() -> Non
             date=DateHeader(),
             closing=lambda: False,
         )
-        wire = PlainWire(ours, write_seconds=30)
+        wire = PlainWire(PolledSocket(ours), write_seconds=30)
         connection = Http1Connection(shared, wire, ours, scheme="http")
         connection._on_leave()
         await theirs.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
