@@ -99,11 +99,10 @@ class Gateway:
         self.catalog = Catalog(config, load_seed())
         self._fetch_all = None if fetcher is None else fetcher.fetch_all
         self.netpoll = Netpoll() if can_netpoll() else None
-        self.client = UpstreamClient(dial=dial, limits=_pool_limits(config), netpoll=self.netpoll)
+        self.client = _client_of(config, dial, self.netpoll)
         self.bearers = Bearers(self.client, wall_clock)
         race = config.race
-        hedging = HedgeSettings(quantile=race.hedge_quantile, minimum=race.hedge_minimum)
-        self.live = LiveEndpoints(USER_AGENT, hedging)
+        self.live = LiveEndpoints(USER_AGENT, _hedging(race))
         self.tracer = tracer
         self.metrics = Metrics(
             version=VERSION,
@@ -294,6 +293,14 @@ def _race_limits(race: RaceConfig) -> RaceLimits:
 
 def _pump_of(config: Config) -> Pump | None:
     return Pump() if config.server.relay == "pump" and can_pump() else None
+
+
+def _hedging(race: RaceConfig) -> HedgeSettings:
+    return HedgeSettings(quantile=race.hedge_quantile, minimum=race.hedge_minimum)
+
+
+def _client_of(config: Config, dial: Dial, netpoll: Netpoll | None) -> UpstreamClient:
+    return UpstreamClient(dial=dial, limits=_pool_limits(config), netpoll=netpoll)
 
 
 def _pool_limits(config: Config) -> PoolLimits:
