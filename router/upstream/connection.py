@@ -12,8 +12,6 @@ than the caller reads is held back by TCP. Whoever watches many bodies at once c
 (`fileno`) and take what has come without waiting (`receive_now`, `at_hand`).
 """
 
-import contextlib
-import os
 from collections.abc import Iterable, Iterator
 
 import trio
@@ -77,7 +75,12 @@ class HttpConnection:
         if sum(map(len, pieces)) > _SINGLE_WRITE_BYTES:
             head = await self._send_while_listening(pieces)
         else:
-            await self._write_small(b"".join(pieces))
+            await trio.lowlevel.checkpoint_if_cancelled()
+            data = b"".join(pieces)
+            # What does not go out at once, trio's write waits for; or it finds out that all is broken.
+            sent = self._plain.write_now(data) if self._plain is not None else 0
+            if sent < len(data):
+                await self._write([memoryview(data)[sent:]])
             head = await self._receive_head()
         if self._write_was_cut and not _is_refusal(head):
             raise UpstreamCut(self.origin, response_started=True)
@@ -128,17 +131,17 @@ class HttpConnection:
         """What of the body has been read already, b"" if that is its end. Raises like `send`."""
         return self._http.next_body()
 
-    @property
-    def is_reusable(self) -> bool:
-        """Whether the response was read to its end and another request may follow."""
-        return self._http.is_reusable
-
-    def start_next_cycle(self) -> None:
-        """Make ready for another request; only when reusable."""
+    def start_next_cycle(self) -> bool:
+        """Make ready for another request; tells whether one may follow, the answer being read to its end."""
+        if not self._http.is_reusable:
+            return False
         self._http.start_next_cycle()
+        return True
 
     def has_gone_stale(self) -> bool:
         """Tell whether an idle connection was closed, or spoken on unasked, by the origin."""
+        if self._plain is not None:
+            return self._plain.has_input()
         return has_unread_input(self._stream)
 
     def close(self) -> None:
@@ -176,17 +179,6 @@ class HttpConnection:
             self._read_ahead.extend([*ahead, error])
         else:
             self._read_ahead.extend(ahead)
-
-    async def _write_small(self, data: bytes) -> None:
-        await trio.lowlevel.checkpoint_if_cancelled()
-        sent = 0
-        if self._plain is not None:
-            with contextlib.suppress(
-                OSError
-            ):  # full or broken: which of them, trio's write finds out
-                sent = os.write(self._plain.fileno(), data)
-        if sent < len(data):
-            await self._write([memoryview(data)[sent:]])
 
     async def _write(self, pieces: Iterable[bytes | memoryview]) -> None:
         self._is_writing = True

@@ -84,10 +84,7 @@ class PlainWire:
         if self._kept:
             self._kept += data
             return False
-        try:
-            written = os.write(self._socket.fileno(), data)
-        except OSError:  # it would block, or it is broken: then `flush` says so
-            written = 0
+        written = self._polled.write_now(data)  # of what is broken, `flush` says so
         if written < len(data):
             self._kept += memoryview(data)[written:]
         return not self._kept
