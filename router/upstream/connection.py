@@ -131,6 +131,11 @@ class HttpConnection:
         """What of the body has been read already, b"" if that is its end. Raises like `send`."""
         return self._http.next_body()
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether all of the body was handed out, and nothing is to follow but another request."""
+        return not self._read_ahead and self._http.response_ended
+
     def start_next_cycle(self) -> bool:
         """Make ready for another request; tells whether one may follow, the answer being read to its end."""
         if not self._http.is_reusable:

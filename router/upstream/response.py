@@ -89,6 +89,8 @@ class UpstreamResponse:
             if room < 0:
                 raise AnswerTooLarge(connection.origin, max_bytes=max_bytes)
             pieces.append(piece)
+            if plain and connection.has_ended:
+                break
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     async def _receive_decoded(self, decoder: Inflater) -> bytes:

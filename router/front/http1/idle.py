@@ -38,10 +38,11 @@ class IdleConnections:
                 connection.close()
                 return
             seconds = min(seconds, FIRST_SECONDS)
+        if not self._due_at:
+            self._some.set()
         self._due_at[connection] = trio.current_time() + seconds
         if is_fresh:
             self._fresh.add(connection)
-        self._some.set()
 
     def discard(self, connection: Connected) -> None:
         """A request has come on this connection, or it has ended."""
