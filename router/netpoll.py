@@ -137,6 +137,10 @@ class PolledSocket:
         self._has_news = self._has_ended or len(data) == READ_BYTES
         return data
 
+    def join(self, netpoll: Netpoll | None) -> None:
+        """Lie in this one from the next wait on."""
+        self._netpoll = netpoll
+
     def has_input(self) -> bool:
         """Tell, without waiting, whether there is something to read, if only the end; if so, it is spent.
 

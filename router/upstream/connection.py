@@ -41,6 +41,7 @@ class HttpConnection:
         "_http",
         "_is_writing",
         "_plain",
+        "_polled",
         "_read_ahead",
         "_response_started",
         "_stream",
@@ -54,10 +55,11 @@ class HttpConnection:
     ) -> None:
         self.origin = origin
         self._stream = stream
-        self._plain = (
-            PolledSocket(stream.socket, netpoll) if isinstance(stream, trio.SocketStream) else None
-        )
+        self._plain = PolledSocket(stream.socket) if isinstance(stream, trio.SocketStream) else None
         self._tls = stream if isinstance(stream, TlsStream) else None
+        self._polled = self._plain if self._tls is None else self._tls.polled
+        if self._polled is not None:
+            self._polled.join(netpoll)
         self._http = FastHttp1Client(origin)
         self._response_started = False
         self._is_writing = False
@@ -107,12 +109,10 @@ class HttpConnection:
 
         Whoever asks watches it from now on, and nobody else does.
         """
-        if self._read_ahead:
+        if self._polled is None or self._read_ahead:
             return None
-        if self._plain is None:
-            return None if self._tls is None else self._tls.socket.fileno()
-        self._plain.let_go()
-        return self._plain.fileno()
+        self._polled.let_go()
+        return self._polled.fileno()
 
     def receive_now(self) -> bytes | None:
         """Read once, without waiting; None when that made no piece of the body. Raises like `send`."""
@@ -120,7 +120,7 @@ class HttpConnection:
         assert source is not None  # noqa: S101 - the caller has asked `fileno`
         try:
             data = source.read_now()
-        except OSError as error:
+        except (OSError, trio.ClosedResourceError) as error:
             raise UpstreamCut(self.origin, response_started=True) from error
         if data is None:
             return None
@@ -145,14 +145,14 @@ class HttpConnection:
 
     def has_gone_stale(self) -> bool:
         """Tell whether an idle connection was closed, or spoken on unasked, by the origin."""
-        if self._plain is not None:
-            return self._plain.has_input()
+        if self._polled is not None:
+            return self._polled.has_input()
         return has_unread_input(self._stream)
 
     def close(self) -> None:
         """Close at once; again is harmless."""
-        if self._plain is not None:
-            self._plain.close()
+        if self._polled is not None:
+            self._polled.close()
         close_now(self._stream)
 
     async def _send_while_listening(self, pieces: list[bytes]) -> ResponseHead:

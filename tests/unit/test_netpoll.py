@@ -265,3 +265,51 @@ async def _send_all(connected: trio.socket.SocketType, data: bytes) -> None:
     rest = memoryview(data)
     while rest:
         rest = rest[await connected.send(rest) :]
+
+
+@pytest.mark.parametrize("ends", [False, True])
+async def test_what_nobody_asked_for_is_seen_once_trio_has_waited(ends: bool) -> None:
+    async with polling() as netpoll:
+        ours, theirs = pair_with(netpoll)
+        await theirs.send(b"asked for")
+        assert await ours.read() == b"asked for"
+        assert not ours.has_input()
+        if ends:
+            theirs.close()
+        else:
+            await theirs.send(b"xy")
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        assert ours.has_input()
+        ours.close()
+        theirs.close()
+
+
+@pytest.mark.parametrize("ends", [False, True])
+async def test_without_a_netpoll_it_is_seen_at_once(ends: bool) -> None:
+    ours, theirs = pair_with(None)
+    assert not ours.has_input()
+    if ends:
+        theirs.close()
+    else:
+        await theirs.send(b"xy")
+    assert ours.has_input()
+    ours.close()
+    theirs.close()
+
+
+async def test_news_of_what_was_read_already_are_no_input() -> None:
+    async with polling() as netpoll, trio.open_nursery() as nursery:
+        ours, theirs = pair_with(netpoll)
+        told: list[bytes | str] = []
+        nursery.start_soon(read_into, ours, told)
+        await trio.testing.wait_all_tasks_blocked()
+        await theirs.send(b"first")
+        assert ours.read_now() == b"first"
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        assert (told, ours.has_input()) == ([], False)
+        await theirs.send(b"second")
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        assert told == [b"second"]
+        assert not ours.has_input()
+        ours.close()
+        theirs.close()
