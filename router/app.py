@@ -66,7 +66,14 @@ async def _serve_until_stopped(
     if server_config.tls_certificate is not None and server_config.tls_key is not None:
         context = server_ssl_context(server_config.tls_certificate, server_config.tls_key)
     front = gateway.front
-    server = Server(front, server_config, listeners, plane=front.data_plane, ssl_context=context)
+    server = Server(
+        front,
+        server_config,
+        listeners,
+        plane=front.data_plane,
+        ssl_context=context,
+        netpoll=gateway.netpoll,
+    )
     async with trio.open_nursery() as nursery:
         await nursery.start(worker.run)
         async with trio.open_nursery() as serving:

@@ -44,6 +44,7 @@ from router.front.app import Front
 from router.front.body import BodyLimits
 from router.front.control import Control
 from router.front.endpoints import Endpoints
+from router.netpoll import Netpoll, can_netpoll
 from router.observe.log import Log
 from router.observe.metrics import Metrics
 from router.observe.observer import Observer
@@ -97,11 +98,11 @@ class Gateway:
         self.ring = KeyRing(wall_clock=wall_clock)
         self.catalog = Catalog(config, load_seed())
         self._fetch_all = None if fetcher is None else fetcher.fetch_all
-        self.client = UpstreamClient(dial=dial, limits=_pool_limits(config))
+        self.netpoll = Netpoll() if can_netpoll() else None
+        self.client = _client_of(config, dial, self.netpoll)
         self.bearers = Bearers(self.client, wall_clock)
         race = config.race
-        hedging = HedgeSettings(quantile=race.hedge_quantile, minimum=race.hedge_minimum)
-        self.live = LiveEndpoints(USER_AGENT, hedging)
+        self.live = LiveEndpoints(USER_AGENT, _hedging(race))
         self.tracer = tracer
         self.metrics = Metrics(
             version=VERSION,
@@ -147,6 +148,8 @@ class Gateway:
                 await nursery.start(self.log.writer.run)
                 await nursery.start(self.drains.run)
                 await nursery.start(self.alarms.run)
+                if self.netpoll is not None:
+                    await nursery.start(self.netpoll.run)
                 if self.pump is not None:
                     await nursery.start(self.pump.run)
                 nursery.start_soon(self._sweep_idle)
@@ -296,6 +299,14 @@ def _race_limits(race: RaceConfig) -> RaceLimits:
 
 def _pump_of(config: Config) -> Pump | None:
     return Pump() if config.server.relay == "pump" and can_pump() else None
+
+
+def _hedging(race: RaceConfig) -> HedgeSettings:
+    return HedgeSettings(quantile=race.hedge_quantile, minimum=race.hedge_minimum)
+
+
+def _client_of(config: Config, dial: Dial, netpoll: Netpoll | None) -> UpstreamClient:
+    return UpstreamClient(dial=dial, limits=_pool_limits(config), netpoll=netpoll)
 
 
 def _pool_limits(config: Config) -> PoolLimits:

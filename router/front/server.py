@@ -23,6 +23,7 @@ from router.front.http1.llhttp import LlhttpParser
 from router.front.http1.message import Http1Parser
 from router.front.http1.wire import PlainWire, TlsWire
 from router.front.hypercorn_connection import HypercornServer
+from router.netpoll import Netpoll, PolledSocket
 
 Tls = trio.SSLStream[WriteDeadlineStream]
 
@@ -42,10 +43,12 @@ class Server:
         plane: Plane | None = None,
         ssl_context: ssl.SSLContext | None = None,
         parser: Callable[[], Http1Parser] = LlhttpParser,
+        netpoll: Netpoll | None = None,
     ) -> None:
         self._config = config
         self._listeners = listeners
         self._ssl_context = ssl_context
+        self._netpoll = netpoll
         self._hypercorn = HypercornServer(app, config)
         self._lean = (
             Shared(
@@ -109,16 +112,19 @@ class Server:
     async def _serve_http1(
         self, lean: Shared, stream: WriteDeadlineStream, tls: Tls | None
     ) -> None:
+        connected = PolledSocket(stream.socket, self._netpoll)
         wire = (
             TlsWire(tls)
             if tls is not None
-            else PlainWire(stream.socket, write_seconds=self._config.write_seconds)
+            else PlainWire(connected, write_seconds=self._config.write_seconds)
         )
         scheme = "http" if tls is None else "https"
         try:
-            read = await Http1Connection(lean, wire, stream.socket, scheme=scheme).run()
+            read = await Http1Connection(lean, wire, connected, scheme=scheme).run()
         except OSError:  # it was gone before it was served, and has no address any more
             return
+        finally:
+            connected.let_go()
         if read is not None:
             await self._hypercorn.serve(stream, tls, read)
 

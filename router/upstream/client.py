@@ -10,10 +10,11 @@ from collections.abc import Callable
 
 import trio
 
+from router.netpoll import Netpoll
 from router.upstream.dial import Dial
 from router.upstream.errors import UpstreamCut
-from router.upstream.lending import Lease, Lender
-from router.upstream.message import OutgoingRequest, ResponseHead
+from router.upstream.lending import Lender
+from router.upstream.message import OutgoingRequest
 from router.upstream.origin import Origin
 from router.upstream.pool import PoolLimits, PoolSnapshot
 from router.upstream.response import UpstreamResponse
@@ -22,10 +23,19 @@ __all__ = ["OutgoingRequest", "PoolLimits", "PoolSnapshot", "UpstreamClient", "U
 
 
 class UpstreamClient:
-    """One pool of connections for all origins. No call sets a deadline; that is the caller's."""
+    """One pool of connections for all origins. No call sets a deadline; that is the caller's.
 
-    def __init__(self, *, dial: Dial, limits: PoolLimits = PoolLimits()) -> None:  # noqa: B008 - frozen
-        self._lender = Lender(dial, limits)
+    `netpoll`: what waits for its sockets while it runs.
+    """
+
+    def __init__(
+        self,
+        *,
+        dial: Dial,
+        limits: PoolLimits = PoolLimits(),  # noqa: B008 - frozen
+        netpoll: Netpoll | None = None,
+    ) -> None:
+        self._lender = Lender(dial, limits, netpoll)
 
     async def send(
         self,
@@ -51,7 +61,13 @@ class UpstreamClient:
             lease = await self._lender.borrow(origin)
         try:
             on_connected()
-            head = await _send_on(lease, request)
+            try:
+                head = await lease.connection.send(request)
+            except UpstreamCut as cut:
+                if cut.response_started or not lease.reused:
+                    raise
+                await lease.renew()
+                head = await lease.connection.send(request)
         except BaseException:
             lease.end()
             raise
@@ -72,13 +88,3 @@ class UpstreamClient:
         """
         self._lender.close()
         await trio.lowlevel.checkpoint()
-
-
-async def _send_on(lease: Lease, request: OutgoingRequest) -> ResponseHead:
-    try:
-        return await lease.connection.send(request)
-    except UpstreamCut as cut:
-        if cut.response_started or not lease.reused:
-            raise
-    await lease.renew()
-    return await lease.connection.send(request)

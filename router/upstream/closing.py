@@ -10,8 +10,6 @@ import os
 
 import trio
 
-from router.upstream.tls import TlsStream
-
 
 def close_now(stream: trio.abc.AsyncResource) -> None:
     """Close a stream and whatever it stands on; again is harmless. Raises TypeError if it cannot.
@@ -41,7 +39,7 @@ def has_unread_input(stream: trio.abc.AsyncResource) -> bool:
     Streams that are no sockets cannot be asked and count as quiet.
     """
     match stream:
-        case trio.SSLStream() | TlsStream():
+        case trio.SSLStream():
             return has_unread_input(stream.transport_stream)
         case trio.SocketStream():
             return _has_input(stream.socket)

@@ -12,13 +12,11 @@ than the caller reads is held back by TCP. Whoever watches many bodies at once c
 (`fileno`) and take what has come without waiting (`receive_now`, `at_hand`).
 """
 
-import contextlib
-import os
-from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from collections.abc import Iterable, Iterator
 
 import trio
 
+from router.netpoll import Netpoll, PolledSocket
 from router.upstream.closing import close_now, has_unread_input
 from router.upstream.errors import UpstreamCut, UpstreamTransportError
 from router.upstream.fast_http1 import FastHttp1Client
@@ -42,22 +40,26 @@ class HttpConnection:
     __slots__ = (
         "_http",
         "_is_writing",
+        "_plain",
         "_polled",
         "_read_ahead",
-        "_read_now",
         "_response_started",
-        "_socket",
         "_stream",
+        "_tls",
         "_write_was_cut",
         "origin",
     )
 
-    def __init__(self, stream: trio.abc.Stream, origin: Origin) -> None:
+    def __init__(
+        self, stream: trio.abc.Stream, origin: Origin, netpoll: Netpoll | None = None
+    ) -> None:
         self.origin = origin
         self._stream = stream
-        self._socket = stream.socket if isinstance(stream, trio.SocketStream) else None
-        self._polled = stream.socket if isinstance(stream, trio.SocketStream | TlsStream) else None
-        self._read_now = _reader_of(stream)
+        self._plain = PolledSocket(stream.socket) if isinstance(stream, trio.SocketStream) else None
+        self._tls = stream if isinstance(stream, TlsStream) else None
+        self._polled = self._plain if self._tls is None else self._tls.polled
+        if self._polled is not None:
+            self._polled.join(netpoll)
         self._http = FastHttp1Client(origin)
         self._response_started = False
         self._is_writing = False
@@ -75,7 +77,12 @@ class HttpConnection:
         if sum(map(len, pieces)) > _SINGLE_WRITE_BYTES:
             head = await self._send_while_listening(pieces)
         else:
-            await self._write_small(b"".join(pieces))
+            await trio.lowlevel.checkpoint_if_cancelled()
+            data = b"".join(pieces)
+            # What does not go out at once, trio's write waits for; or it finds out that all is broken.
+            sent = self._plain.write_now(data) if self._plain is not None else 0
+            if sent < len(data):
+                await self._write([memoryview(data)[sent:]])
             head = await self._receive_head()
         if self._write_was_cut and not _is_refusal(head):
             raise UpstreamCut(self.origin, response_started=True)
@@ -98,17 +105,22 @@ class HttpConnection:
         return piece
 
     def fileno(self) -> int | None:
-        """The socket that shows when `receive_now` has something; None where one can only wait."""
+        """The socket that shows when `receive_now` has something; None where one can only wait.
+
+        Whoever asks watches it from now on, and nobody else does.
+        """
         if self._polled is None or self._read_ahead:
             return None
+        self._polled.let_go()
         return self._polled.fileno()
 
     def receive_now(self) -> bytes | None:
         """Read once, without waiting; None when that made no piece of the body. Raises like `send`."""
-        assert self._read_now is not None  # noqa: S101 - the caller has asked `fileno`
+        source = self._plain or self._tls
+        assert source is not None  # noqa: S101 - the caller has asked `fileno`
         try:
-            data = self._read_now()
-        except OSError as error:
+            data = source.read_now()
+        except (OSError, trio.ClosedResourceError) as error:
             raise UpstreamCut(self.origin, response_started=True) from error
         if data is None:
             return None
@@ -120,20 +132,27 @@ class HttpConnection:
         return self._http.next_body()
 
     @property
-    def is_reusable(self) -> bool:
-        """Whether the response was read to its end and another request may follow."""
-        return self._http.is_reusable
+    def has_ended(self) -> bool:
+        """Whether all of the body was handed out, and nothing is to follow but another request."""
+        return not self._read_ahead and self._http.response_ended
 
-    def start_next_cycle(self) -> None:
-        """Make ready for another request; only when reusable."""
+    def start_next_cycle(self) -> bool:
+        """Make ready for another request; tells whether one may follow, the answer being read to its end."""
+        if not self._http.is_reusable:
+            return False
         self._http.start_next_cycle()
+        return True
 
     def has_gone_stale(self) -> bool:
         """Tell whether an idle connection was closed, or spoken on unasked, by the origin."""
+        if self._polled is not None:
+            return self._polled.has_input()
         return has_unread_input(self._stream)
 
     def close(self) -> None:
         """Close at once; again is harmless."""
+        if self._polled is not None:
+            self._polled.close()
         close_now(self._stream)
 
     async def _send_while_listening(self, pieces: list[bytes]) -> ResponseHead:
@@ -166,17 +185,6 @@ class HttpConnection:
         else:
             self._read_ahead.extend(ahead)
 
-    async def _write_small(self, data: bytes) -> None:
-        await trio.lowlevel.checkpoint_if_cancelled()
-        sent = 0
-        if self._socket is not None:
-            with contextlib.suppress(
-                OSError
-            ):  # full or broken: which of them, trio's write finds out
-                sent = os.write(self._socket.fileno(), data)
-        if sent < len(data):
-            await self._write([memoryview(data)[sent:]])
-
     async def _write(self, pieces: Iterable[bytes | memoryview]) -> None:
         self._is_writing = True
         self._write_was_cut = True
@@ -202,37 +210,11 @@ class HttpConnection:
 
     async def _read(self) -> bytes | bytearray:
         try:
-            if self._socket is not None:
-                return await _read_when_there(self._socket)
+            if self._plain is not None:
+                return await self._plain.read()
             return await self._stream.receive_some(_READ_BYTES)
         except (trio.BrokenResourceError, OSError) as error:
             raise UpstreamCut(self.origin, response_started=self._response_started) from error
-
-
-def _reader_of(stream: trio.abc.Stream) -> Callable[[], bytes | None] | None:
-    """What reads the stream without waiting; None if it cannot be read so."""
-    if isinstance(stream, trio.SocketStream):
-        return partial(_read_socket_now, stream.socket)
-    return stream.read_now if isinstance(stream, TlsStream) else None
-
-
-def _read_socket_now(socket: trio.socket.SocketType) -> bytes | None:
-    try:
-        return os.read(socket.fileno(), _READ_BYTES)
-    except BlockingIOError:
-        return None
-
-
-async def _read_when_there(socket: trio.socket.SocketType) -> bytes:
-    """Wait for bytes and read them, empty at the end; cancelled, nothing is lost.
-
-    A stream of tokens is mostly silence. trio's own read tries before it waits, in vain each time.
-    """
-    while True:
-        await trio.lowlevel.wait_readable(socket)
-        data = _read_socket_now(socket)
-        if data is not None:  # else woken for nothing, which the kernel may do
-            return data
 
 
 def _is_refusal(head: ResponseHead) -> bool:

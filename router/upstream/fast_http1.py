@@ -20,7 +20,8 @@ from router.upstream.origin import Origin
 from router.upstream.request_head import RequestHeads, wants_close
 
 _MAX_QUIET_BYTES: Final = 64 * 1024
-_FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
+# The headers that say where the body ends, and whether another answer may follow.
+_TELLING: Final = frozenset({b"content-length", b"transfer-encoding", b"connection"})
 _REASON: Final = re.compile(rb"[^\x00\n-\r]*")
 _HEAD_END: Final = b"\r\n\r\n"
 _BODILESS: Final = frozenset({204, 304})
@@ -84,11 +85,20 @@ class FastHttp1Client:
         if not data:
             self._receive_end()
         rest = bytes(data)
-        if self._stage == "chunked" and self._failure is None:
-            self._receive_chunks(rest)
-            return
         while rest and self._failure is None:
-            rest = self._receive(rest)
+            if self._stage == "chunked":
+                self._receive_chunks(rest)
+                return
+            if self._stage == "head":
+                rest = self._receive_head(rest)
+            elif self._stage == "counted":
+                rest = self._receive_counted(rest)
+            elif self._stage == "until close":
+                self._pieces.append(rest)
+                return
+            else:
+                self._may_follow = False
+                return
 
     def next_head(self) -> ResponseHead | None:
         """The final response's head, or None when more data is needed; 1xx are passed over.
@@ -130,20 +140,6 @@ class FastHttp1Client:
         self._seam = b""
         self._quiet_bytes = 0  # received since anything came of it
 
-    def _receive(self, data: bytes) -> bytes:
-        """Take in some bytes; return those that belong to what follows."""
-        if self._stage == "head":
-            return self._receive_head(data)
-        if self._stage == "counted":
-            return self._receive_counted(data)
-        if self._stage == "chunked":
-            self._receive_chunks(data)
-        elif self._stage == "until close":
-            self._pieces.append(data)
-        else:
-            self._may_follow = False
-        return b""
-
     def _receive_head(self, data: bytes) -> bytes:
         if not self._quiet_bytes and not data.startswith(b"H"):
             self._fail("it does not begin with HTTP")
@@ -170,23 +166,31 @@ class FastHttp1Client:
             self._expect_head()
         else:
             self._judge_framing(status, headers)
-            self._head = ResponseHead(status, headers) if self._failure is None else None
+            if self._failure is None:
+                self._head = ResponseHead(status, headers)
 
     def _judge_framing(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-        framing = [header for header in headers if header[0] in _FRAMING]
-        if len(framing) > 1:
-            self._fail("framing that contradicts itself")
-        name, value = framing[0] if framing else (b"", b"")
-        if name == b"transfer-encoding" and value.lower() != b"chunked":
-            self._fail("a transfer coding that is not known")
-        self._may_follow = self._parser.get_http_version() == "1.1" and not wants_close(headers)
-        self._missing_bytes = int(value) if name == b"content-length" else 0
+        told = [header for header in headers if header[0] in _TELLING]
+        name, value = told[0] if told else (b"", b"")
+        closes = False
+        if len(told) > 1 or name == b"connection":
+            closes = wants_close(told)
+            framing = [header for header in told if header[0] != b"connection"]
+            if len(framing) > 1:
+                self._fail("framing that contradicts itself")
+            name, value = framing[0] if framing else (b"", b"")
+        self._may_follow = not closes and self._parser.get_http_version() == "1.1"
+        if name == b"content-length":
+            self._missing_bytes = int(value)
+            self._stage = "counted" if self._missing_bytes else "ended"
+        elif name:
+            self._stage = "chunked"
+            if value.lower() != b"chunked":
+                self._fail("a transfer coding that is not known")
+        else:
+            self._stage = "until close"
         if self._wants_no_body or status in _BODILESS:
             self._stage = "ended"
-        elif name == b"content-length":
-            self._stage = "counted" if self._missing_bytes else "ended"
-        else:
-            self._stage = "chunked" if name else "until close"
 
     def _receive_counted(self, data: bytes) -> bytes:
         piece = data[: self._missing_bytes]

@@ -8,10 +8,19 @@ comes back.
 
 import trio
 
+from router.netpoll import Netpoll
 from router.upstream.connection import HttpConnection
 from router.upstream.dial import Dial
 from router.upstream.origin import Origin
-from router.upstream.pool import OpenNew, Pool, PoolLimits, PoolSnapshot, Ticket, UseIdle
+from router.upstream.pool import (
+    OpenNew,
+    Pool,
+    PoolLimits,
+    PoolSnapshot,
+    Return,
+    Ticket,
+    UseIdle,
+)
 
 _Assignment = UseIdle[HttpConnection] | OpenNew
 
@@ -19,8 +28,9 @@ _Assignment = UseIdle[HttpConnection] | OpenNew
 class Lender:
     """Owns all connections: those lent out by its leases and those lying idle."""
 
-    def __init__(self, dial: Dial, limits: PoolLimits) -> None:
+    def __init__(self, dial: Dial, limits: PoolLimits, netpoll: Netpoll | None) -> None:
         self._dial = dial
+        self._netpoll = netpoll
         self._pool: Pool[HttpConnection] = Pool(limits)
         self._bells: dict[Ticket[HttpConnection], trio.Event] = {}
         self._is_closed = False
@@ -32,8 +42,8 @@ class Lender:
         """
         if self._is_closed:
             raise trio.ClosedResourceError("this client has been closed")
-        _close_all(self._pool.expire_origin(origin, trio.current_time()))
-        while (connection := self._pool.take_idle(origin)) is not None:
+        now = trio.current_time()
+        while (connection := self._pool.take_idle(origin, now)) is not None:
             if not connection.has_gone_stale():
                 return Lease(self, connection, reused=True)
             connection.close()
@@ -48,6 +58,7 @@ class Lender:
         lease = self.lend_now(origin)
         if lease is not None:
             return lease
+        _close_all(self._pool.expire_origin(origin, trio.current_time()))
         assignment = self._pool.acquire(origin)
         if isinstance(assignment, Ticket):
             assignment = await self._wait_in_line(assignment)
@@ -70,12 +81,13 @@ class Lender:
 
     def take_back(self, connection: HttpConnection) -> None:
         """Keep the connection if it may serve again, else close it; wake who waits for it."""
-        if self._is_closed or not connection.is_reusable:
+        if self._is_closed or not connection.start_next_cycle():
             connection.close()
             self._wake(self._pool.closed(connection.origin))
             return
-        connection.start_next_cycle()
-        self._keep(connection)
+        back = self._pool.release(connection.origin, connection, trio.current_time())
+        if back.woken is not None or back.evicted is not None:
+            self._settle(back)
 
     def close_idle(self, now: float) -> None:
         """Close what has been idle for too long."""
@@ -97,7 +109,7 @@ class Lender:
             self._wake(self._pool.connect_failed(origin))
             raise
         self._pool.connected(origin)
-        return HttpConnection(stream, origin)
+        return HttpConnection(stream, origin, self._netpoll)
 
     async def _wait_in_line(self, ticket: Ticket[HttpConnection]) -> _Assignment:
         bell = self._bells[ticket] = trio.Event()
@@ -105,20 +117,16 @@ class Lender:
             await bell.wait()
         except BaseException:
             self._bells.pop(ticket, None)
-            given_back = self._pool.cancel(ticket, trio.current_time())
-            self._settle(given_back.evicted, given_back.woken)
+            back = self._pool.cancel(ticket, trio.current_time())
+            self._settle(back)
             raise
         assert ticket.assignment is not None  # noqa: S101 - the bell rings only for an assignment
         return ticket.assignment
 
-    def _keep(self, connection: HttpConnection) -> None:
-        back = self._pool.release(connection.origin, connection, trio.current_time())
-        self._settle(back.evicted, back.woken)
-
-    def _settle(self, evicted: HttpConnection | None, woken: Ticket[HttpConnection] | None) -> None:
-        if evicted is not None:
-            evicted.close()
-        self._wake(woken)
+    def _settle(self, back: Return[HttpConnection]) -> None:
+        if back.evicted is not None:
+            back.evicted.close()
+        self._wake(back.woken)
 
     def _wake(self, ticket: Ticket[HttpConnection] | None) -> None:
         if ticket is not None:
@@ -126,32 +134,30 @@ class Lender:
 
 
 class Lease:
-    """A connection on loan to one request. `reused` tells whether it served another before."""
+    """A connection on loan to one request. `reused` tells whether it served another before.
 
-    __slots__ = ("_has_ended", "_lender", "connection", "reused")
+    `has_ended`: the connection was given back.
+    """
+
+    __slots__ = ("_lender", "connection", "has_ended", "reused")
 
     def __init__(self, lender: Lender, connection: HttpConnection, *, reused: bool) -> None:
         self._lender = lender
-        self._has_ended = False
         self.connection = connection
+        self.has_ended = False
         self.reused = reused
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether the connection was given back."""
-        return self._has_ended
 
     async def renew(self) -> None:
         """Exchange the connection for a fresh one; if that fails or is cancelled, it has ended."""
-        self._has_ended = True
+        self.has_ended = True
         self.connection = await self._lender.exchange_for_new(self.connection)
-        self._has_ended = False
+        self.has_ended = False
         self.reused = False
 
     def end(self) -> None:
         """Give the connection back, to be kept or closed; again is harmless."""
-        if not self._has_ended:
-            self._has_ended = True
+        if not self.has_ended:
+            self.has_ended = True
             self._lender.take_back(self.connection)
 
 

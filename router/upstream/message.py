@@ -55,7 +55,7 @@ def shared_headers(request: OutgoingRequest, authority: str) -> list[tuple[bytes
     Compression is declined unless the caller asked for it: a compressed stream of small events
     costs latency and saves nothing.
     """
-    headers = [(b"host", authority.encode("ascii")), *_kept(request.headers)]
+    headers = [(b"host", authority.encode("ascii")), *kept(request.headers)]
     if not any(name == b"accept-encoding" for name, _ in request.headers):
         headers.append((b"accept-encoding", b"identity"))
     return headers
@@ -63,13 +63,20 @@ def shared_headers(request: OutgoingRequest, authority: str) -> list[tuple[bytes
 
 def own_headers(request: OutgoingRequest) -> list[tuple[bytes, bytes]]:
     """The headers that only this request has: its own, and its length."""
-    headers = _kept(request.own_headers)
-    body = request.body
-    length = len(body) if isinstance(body, bytes) else sum(map(len, body))
-    if length or request.method not in _BODILESS:
+    headers = kept(request.own_headers)
+    length = content_length(request)
+    if length is not None:
         headers.append((b"content-length", b"%d" % length))
     return headers
 
 
-def _kept(headers: Headers) -> list[tuple[bytes, bytes]]:
+def content_length(request: OutgoingRequest) -> int | None:
+    """What its content-length says; `None` where it goes without."""
+    body = request.body
+    length = len(body) if isinstance(body, bytes) else sum(map(len, body))
+    return length if length or request.method not in _BODILESS else None
+
+
+def kept(headers: Headers) -> list[tuple[bytes, bytes]]:
+    """Those of a caller's headers that are its own to set."""
     return [header for header in headers if header[0] not in _OURS]

@@ -17,7 +17,7 @@ left is forgotten.
 
 from collections import OrderedDict, deque
 from collections.abc import Mapping
-from typing import Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
@@ -84,6 +84,9 @@ class Return(msgspec.Struct, Generic[C], frozen=True):
     evicted: C | None = None
 
 
+_NOTHING: Final[Return[Any]] = Return()
+
+
 class _Line(Generic[C]):
     """One origin's connections and queue."""
 
@@ -107,13 +110,14 @@ class Pool(Generic[C]):
         self._limits = limits
         self._lines: dict[Origin, _Line[C]] = {}
 
-    def take_idle(self, origin: Origin) -> C | None:
+    def take_idle(self, origin: Origin, now: float) -> C | None:
         """Return an idle connection, leased from now on; `None` where there is none.
 
-        Nobody waits where there is one, so nobody is overtaken. Call `expire_origin` first.
+        Nobody waits where there is one, so nobody is overtaken. It is the one that is idle for the shortest
+        time: if that is too long, none will do, and `expire_origin` has them all.
         """
         line = self._lines.get(origin)
-        if line is None or not line.idle:
+        if line is None or not line.idle or now - line.idle[-1][1] >= self._limits.idle_seconds:
             return None
         line.leased += 1
         return line.idle.pop()[0]
@@ -157,7 +161,7 @@ class Pool(Generic[C]):
         line.leased -= 1
         line.idle.append((connection, now))
         if len(line.idle) <= self._limits.max_idle_per_origin:
-            return Return()
+            return _NOTHING
         evicted, _ = line.idle.popleft()
         self._forget_if_empty(origin)
         return Return(evicted=evicted)

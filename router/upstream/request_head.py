@@ -12,7 +12,13 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from router.upstream.message import Headers, OutgoingRequest, own_headers, shared_headers
+from router.upstream.message import (
+    Headers,
+    OutgoingRequest,
+    content_length,
+    kept,
+    shared_headers,
+)
 
 _TOKEN: Final = re.compile(rb"[-!#$%&'*+.^_`|~0-9a-zA-Z]+")
 _TARGET: Final = re.compile(rb"[!-~]+")
@@ -40,7 +46,13 @@ class RequestHeads:
         if made_from != self._made_from or not isinstance(request.headers, tuple):
             self._make(request)
             self._made_from = made_from
-        return b"%b%b\r\n" % (self._block, _lines(own_headers(request)))
+        head = self._block
+        if request.own_headers:
+            head += _lines(kept(request.own_headers))
+        length = content_length(request)
+        if length is None:
+            return head + b"\r\n"
+        return b"%bcontent-length: %d\r\n\r\n" % (head, length)
 
     def _make(self, request: OutgoingRequest) -> None:
         if not (_TOKEN.fullmatch(request.method) and _TARGET.fullmatch(request.target)):

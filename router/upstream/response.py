@@ -79,14 +79,19 @@ class UpstreamResponse:
         self._lease.end()
 
     async def _collect(self, max_bytes: int) -> bytes:
+        connection = self._lease.connection
+        plain = self._decoder is None and not self._lease.has_ended
+        receive = connection.receive_body if plain else self.receive_body
         pieces: list[bytes] = []
         room = max_bytes
-        while piece := await self.receive_body():
+        while piece := await receive():
             room -= len(piece)
             if room < 0:
-                raise AnswerTooLarge(self._lease.connection.origin, max_bytes=max_bytes)
+                raise AnswerTooLarge(connection.origin, max_bytes=max_bytes)
             pieces.append(piece)
-        return b"".join(pieces)
+            if plain and connection.has_ended:
+                break
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     async def _receive_decoded(self, decoder: Inflater) -> bytes:
         origin = self._lease.connection.origin

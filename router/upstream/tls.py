@@ -9,12 +9,13 @@ far as the socket takes them at once, and with the next write otherwise. A conne
 goodbye has ended, as HTTP permits: the length of every answer is known from HTTP itself.
 """
 
-import os
 import ssl
 from collections.abc import Mapping
 from typing import Final
 
 import trio
+
+from router.netpoll import PolledSocket
 
 _READ_BYTES: Final = 64 * 1024
 _RECORD_BYTES: Final = 16 * 1024  # the most that one record of TLS holds
@@ -24,6 +25,8 @@ _MOST_UNSENT_BYTES: Final = 64 * 1024  # of what TLS says by itself to an origin
 class TlsStream(trio.abc.Stream):
     """The client's end of TLS over a socket. Owns the transport; `do_handshake` must come first.
 
+    `polled` is the socket, whose readability says that `read_now` may have something.
+
     Whoever opens it refuses renegotiation (`ssl.OP_NO_RENEGOTIATION`), so that a write never has to read.
     After a write that failed or was cancelled only closing is left.
     """
@@ -32,7 +35,7 @@ class TlsStream(trio.abc.Stream):
         self, transport: trio.SocketStream, context: ssl.SSLContext, *, server_hostname: str
     ) -> None:
         self.transport_stream = transport
-        self._socket = transport.socket
+        self.polled = PolledSocket(transport.socket)
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._tls = context.wrap_bio(
@@ -43,11 +46,6 @@ class TlsStream(trio.abc.Stream):
         self._is_broken = False
         self._has_ended = False
         self._failure: ssl.SSLError | None = None
-
-    @property
-    def socket(self) -> trio.socket.SocketType:
-        """The socket whose readability says that `read_now` may have something."""
-        return self._socket
 
     def selected_alpn_protocol(self) -> str | None:
         """Return the protocol that both sides agreed on, if they spoke of it."""
@@ -61,8 +59,7 @@ class TlsStream(trio.abc.Stream):
         """Agree on keys. Raises OSError, which `ssl.SSLError` is one of, or trio.BrokenResourceError."""
         while not self._has_shaken_hands():
             await self._flush()
-            await trio.lowlevel.wait_readable(self._socket)
-            self._take_in()
+            self._take_in(await self.polled.read())
         await self._flush()
 
     def read_now(self) -> bytes | None:
@@ -72,7 +69,8 @@ class TlsStream(trio.abc.Stream):
         where no poll would tell of it. Raises OSError.
         """
         data = self._decrypt(_READ_BYTES + _RECORD_BYTES)
-        if data is None and self._take_in():
+        if data is None and (ciphertext := self.polled.read_now()) is not None:
+            self._take_in(ciphertext)
             data = self._decrypt(_READ_BYTES + _RECORD_BYTES)
         return data
 
@@ -83,8 +81,7 @@ class TlsStream(trio.abc.Stream):
             await trio.lowlevel.checkpoint()
         try:
             while (data := self._decrypt(max_bytes or _READ_BYTES)) is None:
-                await trio.lowlevel.wait_readable(self._socket)
-                self._take_in()
+                self._take_in(await self.polled.read())
         except OSError as error:
             raise trio.BrokenResourceError from error
         return data
@@ -115,7 +112,7 @@ class TlsStream(trio.abc.Stream):
 
     def close(self) -> None:
         """Close at once; again is harmless."""
-        self._socket.close()
+        self.polled.close()
 
     def _has_shaken_hands(self) -> bool:
         try:
@@ -125,7 +122,7 @@ class TlsStream(trio.abc.Stream):
         return True
 
     def _check_open(self) -> None:
-        if self._socket.fileno() < 0:
+        if self.polled.fileno() < 0:
             raise trio.ClosedResourceError("this connection was closed")
 
     def _is_at_hand(self) -> bool:
@@ -172,17 +169,12 @@ class TlsStream(trio.abc.Stream):
             return data
         return b""
 
-    def _take_in(self) -> bool:
-        """Read from the socket once; return whether there was anything, if only its end. Raises OSError."""
-        try:
-            ciphertext = os.read(self._socket.fileno(), _READ_BYTES)
-        except BlockingIOError:
-            return False
+    def _take_in(self, ciphertext: bytes) -> None:
+        """Take what was read from the socket; empty is its end."""
         if ciphertext:
             self._incoming.write(ciphertext)
         else:
             self._incoming.write_eof()
-        return True
 
     def _take_unsent(self) -> bytes:
         unsent, self._unsent = self._unsent + self._outgoing.read(), b""
@@ -203,10 +195,7 @@ class TlsStream(trio.abc.Stream):
         if self._is_sending:
             return  # the one who sends takes it along
         self._unsent = self._take_unsent()
-        try:
-            sent = os.write(self._socket.fileno(), self._unsent)
-        except OSError:  # full, or broken: which of them, reading will tell
-            sent = 0
+        sent = self.polled.write_now(self._unsent)  # of what is broken, reading will tell
         self._unsent = self._unsent[sent:]
         if len(self._unsent) > _MOST_UNSENT_BYTES:
             raise OSError("the origin asks for answers and takes none")

@@ -74,9 +74,8 @@ class PoolAgainstModel(RuleBasedStateMachine):
     @rule(origin=st.sampled_from(ORIGINS))
     def take_idle(self, origin: Origin) -> None:
         place = self.places[origin]
-        assert self.pool.expire_origin(origin, self.now) == self.take_expired(place)
-        taken = self.pool.take_idle(origin)
-        if place.idle:
+        taken = self.pool.take_idle(origin, self.now)
+        if place.idle and self.now - place.idle[-1][1] < LIMITS.idle_seconds:
             assert taken == place.idle[-1][0]
             place.leased.append(place.idle.pop()[0])
         else:

@@ -15,6 +15,7 @@ from router.front.http1.idle import FIRST_SECONDS, IdleConnections
 from router.front.http1.leaving import LeaveWatch
 from router.front.http1.llhttp import LlhttpParser
 from router.front.http1.wire import PlainWire
+from router.netpoll import Netpoll, PolledSocket
 from tests.simulated.served import Direct, hello
 
 
@@ -114,7 +115,7 @@ async def test_i7_who_left_while_idle_has_left_when_its_request_is_read() -> Non
             date=DateHeader(),
             closing=lambda: False,
         )
-        wire = PlainWire(ours, write_seconds=30)
+        wire = PlainWire(PolledSocket(ours), write_seconds=30)
         connection = Http1Connection(shared, wire, ours, scheme="http")
         connection._on_leave()
         await theirs.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -150,6 +151,34 @@ async def test_the_idle_are_closed_in_their_time_and_the_busy_are_not(
         nursery.cancel_scope.cancel()
     for pair in pairs:
         pair[1].close()
+
+
+@pytest.mark.parametrize("aborts", [False, True])
+async def test_who_waits_in_the_netpoll_is_told_when_its_connection_is_closed(aborts: bool) -> None:
+    ours, theirs = trio.socket.socketpair()
+    netpoll = Netpoll()
+    idle = IdleConnections(40)
+    told: list[bytes] = []
+
+    async def receive() -> None:
+        told.append(await wire.receive())
+
+    async with trio.open_nursery() as nursery:
+        await nursery.start(netpoll.run)
+        polled = PolledSocket(ours, netpoll)
+        wire = PlainWire(polled, write_seconds=30)
+        idle.add(polled)
+        nursery.start_soon(receive)
+        await trio.testing.wait_all_tasks_blocked()
+        assert (told, netpoll.holding) == ([], 1)
+        if aborts:
+            wire.abort()
+        else:
+            idle.close_all()
+        await trio.testing.wait_all_tasks_blocked()
+        assert (told, netpoll.holding, ours.fileno()) == ([b""], 0, -1)
+        nursery.cancel_scope.cancel()
+    theirs.close()
 
 
 async def test_what_becomes_idle_at_the_end_is_closed_at_once() -> None:

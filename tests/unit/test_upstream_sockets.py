@@ -8,6 +8,7 @@ import pytest
 import trio
 import trio.testing
 
+from router.netpoll import Netpoll
 from router.upstream.client import OutgoingRequest, PoolSnapshot, UpstreamClient
 from router.upstream.dial import TcpDialer
 from router.upstream.origin import Origin
@@ -23,12 +24,12 @@ Handler = Callable[[trio.abc.Stream], Awaitable[None]]
 class Server:
     """Serves one handler on a free loopback port, plain or over TLS, and counts connections."""
 
-    def __init__(self, scheme: str, nursery: trio.Nursery) -> None:
+    def __init__(self, scheme: str, nursery: trio.Nursery, netpoll: Netpoll | None) -> None:
         self._scheme = scheme
         self._nursery = nursery
         self.connections = 0
         self.client = UpstreamClient(
-            dial=TcpDialer(ssl.create_default_context(cafile=TLS / "ca.pem"))
+            dial=TcpDialer(ssl.create_default_context(cafile=TLS / "ca.pem")), netpoll=netpoll
         )
 
     async def start(self, handler: Handler) -> Origin:
@@ -53,11 +54,22 @@ class Server:
 
 
 @pytest.fixture(params=["http", "https"])
-async def server(request: pytest.FixtureRequest, nursery: trio.Nursery) -> AsyncIterator[Server]:
-    server = Server(request.param, nursery)
+def scheme(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(params=["trio waits", "netpoll"])
+async def server(
+    request: pytest.FixtureRequest, scheme: str, nursery: trio.Nursery
+) -> AsyncIterator[Server]:
+    netpoll = Netpoll()
+    if request.param == "netpoll":
+        await nursery.start(netpoll.run)
+    server = Server(scheme, nursery, netpoll)
     yield server
     await server.client.aclose()
     assert server.client.snapshot() == PoolSnapshot()
+    assert netpoll.holding == 0
     nursery.cancel_scope.cancel()
 
 

@@ -254,7 +254,7 @@ def fill(stream: TlsStream) -> int:
     filled = 0
     try:
         while True:
-            filled += os.write(stream.socket.fileno(), bytes(100_000))
+            filled += os.write(stream.polled.fileno(), bytes(100_000))
     except BlockingIOError:
         return filled
 
@@ -296,14 +296,14 @@ async def test_a_connection_tells_what_has_come_over_tls_without_waiting() -> No
         head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\none\r\n"
         await origin.stream.send_all(origin.encrypted(head))
         await connection.send(OutgoingRequest(b"GET", b"/", []))
-        assert connection.fileno() == stream.socket.fileno()
+        assert connection.fileno() == stream.polled.fileno()
         assert connection.at_hand() == b"one"
         assert connection.at_hand() is None
         assert connection.receive_now() is None
         await origin.stream.send_all(origin.encrypted(b"3\r\ntwo\r\n0\r\n\r\n"))
         assert connection.receive_now() == b"two"
         assert connection.at_hand() == b""
-        assert connection.is_reusable
+        assert connection.start_next_cycle()
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="nobody to change keys with")
@@ -340,7 +340,7 @@ async def test_an_origin_that_changes_its_keys_is_understood_and_answered(comman
             await until(b"before")
             assert stream.read_now() is None
             await process.stdin.send_all(command)
-            await trio.lowlevel.wait_readable(stream.socket)
+            await trio.lowlevel.wait_readable(stream.polled)
             assert stream.read_now() is None  # the change itself is nothing to be read
             await process.stdin.send_all(b"with new keys\n")
             assert await stream.receive_some() == b"with new keys\n"

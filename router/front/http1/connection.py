@@ -23,7 +23,7 @@ from router.front.http1.leaving import LeaveWatch
 from router.front.http1.message import Http1Parser, RequestHead
 from router.front.http1.refusal import refusal
 from router.front.http1.turn import Turn
-from router.front.http1.wire import Wire
+from router.front.http1.wire import Connected, Wire
 
 
 class Plane(Protocol):
@@ -64,9 +64,7 @@ class Http1Connection:
         "_wire",
     )
 
-    def __init__(
-        self, shared: Shared, wire: Wire, connected: trio.socket.SocketType, *, scheme: str
-    ) -> None:
+    def __init__(self, shared: Shared, wire: Wire, connected: Connected, *, scheme: str) -> None:
         self._shared = shared
         self._wire = wire
         self._socket = connected

@@ -12,20 +12,22 @@ from typing import Final
 
 import trio
 
+from router.front.http1.wire import Connected
+
 FIRST_SECONDS: Final = 1.0
 
 
 class IdleConnections:
-    """The sockets on which a request is waited for; each is closed after `seconds`."""
+    """The connections on which a request is waited for; each is closed after `seconds`."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._due_at: dict[trio.socket.SocketType, float] = {}
-        self._fresh: set[trio.socket.SocketType] = set()
+        self._due_at: dict[Connected, float] = {}
+        self._fresh: set[Connected] = set()
         self._some = trio.Event()
         self._ending = trio.Event()
 
-    def add(self, connection: trio.socket.SocketType, *, is_fresh: bool = False) -> None:
+    def add(self, connection: Connected, *, is_fresh: bool = False) -> None:
         """Let the time of a connection begin; after `close_all` it is over at once.
 
         `is_fresh`: nothing has been asked on it yet. Its time is `FIRST_SECONDS` after `close_all`.
@@ -36,12 +38,13 @@ class IdleConnections:
                 connection.close()
                 return
             seconds = min(seconds, FIRST_SECONDS)
+        if not self._due_at:
+            self._some.set()
         self._due_at[connection] = trio.current_time() + seconds
         if is_fresh:
             self._fresh.add(connection)
-        self._some.set()
 
-    def discard(self, connection: trio.socket.SocketType) -> None:
+    def discard(self, connection: Connected) -> None:
         """A request has come on this connection, or it has ended."""
         self._due_at.pop(connection, None)
         self._fresh.discard(connection)
@@ -59,7 +62,7 @@ class IdleConnections:
         self._ending.set()
 
     async def run(self) -> None:
-        """Close what is due, until cancelled. Whoever waits on a socket closed here is told by trio."""
+        """Close what is due, until cancelled."""
         while True:
             while not self._due_at:
                 self._some = trio.Event()

@@ -12,6 +12,8 @@ from typing import Final
 
 import trio
 
+from router.front.http1.wire import Connected
+
 HAS_EPOLL: Final = hasattr(select, "epoll")
 
 _MOST_AT_ONCE: Final = 256
@@ -24,7 +26,7 @@ class LeaveWatch:
         self._epoll = select.epoll()
         self._watched: dict[int, Callable[[], None]] = {}
 
-    def add(self, connection: trio.socket.SocketType, on_leave: Callable[[], None]) -> int:
+    def add(self, connection: Connected, on_leave: Callable[[], None]) -> int:
         """Watch a connection, and return what `remove` takes. `on_leave` must only tell others."""
         number = connection.fileno()
         # That the connection broke is told as well, unasked.

@@ -9,14 +9,30 @@ takes nothing for `write_seconds` is dropped. A cancelled `flush` has lost nothi
 import contextlib
 import os
 import socket
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import trio
 
 from router.front.deadline import WriteDeadlineStream, reset
+from router.netpoll import READ_BYTES, PolledSocket
 
-READ_BYTES: Final = 64 * 1024
 LINGER_SECONDS: Final = 2.0
+
+
+class Connected(Protocol):
+    """A client's socket, or what stands for it."""
+
+    def fileno(self) -> int:
+        """Its number, -1 once it is closed."""
+
+    def getpeername(self) -> tuple[Any, ...]:
+        """The client's address."""
+
+    def getsockname(self) -> tuple[Any, ...]:
+        """Our own."""
+
+    def close(self) -> None:
+        """Close at once; whoever waits on it is told."""
 
 
 class Wire(Protocol):
@@ -46,36 +62,29 @@ class Wire(Protocol):
 class PlainWire:
     """A bare TCP connection."""
 
-    __slots__ = ("_kept", "_socket", "_write_seconds")
+    __slots__ = ("_kept", "_polled", "_socket", "_write_seconds")
 
     is_plain = True
 
-    def __init__(self, connected: trio.socket.SocketType, *, write_seconds: float) -> None:
-        self._socket = connected
+    def __init__(self, connected: PolledSocket, *, write_seconds: float) -> None:
+        self._polled = connected
+        self._socket = connected.socket
         self._write_seconds = write_seconds
         self._kept = bytearray()
 
     async def receive(self) -> bytes:
         """The next bytes, empty once nothing more will come, whatever the reason."""
-        while self._socket.fileno() >= 0:
-            try:
-                await trio.lowlevel.wait_readable(self._socket)
-                return os.read(self._socket.fileno(), READ_BYTES)
-            except BlockingIOError:  # woken for nothing, which the kernel may do
-                continue
-            except (OSError, trio.ClosedResourceError):
-                break
-        return b""
+        try:
+            return await self._polled.read()
+        except (OSError, trio.ClosedResourceError):
+            return b""
 
     def write_now(self, data: bytes) -> bool:
         """Write what goes out at once and keep the rest; tell whether nothing was kept."""
         if self._kept:
             self._kept += data
             return False
-        try:
-            written = os.write(self._socket.fileno(), data)
-        except OSError:  # it would block, or it is broken: then `flush` says so
-            written = 0
+        written = self._polled.write_now(data)  # of what is broken, `flush` says so
         if written < len(data):
             self._kept += memoryview(data)[written:]
         return not self._kept
@@ -97,7 +106,9 @@ class PlainWire:
 
     def abort(self) -> None:
         """Reset the connection at once."""
+        self._polled.let_go()
         reset(self._socket)
+        self._polled.wake()
 
     async def close(self, *, linger: bool) -> None:
         """Say that nothing more will come, and close once the client can have read what came.
@@ -110,12 +121,12 @@ class PlainWire:
             with trio.move_on_after(LINGER_SECONDS):
                 while (linger or self._has_input()) and await self.receive():
                     linger = True
-        self._socket.close()
+        self._polled.close()
 
     def _has_input(self) -> bool:
         try:
-            return bool(os.read(self._socket.fileno(), READ_BYTES))
-        except OSError:
+            return bool(self._polled.read_now())
+        except (OSError, trio.ClosedResourceError):
             return False
 
 
