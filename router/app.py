@@ -64,7 +64,9 @@ async def _serve_until_stopped(
     server_config = gateway.config.server
     context = None
     if server_config.tls_certificate is not None and server_config.tls_key is not None:
-        context = server_ssl_context(server_config.tls_certificate, server_config.tls_key)
+        context = server_ssl_context(
+            server_config.tls_certificate, server_config.tls_key, http2=server_config.http2
+        )
     server = Server(gateway.front, server_config, listeners, ssl_context=context)
     async with trio.open_nursery() as nursery:
         await nursery.start(worker.run)

@@ -21,7 +21,6 @@ from router.front.asgi import (
     ClientGone,
     Offer,
     UndisturbedEnd,
-    abort_connection,
     offer_of,
     watch_client,
 )
@@ -54,7 +53,7 @@ class DataPlane:
         receive: ASGIReceiveCallable,
         send: ASGISendCallable,
     ) -> None:
-        """Serve one request. An answer that was begun and cannot be finished breaks the connection."""
+        """Serve one request. An answer that was begun and cannot be finished is left so, for all to see."""
         request_id = self._ids.new()
         offer = offer_of(scope)
         heading = heading_of(list(scope["headers"]), offer.likeness if offer is not None else None)
@@ -74,8 +73,6 @@ class DataPlane:
             await self._serve_watched(serve, receive, reply)
         else:
             await serve(self.body_of(receive, on_whole=offer.cancel_on_leave, offer=offer))
-        if reply.started and not reply.finished and scope["http_version"] not in {"1.0", "1.1"}:
-            abort_connection(scope)
 
     async def _serve_watched(
         self,

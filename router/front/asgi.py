@@ -194,17 +194,6 @@ class UndisturbedEnd:
         await self._send(message)
 
 
-def abort_connection(scope: HTTPScope) -> None:
-    """Close the client's connection at once, where the server offers that (`router.front.server`).
-
-    Over HTTP/1.1 an unfinished answer already ends in a visible break; HTTP/2 has no such sign in the
-    server library, so the connection itself must break.
-    """
-    abort = _state(scope).get("abort_connection")
-    if callable(abort):
-        abort()
-
-
 def offer_of(scope: HTTPScope) -> Offer | None:
     """Return what the client's connection offers beyond ASGI, `None` where it is no connection of ours."""
     return cast("Offer | None", _state(scope).get("offer"))

@@ -198,7 +198,7 @@ class Http1Connection:
 
     def _state(self, turn: Turn) -> ConnectionState:
         """What an application may do beyond ASGI (`router.front.asgi.Offer`)."""
-        return ConnectionState({"abort_connection": self._wire.abort, "offer": turn})
+        return ConnectionState({"offer": turn})
 
     def _on_leave(self) -> None:
         self._client_left = True
