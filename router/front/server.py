@@ -74,6 +74,7 @@ class Server:
         with self._connections:
             async with trio.open_nursery() as watching:
                 watching.start_soon(self._idle.run)
+                watching.start_soon(self._http2.run)
                 if self._lean is not None:
                     watching.start_soon(self._lean.watch.run)
                 async with trio.open_nursery() as connections:

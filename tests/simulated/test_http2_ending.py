@@ -6,7 +6,8 @@ import pytest
 import trio
 
 from router.front.http1.idle import FIRST_SECONDS
-from tests.simulated.http2_client import client_of
+from router.front.http1.wire import LINGER_SECONDS
+from tests.simulated.http2_client import Http2Client, client_of
 from tests.simulated.served import App, on_real_sockets, serving
 from tests.simulated.test_http2_connection import Doors
 from tests.simulated.world import chat_fields, open_world
@@ -84,6 +85,25 @@ def test_i10_a_client_that_is_never_idle_is_asked_to_go_elsewhere_half_way() -> 
             assert all(answer.whole for answer in [*asked, crossing])
             assert client.goaways[1:] == [(client.number(crossing), 0)]
             assert await served.end() < 5 + DRAIN_SECONDS
+
+    on_real_sockets(scenario)
+
+
+async def begin_to_close(stream: trio.SocketStream, client: Http2Client) -> None:
+    """Break the protocol; the server then waits for a moment for what is still on its way."""
+    await client.flush()
+    await stream.send_all(bytes(9) + b"no frame of HTTP/2, and nothing else")
+    await trio.sleep(LINGER_SECONDS / 2)
+
+
+def test_i10_a_connection_that_is_closing_already_is_in_nobodys_way() -> None:
+    async def scenario() -> None:
+        async with serving(Doors()) as served:
+            stream = await served.connect()
+            await begin_to_close(stream, Http2Client(stream))
+            assert served.server.connections == 1
+            await served.server.stop(drain_seconds=1.0)
+            assert await served.end() == pytest.approx(1 + LINGER_SECONDS / 2, abs=0.2)
 
     on_real_sockets(scenario)
 

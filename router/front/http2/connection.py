@@ -83,44 +83,42 @@ class Http2Connection:
         self._read_until = math.inf
         self._was_asked = False
         self._is_ending = False
+        self._is_over = False
         self._may_be_sending = False
-        self._writing: trio.Nursery
         self._serving: trio.Nursery
 
-    async def run(self, read: bytes, *, tell_at: float | None = None) -> None:
+    async def run(self, read: bytes) -> None:
         """Serve until the connection is closed; `read` is what was read from it already.
 
-        With `tell_at`, `end` has been called. Cancelled, it resets the connection, so that no answer looks
-        whole that is not.
+        Cancelled, it resets the connection, so that no answer looks whole that is not.
         """
         try:
-            async with trio.open_nursery() as self._writing:
-                self._writing.start_soon(self._output.run)
+            async with trio.open_nursery() as writing:
+                writing.start_soon(self._output.run)
                 self._rest()
-                if tell_at is not None:
-                    self.end(tell_at=tell_at)
                 self._output.go()
                 async with trio.open_nursery() as self._serving:
                     await self._read(read)
+                    self._is_over = True
                     for stream in self._streams.values():
                         stream.leave()
                 await self._output.until_written()
-                self._writing.cancel_scope.cancel()
+                writing.cancel_scope.cancel()
         except BaseException:
             self._wire.abort()
             raise
         await self._wire.close(linger=self._may_be_sending)
 
-    def end(self, *, tell_at: float) -> None:
-        """Close when nothing is running any more, and ask the client at `tell_at` to ask nothing more."""
+    def end(self) -> None:
+        """Close as soon as nothing is running; the client is told then."""
         self._is_ending = True
         if not self._streams:
             self._rest()
-        self._writing.start_soon(self._ask_no_more, tell_at)
 
-    async def _ask_no_more(self, at: float) -> None:
-        await trio.sleep_until(at)
-        self._output.go(_ASK_NO_MORE)
+    def ask_no_more(self) -> None:
+        """Tell the client now, if its requests are still running, to ask for nothing more."""
+        if self._streams and not self._is_over:
+            self._output.go(_ASK_NO_MORE)
 
     # Reading.
 
