@@ -208,9 +208,14 @@ async def agreed(served: Served, offered: list[str]) -> str | None:
     return protocol
 
 
-async def tls_stream(served: Served, context: ssl.SSLContext) -> Any:
+async def tls_stream(
+    served: Served, context: ssl.SSLContext, *, receive_buffer_bytes: int | None = None
+) -> Any:
     stream = trio.SSLStream(
-        await served.connect(), context, server_hostname="localhost", https_compatible=True
+        await served.connect(receive_buffer_bytes=receive_buffer_bytes),
+        context,
+        server_hostname="localhost",
+        https_compatible=True,
     )
     await stream.do_handshake()
     return stream

@@ -1,9 +1,10 @@
 """What goes out on a connection: frames of many streams on one wire, and who waits for what.
 
 A stream may send when its own window is open, the connection's is, and the wire is not full. The first it
-awaits by itself; for the others, which it shares, it stands in line, so that all streams get their turn,
-one frame or a few at a time. Nothing is kept for a stream but the piece it is sending. A client that
-lets a stream send nothing for the write limit is told of by `trio.TooSlowError`, which ends that stream.
+awaits by itself; for the others, which it shares, it stands in line, so that all streams get their turn, one
+frame at a time. Nothing is kept for a stream but the piece it is sending. A client that keeps a
+stream's window shut for the write limit loses that stream (`trio.TooSlowError`), and one that keeps the
+connection's shut all that wait for it. Waiting for a turn, or for a slow wire, counts against nobody.
 
 Frames are written by a task of their own where the socket does not take them at once: were it done by the
 stream's task, its cancellation could tear a frame, and with it the connection. One whose client takes
@@ -50,6 +51,7 @@ class Output:
         self._to_flush = trio.Event()
         self._waiting_bytes = 0  # at most so many wait for the wire
         self._sends = 0
+        self._times_given_up = 0  # on the connection's window
         self.broken = False
 
     async def run(self) -> None:
@@ -100,15 +102,14 @@ class Output:
         if not rest:
             await self._let_others()
             return
-        with trio.fail_after(self._write_seconds) as limit:
-            while rest and not stream.gone:
-                await self._own_window(stream)
-                async with self._line:
-                    await self._turn(stream)
-                    sent = self._push(stream, rest, end=end)
-                if sent:
-                    rest = rest[sent:]
-                    limit.deadline = trio.current_time() + self._write_seconds
+        while rest and not stream.gone:
+            await self._own_window(stream)
+            before = self._times_given_up
+            async with self._line:
+                if before != self._times_given_up:
+                    raise trio.TooSlowError
+                await self._turn(stream)
+                rest = rest[self._push(stream, rest, end=end) :]
 
     def _push(self, stream: Sender, data: memoryview, *, end: bool) -> int:
         """Send what may go now, and return how many bytes that was; an end needs no window."""
@@ -123,7 +124,7 @@ class Output:
             self._http.send_data(stream.number, piece, end_stream=stream.answered)
             self.go()
             sent += size
-            if is_last:
+            if is_last or self._line.locked():  # by this stream, and others are waiting for theirs
                 break
         self.go()  # the head, where no body could follow it yet
         return sent
@@ -132,21 +133,28 @@ class Output:
         if self._waiting_bytes >= FULL_BYTES:
             return 0
         window = self._http.local_flow_control_window(stream.number)
-        return max(0, min(window, self._http.max_outbound_frame_size))
+        return max(0, min(window, self._http.max_outbound_frame_size, FULL_BYTES))
 
     async def _own_window(self, stream: Sender) -> None:
         """Wait until the stream's window is open, or it is gone."""
-        while (
-            not stream.gone and self._http.streams[stream.number].outbound_flow_control_window <= 0
-        ):
-            await stream.moved.park()
+        with trio.fail_after(self._write_seconds):
+            while (
+                not stream.gone
+                and self._http.streams[stream.number].outbound_flow_control_window <= 0
+            ):
+                await stream.moved.park()
 
     async def _turn(self, stream: Sender) -> None:
-        """Wait, as the first in line, until the wire and the connection's window are open."""
-        while not stream.gone and (
-            self._waiting_bytes >= FULL_BYTES or self._http.outbound_flow_control_window <= 0
-        ):
+        """Wait, as the first in line, until wire and connection are open, or the stream is gone."""
+        while self._waiting_bytes >= FULL_BYTES and not stream.gone:
             await self._moved.park()
+        try:
+            with trio.fail_after(self._write_seconds):
+                while self._http.outbound_flow_control_window <= 0 and not stream.gone:
+                    await self._moved.park()
+        except trio.TooSlowError:
+            self._times_given_up += 1
+            raise
 
     async def _let_others(self) -> None:
         self._sends += 1
