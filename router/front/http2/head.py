@@ -21,6 +21,7 @@ Address = tuple[str, int]
 _TARGET: Final = re.compile(rb"[!-~]+")
 _NAME: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9a-z-]+")
 _PLAIN: Final = bytes(byte for byte in range(256) if byte == 9 or (byte >= 32 and byte != 127))
+_ENDS_LINE: Final = re.compile(rb"[\0\r\n]")
 # RFC 9113, section 8.2.2; a body's end is a frame's flag, and codings of transfer there are none.
 _OF_CONNECTIONS: Final = frozenset(
     {b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"}
@@ -79,7 +80,7 @@ def answer_head(status: int, headers: Iterable[Header], date: Header) -> list[He
     told = [(b":status", b"%d" % status)]
     for given, value in headers:
         name = given.lower()
-        if not _NAME.fullmatch(name) or value.translate(None, _PLAIN):
+        if not _NAME.fullmatch(name) or _ENDS_LINE.search(value):
             raise ValueError("the answer's headers are not valid HTTP")
         if name in _OF_CONNECTIONS or (name == b"content-length" and status == 204):
             continue
