@@ -54,7 +54,10 @@ class Answer:
 
 
 class Http2Client:
-    """One connection. `goaways` are the numbers and codes of GOAWAY; `closed_at` is the end of the input."""
+    """One connection, which it closes when the server does.
+
+    `goaways` are the numbers and codes of GOAWAY; `closed_at` is the end of the input.
+    """
 
     def __init__(
         self, stream: trio.abc.Stream, *, stingy: bool = False, window_bytes: int | None = None
@@ -86,7 +89,7 @@ class Http2Client:
     async def flush(self) -> None:
         async with self._sending:
             data = self.http.data_to_send()
-            if data:
+            if data and self.closed_at is None:
                 await self.stream.send_all(data)
 
     async def ask(
@@ -154,6 +157,7 @@ class Http2Client:
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass
         self.closed_at = trio.current_time()
+        await trio.aclose_forcefully(self.stream)
         self._news.unpark_all()
 
     def _take(self, event: h2.events.Event) -> None:

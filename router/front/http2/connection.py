@@ -30,7 +30,7 @@ from router.front.headers import new_request_id
 from router.front.http1.date import DateHeader
 from router.front.http1.head import MAX_HEAD_BYTES
 from router.front.http1.idle import FIRST_SECONDS
-from router.front.http1.wire import Wire
+from router.front.http1.wire import LINGER_SECONDS, Wire
 from router.front.http2.head import Ends, Header, scope_of
 from router.front.http2.output import Output
 from router.front.http2.patience import Patience
@@ -84,7 +84,8 @@ class Http2Connection:
         self._was_asked = False
         self._is_ending = False
         self._is_over = False
-        self._may_be_sending = False
+        self._was_broken = False
+        self._answered_at = -math.inf  # the last request
         self._serving: trio.Nursery
 
     async def run(self, read: bytes) -> None:
@@ -107,7 +108,7 @@ class Http2Connection:
         except BaseException:
             self._wire.abort()
             raise
-        await self._wire.close(linger=self._may_be_sending)
+        await self._wire.close(linger=self._may_be_sending())
 
     def end(self) -> None:
         """Close as soon as nothing is running; the client is told then."""
@@ -145,7 +146,7 @@ class Http2Connection:
             for event in self._http.receive_data(data):
                 self._handle(event)
         except ProtocolError:
-            self._may_be_sending = True
+            self._was_broken = True
             return False
         except _Over:
             return False
@@ -202,7 +203,7 @@ class Http2Connection:
                 self._ends.client[0],
             )
             self._http.close_connection(ErrorCodes.ENHANCE_YOUR_CALM)
-            self._may_be_sending = True
+            self._was_broken = True
             raise _Over
 
     # Serving.
@@ -213,6 +214,7 @@ class Http2Connection:
         finally:
             stream.close()
             del self._streams[stream.number]
+            self._answered_at = trio.current_time()
             if not self._streams:
                 self._rest()
 
@@ -245,6 +247,14 @@ class Http2Connection:
             self._wait_until(-math.inf)
         else:  # its first request may be on its way
             self._wait_until(self._made_at + FIRST_SECONDS)
+
+    def _may_be_sending(self) -> bool:
+        """Whether something may be on its way: the windows that a client opens for what it has just got, say.
+
+        Closed before that has come, the system would reset the connection, and take from the client what it
+        has not read.
+        """
+        return self._was_broken or trio.current_time() - self._answered_at < LINGER_SECONDS
 
     def _wait_until(self, time: float) -> None:
         self._read_until = self._reading.deadline = time
