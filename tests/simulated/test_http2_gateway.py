@@ -66,7 +66,7 @@ def test_answers_are_the_same_as_over_http1(case: str) -> None:
     request = {"path": CHAT, "method": "POST", "headers": [], "key": True, **REQUESTS[case]}
 
     async def scenario() -> None:
-        async with gateway() as (world, served), client_of(served) as client:
+        async with gateway(http1="lean") as (world, served), client_of(served) as client:
             key = [("authorization", f"Bearer {world.secret}")] if request["key"] else []
             headers = [*request["headers"], *key]
             fields = request.get("fields")
