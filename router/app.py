@@ -64,7 +64,9 @@ async def _serve_until_stopped(
     server_config = gateway.config.server
     context = None
     if server_config.tls_certificate is not None and server_config.tls_key is not None:
-        context = server_ssl_context(server_config.tls_certificate, server_config.tls_key)
+        context = server_ssl_context(
+            server_config.tls_certificate, server_config.tls_key, http2=server_config.http2
+        )
     front = gateway.front
     server = Server(
         front,

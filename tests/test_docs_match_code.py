@@ -78,6 +78,8 @@ def test_a_configuration_example_is_accepted(text: str, tmp_path: Path) -> None:
     secret = "postgresql://secret"  # good for what wants an address, and for what wants any text
     for name in re.findall(r'"file:([\w.-]+\.json)"', text):
         (tmp_path / name).write_text(key_file())
+    for name in re.findall(r'"([\w.-]+\.pem)"', text):
+        (tmp_path / name).touch()
     environ = {"HOME": str(tmp_path)} | dict.fromkeys(re.findall(r"env:(\w+)", text), secret)
     config.load_config(file, environ)
 

@@ -38,9 +38,9 @@ class ServerConfig(Section, frozen=True):
     body. When told to stop, the gateway says so on `/readyz` and goes on accepting connections for
     `lame_duck_seconds`; then what is in flight has `drain_seconds` to end. A client that takes
     nothing for `write_seconds` is dropped, and a stream that is silent for
-    `keepalive_comment_seconds` gets an SSE comment. `http1` names who speaks HTTP/1.1. `relay`:
-    whether one task carries all streams that are only to be passed on ("pump", where the machine has
-    epoll), or each has its own ("task").
+    `keepalive_comment_seconds` gets an SSE comment. `http1` names who speaks HTTP/1.1; `http2`: whether
+    that is spoken as well. `relay`: whether one task carries all streams that are only to be passed on
+    ("pump", where the machine has epoll), or each has its own ("task").
     """
 
     bind: Annotated[list[Annotated[str, Check(rules.bind_address)]], msgspec.Meta(min_length=1)] = (
@@ -53,6 +53,7 @@ class ServerConfig(Section, frozen=True):
     body_seconds: Seconds = 120.0
     write_seconds: Seconds = 30.0
     http1: Literal["lean", "hypercorn"] = "lean"
+    http2: bool = True
     keep_alive_seconds: Seconds = 75.0
     lame_duck_seconds: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 0.0
     drain_seconds: Seconds = 60.0

@@ -37,7 +37,7 @@ class InvalidRequest(ClientFault):
 
 
 class MalformedRequest(ClientFault):
-    """400: what came is not one well-formed HTTP/1.1 request; 431, 501 and 505 say it more exactly."""
+    """400: what came is not one well-formed request; 431, 501 and 505 say it more exactly."""
 
     code = "malformed_request"
 

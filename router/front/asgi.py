@@ -15,7 +15,6 @@ from hypercorn.typing import (
     ASGISendEvent,
     HTTPResponseBodyEvent,
     HTTPResponseStartEvent,
-    HTTPScope,
 )
 
 from router.front.body import ClientGone
@@ -74,6 +73,8 @@ class AsgiReply:
         "started",
     )
 
+    drops_who_stops_reading = False  # of the server behind ASGI nothing is known
+
     def __init__(self, send: ASGISendCallable, common_headers: Headers) -> None:
         self._send = send
         self._common_headers = common_headers
@@ -81,11 +82,6 @@ class AsgiReply:
         self.started = False
         self.finished = False
         self.sent_bytes = 0
-
-    @property
-    def drops_who_stops_reading(self) -> bool:
-        """Whether the connection is one of ours, which does so."""
-        return self._offer is not None
 
     async def start(self, status: int, headers: Headers) -> None:
         """Send the head of a streamed answer."""
@@ -181,14 +177,3 @@ class UndisturbedEnd:
         if message["type"] == "http.response.body" and not message.get("more_body", False):
             self._ending = True
         await self._send(message)
-
-
-def abort_connection(scope: HTTPScope) -> None:
-    """Close the client's connection at once, where the server offers that (`router.front.server`).
-
-    Over HTTP/1.1 an unfinished answer already ends in a visible break; HTTP/2 has no such sign in the
-    server library, so the connection itself must break.
-    """
-    abort = scope.get("state", {}).get("abort_connection")
-    if callable(abort):
-        abort()

@@ -11,7 +11,7 @@ import msgspec
 import trio
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope
 
-from router.front.asgi import AsgiBody, AsgiReply, abort_connection, watch_client
+from router.front.asgi import AsgiBody, AsgiReply, watch_client
 from router.front.endpoints import Endpoints
 from router.front.faces import door_of, id_names
 from router.front.headers import CommonHeaders, Headers, RequestIds, new_request_id
@@ -70,7 +70,7 @@ class DataPlane:
         receive: ASGIReceiveCallable,
         send: ASGISendCallable,
     ) -> None:
-        """Serve one request. An answer that was begun and cannot be finished breaks the connection."""
+        """Serve one request. An answer that was begun and cannot be finished is left so, for all to see."""
         request_id = self._ids.new()
         asking = self._asking(door, list(scope["headers"]))
         reply = AsgiReply(send, _named(asking, request_id))
@@ -91,8 +91,6 @@ class DataPlane:
                 client_host=client[0] if client else None,
             )
             nursery.cancel_scope.cancel()
-        if reply.started and not reply.finished and scope["http_version"] not in {"1.0", "1.1"}:
-            abort_connection(scope)
 
     def reply_to(self, scope: HTTPScope, send: ASGISendCallable) -> AsgiReply:
         """Return the reply to a request outside the data plane, with a request id of its own."""

@@ -1,18 +1,20 @@
-"""hypercorn's connection: what serves HTTP/2 and WebSocket, and HTTP/1.1 where the operator wants it.
+"""hypercorn's connection: what serves WebSocket, and HTTP/1.1 where the operator wants it.
 
 Its connection class is started here, on a stream of ours, because hypercorn sends under a shield without a
 deadline: a client that stops reading could never be dropped (`docs/decisions/0004`). A connection that
-began as HTTP/1.1 is handed over with the bytes that were read already.
+began as HTTP/1.1 is handed over with the bytes that were read already. HTTP/2 is not left to it
+(`docs/decisions/0020`): an upgrade to that is ignored, as a server may, and answered in HTTP/1.1.
 """
 
 import logging
 from typing import Any
 
+import h11
 import trio
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config as HypercornConfig
 from hypercorn.events import Event, RawData, Updated
-from hypercorn.protocol.h2 import H2Protocol
+from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ASGIFramework, ConnectionState
@@ -44,7 +46,7 @@ class HypercornServer:
     ) -> None:
         """Serve a connection to its end; `read` is what was read from it already."""
         served: Any = stream if tls is None else tls
-        state = ConnectionState({"abort_connection": stream.abort})
+        state = ConnectionState({})
         connection = _Connection(self._app, self._config, self._context, state, served)
         connection.plain = stream if tls is None else None
         connection.read_before = read
@@ -52,12 +54,12 @@ class HypercornServer:
 
 
 class _Connection(TCPServer):
-    """hypercorn's connection, with three changes.
+    """hypercorn's connection, with four changes.
 
-    It begins with what was read before. It ends as soon as its client has gone and its request is over;
-    by itself it would wait out the idle time first, holding the socket of a client that left long ago.
-    And what the socket takes at once is written at once: a lock, a shield and a deadline are for those
-    who wait.
+    It speaks HTTP/1.1 and WebSocket only. It begins with what was read before. It ends as soon as its
+    client has gone and its request is over; by itself it would wait out the idle time first, holding the
+    socket of a client that left long ago. And what the socket takes at once is written at once: a lock, a
+    shield and a deadline are for those who wait.
     """
 
     plain: WriteDeadlineStream | None = None  # the stream, where no TLS lies between
@@ -65,18 +67,23 @@ class _Connection(TCPServer):
     _client_gone = False
 
     async def _read_data(self) -> None:
+        made = self.protocol
+        made.protocol = _Http1Protocol(
+            made.app,
+            made.config,
+            made.context,
+            made.task_group,
+            made.state,
+            made.ssl,
+            made.client,
+            made.server,
+            made.send,
+        )
         if self.read_before:
-            await self._take_over()
+            await self.protocol.handle(RawData(self.read_before))
         await super()._read_data()
         self._client_gone = True
         await self.idle_task.stop()
-
-    async def _take_over(self) -> None:
-        await self.protocol.handle(RawData(self.read_before))
-        taken = self.protocol.protocol
-        # The preface of HTTP/2 looked like a request, and the connection would count as busy for ever.
-        if isinstance(taken, H2Protocol) and taken.idle:
-            await self.protocol_send(Updated(idle=True))
 
     async def protocol_send(self, event: Event) -> None:
         """Carry out what the protocol wants, but for waiting on a client that has gone."""
@@ -93,6 +100,13 @@ class _Connection(TCPServer):
             return event
         taken = stream.write_now(event.data)
         return RawData(event.data[taken:]) if taken else event
+
+
+class _Http1Protocol(H11Protocol):
+    """hypercorn's HTTP/1.1, which goes over to HTTP/2 for nobody."""
+
+    async def _check_protocol(self, event: h11.Request) -> None:
+        pass
 
 
 def _hypercorn_config(config: ServerConfig) -> HypercornConfig:

@@ -1,12 +1,14 @@
 """The accept loop, and what a server owes its clients beyond HTTP: write deadlines and a graceful end.
 
 Each accepted connection has a task. HTTP/1.1 is served by our own connection (`router.front.http1`), over
-TLS as well; what turns out to be HTTP/2 or WebSocket is handed to hypercorn, and so is everything where
-the operator wants that (`docs/decisions/0017`).
+TLS as well, and so is HTTP/2 (`router.front.http2`), which a client asks for in TLS or begins with. What
+turns out to be WebSocket is handed to hypercorn, and HTTP/1.1 too where the operator wants that
+(`docs/decisions/0017`, `0020`). A fault in one connection is logged and ends that connection alone.
 
 Graceful end: stop accepting, close idle connections, wait for the busy ones up to a limit.
 """
 
+import logging
 import ssl
 from collections.abc import Callable, Sequence
 
@@ -17,11 +19,13 @@ from router.config import ServerConfig
 from router.front.deadline import WriteDeadlineStream
 from router.front.http1.connection import Http1Connection, Plane, Shared
 from router.front.http1.date import DateHeader
+from router.front.http1.head import HTTP2_PREFACE
 from router.front.http1.idle import IdleConnections
 from router.front.http1.leaving import HAS_EPOLL, LeaveWatch
 from router.front.http1.llhttp import LlhttpParser
 from router.front.http1.message import Http1Parser
-from router.front.http1.wire import PlainWire, TlsWire
+from router.front.http1.wire import Connected, PlainWire, TlsWire, Wire
+from router.front.http2.server import Http2Server
 from router.front.hypercorn_connection import HypercornServer
 from router.netpoll import Netpoll, PolledSocket
 
@@ -34,7 +38,7 @@ class Server:
     `connections` counts those that are open.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what all connections are served with comes in here
         self,
         app: ASGIFramework,
         config: ServerConfig,
@@ -50,12 +54,14 @@ class Server:
         self._ssl_context = ssl_context
         self._netpoll = netpoll
         self._hypercorn = HypercornServer(app, config)
+        self._http2 = Http2Server(app, config)
+        self._idle = IdleConnections(config.keep_alive_seconds)
         self._lean = (
             Shared(
                 app=app,
                 plane=plane,
                 parser=parser,
-                idle=IdleConnections(config.keep_alive_seconds),
+                idle=self._idle,
                 watch=LeaveWatch(),
                 date=DateHeader(),
                 closing=lambda: self._stopping,
@@ -72,8 +78,9 @@ class Server:
         """Serve until `stop` and until the last connection has ended. Cancellation drops all of them."""
         with self._connections:
             async with trio.open_nursery() as watching:
+                watching.start_soon(self._idle.run)
+                watching.start_soon(self._http2.run)
                 if self._lean is not None:
-                    watching.start_soon(self._lean.idle.run)
                     watching.start_soon(self._lean.watch.run)
                 async with trio.open_nursery() as connections:
                     with self._accepting:
@@ -89,8 +96,8 @@ class Server:
         """Stop accepting; connections end with their request, and after `drain_seconds` at the latest."""
         self._stopping = True
         self._accepting.cancel()
-        if self._lean is not None:
-            self._lean.idle.close_all()
+        self._idle.close_all()
+        self._http2.stop(drain_seconds=drain_seconds)
         await self._hypercorn.stop()
         self._connections.deadline = trio.current_time() + drain_seconds
 
@@ -101,17 +108,15 @@ class Server:
             tls = trio.SSLStream(stream, self._ssl_context, server_side=True, https_compatible=True)
         self.connections += 1
         try:
-            if self._lean is None:
-                await self._hypercorn.serve(stream, tls)
-            elif tls is None or await _has_shaken_hands(tls, self._lean.idle):
-                await self._serve_http1(self._lean, stream, tls)
+            if tls is None or await _has_shaken_hands(tls, self._idle):
+                await self._serve(stream, tls)
+        except Exception:
+            logging.getLogger(__name__).exception("a connection failed")
         finally:
             self.connections -= 1
             stream.abort()
 
-    async def _serve_http1(
-        self, lean: Shared, stream: WriteDeadlineStream, tls: Tls | None
-    ) -> None:
+    async def _serve(self, stream: WriteDeadlineStream, tls: Tls | None) -> None:
         connected = PolledSocket(stream.socket, self._netpoll)
         wire = (
             TlsWire(tls)
@@ -120,13 +125,51 @@ class Server:
         )
         scheme = "http" if tls is None else "https"
         try:
-            read = await Http1Connection(lean, wire, connected, scheme=scheme).run()
+            read = await self._read_before_switch(wire, connected, tls, scheme=scheme)
+            if read.startswith(HTTP2_PREFACE) or _has_chosen_http2(tls):
+                if self._config.http2:
+                    await self._http2.serve(wire, connected, scheme=scheme, read=read)
+            elif read:
+                connected.let_go()
+                await self._hypercorn.serve(stream, tls, read)
         except OSError:  # it was gone before it was served, and has no address any more
             return
         finally:
             connected.let_go()
-        if read is not None:
-            await self._hypercorn.serve(stream, tls, read)
+
+    async def _read_before_switch(
+        self,
+        wire: Wire,
+        connected: Connected,
+        tls: Tls | None,
+        *,
+        scheme: str,
+    ) -> bytes:
+        """Serve what our own HTTP/1.1 can, and return what was read of another protocol, if any."""
+        if _has_chosen_http2(tls):
+            return b""
+        if self._lean is None:
+            return await _opening(wire, connected, self._idle)
+        return await Http1Connection(self._lean, wire, connected, scheme=scheme).run() or b""
+
+
+def _has_chosen_http2(tls: Tls | None) -> bool:
+    return tls is not None and tls.selected_alpn_protocol() == "h2"
+
+
+async def _opening(wire: Wire, connected: Connected, idle: IdleConnections) -> bytes:
+    """Return as much of what a client sends first as tells whether that is HTTP/2's preface."""
+    read = b""
+    idle.add(connected, is_fresh=True)
+    try:
+        while HTTP2_PREFACE.startswith(read) and len(read) < len(HTTP2_PREFACE):
+            data = await wire.receive()
+            if not data:
+                break
+            read += data
+    finally:
+        idle.discard(connected)
+    return read
 
 
 async def _has_shaken_hands(tls: Tls, idle: IdleConnections) -> bool:
@@ -152,9 +195,10 @@ class _Started:
         self._task_status.started()
 
 
-def server_ssl_context(certificate: str, key: str) -> ssl.SSLContext:
-    """Return the context for serving TLS. Raises `OSError`, `ssl.SSLError`."""
+def server_ssl_context(certificate: str, key: str, *, http2: bool = True) -> ssl.SSLContext:
+    """Return the context for serving TLS, with HTTP/2 offered or not. Raises `OSError`, `ssl.SSLError`."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate, key)
-    context.set_alpn_protocols(["http/1.1"])
+    context.options |= ssl.OP_NO_RENEGOTIATION  # as HTTP/2 demands (RFC 9113, section 9.2.1)
+    context.set_alpn_protocols(["h2", "http/1.1"] if http2 else ["http/1.1"])
     return context

@@ -9,6 +9,7 @@ import http.client
 import os
 import re
 import socket
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ import msgspec
 from router.simulator import Simulator
 from tests.e2e.process import GatewayProcess, run_syze, wait_until
 
+TLS = Path(__file__).parent.parent / "fixtures" / "tls"
 CARRIED = ("PYTHONPATH", "SYZE_HTTP1", "SYZE_RELAY")
 UPSTREAM_KEY = "sk-upstream-secret"
 MODEL = "openai/gpt-4o-mini"
@@ -65,19 +67,27 @@ class Gateway:
 
     def status_of(self, path: str, key: str) -> int:
         """The status of a GET with this key."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.process.port, timeout=20)
+        connection = self._connection()
         with contextlib.closing(connection):
             connection.request("GET", path, headers={"Authorization": f"Bearer {key}"})
             return connection.getresponse().status
 
     def metrics(self) -> dict[str, float]:
         """The samples of a scrape, by name and labels as they are written."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.process.port, timeout=20)
+        connection = self._connection()
         with contextlib.closing(connection):
             connection.request("GET", "/metrics", headers={"Connection": "close"})
             text = connection.getresponse().read().decode()
         samples = re.findall(r"^(\w+(?:\{.*\})?) (\S+)$", text, re.MULTILINE)
         return {name: float(value) for name, value in samples}
+
+    def _connection(self) -> http.client.HTTPConnection:
+        if self.base_url.startswith("https:"):
+            trusting = ssl.create_default_context(cafile=TLS / "ca.pem")
+            return http.client.HTTPSConnection(
+                "127.0.0.1", self.process.port, timeout=20, context=trusting
+            )
+        return http.client.HTTPConnection("127.0.0.1", self.process.port, timeout=20)
 
     def leak_check(self) -> None:
         """Nothing in flight, no upstream connection in use, no exchange open at the provider."""

@@ -144,21 +144,6 @@ def test_i5_an_answer_that_was_not_finished_has_no_proper_end(app: App) -> None:
     on_real_sockets(scenario)
 
 
-def test_an_application_can_abort_its_connection() -> None:
-    async def abort(scope: dict[str, Any], _receive: Messages, send: Send) -> None:
-        await send(head())
-        await send(body(b"half", more=True))
-        scope["state"]["abort_connection"]()
-
-    async def scenario() -> None:
-        async with serving(abort) as served:
-            answer = await ask(await served.client())
-            assert not answer.whole
-            await served.wait_empty()
-
-    on_real_sockets(scenario)
-
-
 # Clients that do not read
 
 

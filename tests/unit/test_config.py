@@ -40,6 +40,7 @@ max_body_bytes = 1024
 body_seconds = 1
 write_seconds = 3
 http1 = "hypercorn"
+http2 = false
 keep_alive_seconds = 4
 lame_duck_seconds = 4
 drain_seconds = 5
@@ -150,6 +151,7 @@ EVERY_VALUE: dict[type[msgspec.Struct], dict[str, Any]] = {
         "body_seconds": 1.0,
         "write_seconds": 3.0,
         "http1": "hypercorn",
+        "http2": False,
         "keep_alive_seconds": 4.0,
         "lame_duck_seconds": 4.0,
         "drain_seconds": 5.0,

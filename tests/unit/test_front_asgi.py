@@ -6,9 +6,9 @@ from typing import Any, cast
 import pytest
 import trio
 import trio.testing
-from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope
+from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable
 
-from router.front.asgi import AsgiReply, abort_connection, watch_client
+from router.front.asgi import AsgiReply, watch_client
 
 COMMON = [(b"x-request-id", b"req_1")]
 
@@ -111,14 +111,3 @@ async def test_the_disconnect_that_follows_every_whole_answer_cancels_nothing() 
         reply.finished = True
 
     assert not await watch(finish)
-
-
-def test_a_connection_is_aborted_where_the_server_offers_that() -> None:
-    called: list[int] = []
-    abort_connection(cast("HTTPScope", {"state": {"abort_connection": lambda: called.append(1)}}))
-    assert called == [1]
-
-
-def test_without_such_an_offer_aborting_does_nothing() -> None:
-    abort_connection(cast("HTTPScope", {}))
-    abort_connection(cast("HTTPScope", {"state": {}}))

@@ -4,7 +4,6 @@ Only what is rare comes this way (the control routes, and whatever else Quart an
 the turn itself.
 """
 
-from collections.abc import Callable
 from urllib.parse import unquote
 
 from hypercorn.typing import ASGIReceiveEvent, ASGISendEvent, ConnectionState, HTTPScope
@@ -60,9 +59,8 @@ def asgi_scope(
     scheme: str,
     client: Address,
     server: Address,
-    abort: Callable[[], None],
 ) -> HTTPScope:
-    """Return what an ASGI application is told of a request; `abort` is what it may do beyond ASGI."""
+    """Return what an ASGI application is told of a request."""
     path, raw_path, query = path_of(request.target)
     return {
         "type": "http",
@@ -77,6 +75,6 @@ def asgi_scope(
         "headers": request.headers,
         "client": client,
         "server": server,
-        "state": ConnectionState({"abort_connection": abort}),
+        "state": ConnectionState({}),
         "extensions": {},
     }

@@ -165,13 +165,7 @@ class Http1Connection:
         return False
 
     def _serve_asgi(self, request: RequestHead, turn: Turn) -> Awaitable[None]:
-        scope = asgi_scope(
-            request,
-            scheme=self._scheme,
-            client=self._client,
-            server=self._server,
-            abort=self._wire.abort,
-        )
+        scope = asgi_scope(request, scheme=self._scheme, client=self._client, server=self._server)
         calls = AsgiCalls(turn)
         return self._shared.app(scope, calls.receive, calls.send)
 

@@ -39,7 +39,7 @@ class RequestHead(msgspec.Struct, frozen=True):
 
     Header names are in lower case. `body_bytes` is the length of the body, `None` where it comes in
     chunks. `switch_to` names the protocol that the client asks for instead, where another may serve it:
-    "websocket", "h2c", or "h2" for the preface of HTTP/2.
+    "websocket", or "h2" for the preface of HTTP/2.
     """
 
     method: str

@@ -18,7 +18,6 @@ _HEARD: Final = frozenset(
         b"content-length",
         b"expect",
         b"host",
-        b"http2-settings",
         b"transfer-encoding",
         b"upgrade",
     }
@@ -50,11 +49,7 @@ def judge(line: RequestLine, headers: list[tuple[bytes, bytes]]) -> RequestHead:
         expects_continue=(
             b"expect" in heard and version == "1.1" and b"100-continue" in _tokens(heard, b"expect")
         ),
-        switch_to=(
-            _switch(heard, method, body_bytes)
-            if b"upgrade" in options and version == "1.1"
-            else None
-        ),
+        switch_to=(_switch(heard, method) if b"upgrade" in options and version == "1.1" else None),
     )
 
 
@@ -97,13 +92,10 @@ def _origin_form(target: bytes, method: str) -> bytes:
     return target
 
 
-def _switch(heard: Heard, method: str, body_bytes: int | None) -> str | None:
-    protocols = _tokens(heard, b"upgrade")
-    if method == "GET" and protocols == {b"websocket"}:
-        return "websocket"
-    # An upgrade to HTTP/2 is taken without a body only, since the body would have to be read first.
-    asks = b"h2c" in protocols and b"http2-settings" in heard
-    return "h2c" if asks and body_bytes == 0 else None
+def _switch(heard: Heard, method: str) -> str | None:
+    """Return what the client wants to speak instead; HTTP/2 is not among it (RFC 9113, section 3.1)."""
+    wants = method == "GET" and _tokens(heard, b"upgrade") == {b"websocket"}
+    return "websocket" if wants else None
 
 
 def _tokens(heard: Heard, name: bytes) -> set[bytes]:

@@ -56,6 +56,8 @@ class Turn:
         "started",
     )
 
+    drops_who_stops_reading = True
+
     def __init__(
         self,
         http: Http1Parser,
