@@ -84,6 +84,19 @@ def test_the_limit_holds_for_an_attempt_that_follows_others(stream: bool) -> Non
     in_virtual_time(scenario)
 
 
+@pytest.mark.parametrize("stream", STREAM, ids=FORMS)
+def test_the_limit_holds_for_a_hedge_that_outlives_whom_it_joined(stream: bool) -> None:
+    async def scenario() -> None:
+        config = limited("ab", first_byte=8.0, slow_first_token=30.0, budget_ratio=1.0)
+        async with open_world(AT_ONCE, config=config, hosts="ab") as world:
+            served = await ask(world, hedge="4", stream=stream, simulate={"ttft": 20})
+            assert (served.status, served.head_after, seen(world)) == (503, TOTAL, "a1 b1")
+            assert served.code == "upstream_timeout"
+            await world.leak_check()
+
+    in_virtual_time(scenario)
+
+
 @pytest.mark.parametrize(
     ("first_byte", "told", "after"),
     [
