@@ -173,6 +173,8 @@ class Client:
 class ClientTurn(AsgiReply):
     """A client's request as a connection of the gateway's own gives it (`router.front.http1.turn.Turn`)."""
 
+    drops_who_stops_reading = True
+
     def __init__(self, client: Client) -> None:
         super().__init__(cast("ASGISendCallable", client.send), ())
         self._client = client
