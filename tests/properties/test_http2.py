@@ -87,14 +87,13 @@ class Paths:
     async def __call__(self, scope: dict[str, Any], receive: Messages, send: Send) -> None:
         self.running += 1
         try:
-            if scope["path"] != "/early":
-                content = await self._read(receive)
-                if content is None:
-                    return
+            content = b"" if scope["path"] == "/early" else await self._read(receive)
+            if content is None:
+                return
             await send(head())
             match scope["path"]:
                 case "/echo":
-                    await send(body(content or b""))
+                    await send(body(content))
                 case "/half":
                     await send(body(b"half", more=True))
                 case "/big":

@@ -363,9 +363,11 @@ def test_a_request_that_the_application_does_not_answer_is_answered(
 ) -> None:
     async def scenario() -> None:
         async with lean(app) as served:
-            ((status, _, content),) = answers(await exchange(served, GET))
+            ((status, headers, content),) = answers(await exchange(served, GET))
             assert status == 500
-            assert msgspec.json.decode(content)["error"]["code"] == "internal_error"
+            error = msgspec.json.decode(content)["error"]
+            assert error["code"] == "internal_error"
+            assert dict(headers)[b"x-request-id"].decode() in error["message"]
 
     on_real_sockets(scenario)
 

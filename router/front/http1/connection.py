@@ -100,7 +100,7 @@ class Http1Connection:
             try:
                 request = await self._next_request()
             except MalformedRequest as error:
-                await self._refuse(error)
+                await self._refuse(error, new_request_id())
                 return None
             if request is None:
                 self._socket.close()
@@ -175,17 +175,20 @@ class Http1Connection:
         if turn.answered:
             await self._wire.close(linger=linger)
         elif not turn.begun and turn.refusal is not None:
-            await self._refuse(turn.refusal, request)
+            await self._refuse(turn.refusal, new_request_id(), request)
         elif not turn.begun and not turn.gone:
-            await self._refuse(GatewayBug(new_request_id()), request)
+            request_id = new_request_id()
+            await self._refuse(GatewayBug(request_id), request_id, request)
         elif turn.gone or self._http.ends_by_closing:
             self._wire.abort()
         else:
             await self._wire.close(linger=False)
 
-    async def _refuse(self, error: GatewayError, request: RequestHead | None = None) -> None:
+    async def _refuse(
+        self, error: GatewayError, request_id: str, request: RequestHead | None = None
+    ) -> None:
         """Answer what is no request, or was not answered by the application, and close."""
-        self._wire.write_now(refusal(error, request, self._shared.date.now()))
+        self._wire.write_now(refusal(error, request_id, request, self._shared.date.now()))
         with contextlib.suppress(trio.BrokenResourceError):
             await self._wire.flush()
         await self._wire.close(linger=True)
