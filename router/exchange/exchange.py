@@ -16,6 +16,7 @@ import trio
 from adapters.dialect import Answer, BadCall, Call
 from router.accounts.caller import Caller
 from router.admission.admission import Admission
+from router.admission.admitted import Admitted
 from router.catalog.catalog import Catalog
 from router.catalog.routes import Route
 from router.catalog.wishes import NO_WISH, WISH_FIELDS, Wish, read_wish
@@ -83,15 +84,7 @@ class Exchange:
         caller = asked.caller
         call, route, wish = self._resolve(asked)
         admitted = await self._admission.admit(caller, call, asked.body, route=route)
-        books = Books(
-            Whose(
-                request_id=record.request_id,
-                account_id=caller.account.id,
-                key_id=caller.key.id,
-            ),
-            admitted.prompt_tokens,
-            admitted.tokens_of if call.stream else admitted.tokens_of_whole,
-        )
+        books = _books_of(record, caller, call, admitted)
         closing = Closing(caller, record, books, admitted, self._settle)
         relay = self._relay_of(reply, record.request_id) if call.stream else None
         total = route.tiers[0][0].timeouts.total
@@ -224,6 +217,13 @@ class Exchange:
         relay.headers = _note_winner(record, won.run, hedge=won.hedge)
         streamed = StreamedAnswer(request, self._racing, attempts, closing, relay)
         await streamed.relay(won, record)
+
+
+def _books_of(record: RequestRecord, caller: Caller, call: Call, admitted: Admitted) -> Books:
+    """Open the books of one request."""
+    whose = Whose(request_id=record.request_id, account_id=caller.account.id, key_id=caller.key.id)
+    tokens_of = admitted.tokens_of if call.stream else admitted.tokens_of_whole
+    return Books(whose, admitted.prompt_tokens, tokens_of)
 
 
 def _check_in_time(scope: trio.CancelScope) -> None:
