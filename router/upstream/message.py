@@ -46,17 +46,17 @@ _BODILESS = frozenset((b"GET", b"HEAD", b"OPTIONS", b"DELETE", b"TRACE"))
 
 def complete_headers(request: OutgoingRequest, authority: str) -> list[tuple[bytes, bytes]]:
     """All headers as they go out: those that many requests share, then those of this one."""
-    return [*shared_headers(request, authority), *own_headers(request)]
+    return [*shared_headers(request.headers, authority), *own_headers(request)]
 
 
-def shared_headers(request: OutgoingRequest, authority: str) -> list[tuple[bytes, bytes]]:
-    """The headers that follow from `request.headers` alone: host first, the caller's own, the encoding.
+def shared_headers(own: Headers, authority: str) -> list[tuple[bytes, bytes]]:
+    """The headers that many requests share: host first, the caller's own, the encoding.
 
     Compression is declined unless the caller asked for it: a compressed stream of small events
     costs latency and saves nothing.
     """
-    headers = [(b"host", authority.encode("ascii")), *kept(request.headers)]
-    if not any(name == b"accept-encoding" for name, _ in request.headers):
+    headers = [(b"host", authority.encode("ascii")), *kept(own)]
+    if not any(name == b"accept-encoding" for name, _ in own):
         headers.append((b"accept-encoding", b"identity"))
     return headers
 

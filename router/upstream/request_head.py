@@ -1,24 +1,26 @@
 """The head of a request as bytes, made without a parser's state machine.
 
-Next to everything in the head stays the same from one request of an endpoint to the next. So the last such
-block is kept, with what it was made from; what one request alone carries, its length above all, is put
-behind it. All of it is checked for what could end a line early: a key with a stray newline must not become
-a header of its own.
+Next to everything in the head stays the same from one request of an endpoint to the next. So such blocks are
+kept, for all connections, since the keys of a provider share them. What one request alone carries, its length
+above all, is put behind it. All of it is checked for what could end a line early: a key with a stray newline
+must not become a header of its own.
 
 The grammar is that of RFC 9110 (5.1, 5.5) and RFC 9112 (3), read as strictly as h11 reads it.
 """
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 from router.upstream.message import (
-    Headers,
     OutgoingRequest,
     content_length,
     kept,
     shared_headers,
 )
+
+MOST_BLOCKS: Final = 2_000  # of a kibibyte at most, as a rule
 
 _TOKEN: Final = re.compile(rb"[-!#$%&'*+.^_`|~0-9a-zA-Z]+")
 _TARGET: Final = re.compile(rb"[!-~]+")
@@ -32,21 +34,17 @@ class RequestHeads:
     `asks_to_close`: whether the last one written asks the origin to close the connection after it.
     """
 
-    __slots__ = ("_authority", "_block", "_made_from", "asks_to_close")
+    __slots__ = ("_authority", "asks_to_close")
 
     def __init__(self, authority: str) -> None:
         self._authority = authority
-        self._made_from: tuple[bytes, bytes, Headers] | None = None
-        self._block = b""
         self.asks_to_close = False
 
     def encode(self, request: OutgoingRequest) -> bytes:
         """Return the head. Raises ValueError where it is not valid HTTP, and does not show what it is."""
-        made_from = (request.method, request.target, request.headers)
-        if made_from != self._made_from or not isinstance(request.headers, tuple):
-            self._make(request)
-            self._made_from = made_from
-        head = self._block
+        head, self.asks_to_close = _block(
+            request.method, request.target, tuple(request.headers), self._authority
+        )
         if request.own_headers:
             head += _lines(kept(request.own_headers))
         length = content_length(request)
@@ -54,12 +52,20 @@ class RequestHeads:
             return head + b"\r\n"
         return b"%bcontent-length: %d\r\n\r\n" % (head, length)
 
-    def _make(self, request: OutgoingRequest) -> None:
-        if not (_TOKEN.fullmatch(request.method) and _TARGET.fullmatch(request.target)):
-            raise _not_http()
-        headers = shared_headers(request, self._authority)
-        self._block = b"%b %b HTTP/1.1\r\n%b" % (request.method, request.target, _lines(headers))
-        self.asks_to_close = wants_close(headers)
+
+@lru_cache(maxsize=MOST_BLOCKS)
+def _block(
+    method: bytes, target: bytes, own: tuple[tuple[bytes, bytes], ...], authority: str
+) -> tuple[bytes, bool]:
+    """Return the first line and the shared headers, and whether these end the connection.
+
+    Raises ValueError where they are not valid HTTP.
+    """
+    if not (_TOKEN.fullmatch(method) and _TARGET.fullmatch(target)):
+        raise _not_http()
+    headers = shared_headers(own, authority)
+    block = b"%b %b HTTP/1.1\r\n%b" % (method, target, _lines(headers))
+    return block, wants_close(headers)
 
 
 def wants_close(headers: Iterable[tuple[bytes, bytes]]) -> bool:
