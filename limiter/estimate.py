@@ -96,12 +96,11 @@ class Estimator:
             return ceil(text)
         return ceil(text + prompt.payloads * model.payload_tokens.value)
 
-    def output_tokens(self, asked: Asked, *, most: int | None = None) -> int:
-        """Return how many tokens to set aside for all choices of the answer, never more than `most`."""
+    def output_tokens(self, asked: Asked) -> int:
+        """Return how many tokens to set aside for all choices of the answer."""
         cap = asked.cap
         each = self._usual_output(asked) if cap is None or cap < 0 else cap
-        tokens = each * asked.choices
-        return tokens if most is None else min(tokens, most)
+        return each * asked.choices
 
     def output_tokens_of(self, model: str, text_bytes: int) -> int:
         """Return how many tokens a text of an answer probably took, for a provider that tells no usage."""

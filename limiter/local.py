@@ -238,8 +238,8 @@ class LocalLimiter:
                 or (credit is not None and held > credit)
             ):
                 return False
-            if tokens and not taken.tokens:
-                exact = False  # nobody has looked when those tokens came
+            if not taken.calls or (tokens and not taken.tokens):
+                exact = False  # nobody has looked when those requests or tokens came
             uses.append((requests, tokens, reset, reset if tokens else 0.0) if exact else None)
         return True
 

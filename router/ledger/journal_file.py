@@ -66,11 +66,6 @@ class JournalFile:
         """Its name in the books: the time it was made at, then chance."""
         return self.path.stem
 
-    @property
-    def room(self) -> int:
-        """How many bytes can still be written."""
-        return self.size - self.end
-
     def write(self, data: bytes, disk: Disk) -> None:
         """Write all of `data` behind what is there, or nothing that counts. Raises `OSError`.
 

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 ROWS_AT_ONCE: Final = (
     50  # with at most 19 columns it stays below 999 values, which any SQLite takes
 )
-
-VALUES_AT_ONCE: Final = 500
+VALUES_AT_ONCE: Final = 500  # of one column, below the same bound
 
 
 def insert_new(connection: Connection, table: Table) -> Insert:

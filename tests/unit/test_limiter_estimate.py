@@ -80,11 +80,6 @@ def test_a_cap_below_zero_is_none() -> None:
     assert Estimator().output_tokens(asked(cap=-1)) == 1_000
 
 
-def test_output_is_never_more_than_the_smallest_limit() -> None:
-    assert Estimator().output_tokens(asked(cap=10**9), most=8_000) == 8_000
-    assert Estimator().output_tokens(asked(), most=300) == 300
-
-
 def test_output_is_what_the_same_key_got_else_what_the_model_gives() -> None:
     estimator = taught(Estimator(), asked(key="brief"), times=40, output_tokens=50)
     taught(estimator, asked(key="wordy"), times=40, output_tokens=3_000)

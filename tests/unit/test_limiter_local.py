@@ -127,6 +127,7 @@ def test_more_credit_for_a_running_call_is_no_other_call(
     assert not isinstance(more, Refusal)
     standing = other.standing("key:a", now=NOW)
     assert (standing.used_requests, standing.in_flight, standing.held_credit) == (1, 1, 45)
+    assert more.uses == [None]  # it did not look when the request came that it found
     assert other.reserve([full], tokens=0, credit=6, calls=0, now=NOW) == Refusal(
         subject="key:a", kind="credit", limit=50, used=45, asked=6, fits_after=None
     )
