@@ -14,7 +14,7 @@ from typing import Final
 
 _STEPS_PER_OCTAVE: Final = 8
 _LARGEST_STEP: Final = 255  # of a byte: about four billion tokens
-_WINDOW: Final = 256
+WINDOW: Final = 256
 _REFRESH_EVERY: Final = 16
 _QUANTILE: Final = 0.95
 
@@ -25,7 +25,7 @@ def step_of(tokens: int) -> int:
 
 
 class LengthHistory:
-    """The lengths of one kind of answer, in tokens."""
+    """The lengths of one kind of answer, in tokens: of the last `WINDOW`."""
 
     __slots__ = ("_fresh_for", "_next", "_p95", "_steps")
 
@@ -38,17 +38,13 @@ class LengthHistory:
     def __len__(self) -> int:
         return len(self._steps)
 
-    def observe(self, tokens: int) -> None:
-        """Take in the length of an answer; below 1 counts as 1."""
-        self.take(step_of(tokens))
-
     def take(self, step: int) -> None:
-        """Take in a length that was brought into form by `step_of`, for several histories at once."""
-        if len(self._steps) < _WINDOW:
+        """Take in a length that was brought into form by `step_of`; one may be for several histories."""
+        if len(self._steps) < WINDOW:
             self._steps.append(step)
         else:
             self._steps[self._next] = step
-            self._next = (self._next + 1) % _WINDOW
+            self._next = (self._next + 1) % WINDOW
         self._fresh_for -= 1
 
     def p95(self) -> int:

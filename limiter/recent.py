@@ -13,9 +13,9 @@ V = TypeVar("V")
 
 
 class Recent(Generic[K, V]):
-    """At most `most` values, each made by `make` when it is first asked for. ValueError if below 1."""
+    """At most `most` values, each made by `make(key)` when it is first asked for. ValueError if below 1."""
 
-    def __init__(self, most: int, make: Callable[[], V]) -> None:
+    def __init__(self, most: int, make: Callable[[K], V]) -> None:
         if most < 1:
             raise ValueError("there must be room for at least 1")
         self._most = most
@@ -25,20 +25,13 @@ class Recent(Generic[K, V]):
     def __len__(self) -> int:
         return len(self._values)
 
-    def find(self, key: K) -> V | None:
-        """Return the value of a key if there is one, which makes it the most recent."""
-        value = self._values.get(key)
-        if value is not None:
-            self._values.move_to_end(key)
-        return value
-
     def obtain(self, key: K) -> V:
-        """Return the value of a key, made if need be; the least recent one makes room for it."""
+        """Return the value of a key, made if need be, as the most recent; the least recent makes room."""
         value = self._values.get(key)
         if value is not None:
             self._values.move_to_end(key)
             return value
-        made = self._values[key] = self._make()
+        made = self._values[key] = self._make(key)
         if len(self._values) > self._most:
             self._values.popitem(last=False)
         return made

@@ -119,7 +119,7 @@ class Turns:
         self._late = late_seconds
         self._horizon = horizon_seconds
         self._most_moments = most_moments
-        self._lines: Recent[tuple[str, LimitKind], _Line] = Recent(most_limits, _Line)
+        self._lines: Recent[tuple[str, LimitKind], _Line] = Recent(most_limits, lambda _: _Line())
 
     def promise(
         self, shortages: Sequence[Shortage], *, now: float, not_before: float = 0.0

@@ -8,13 +8,13 @@ come back as they were told.
 
 from collections.abc import Callable
 
-from adapters.dialect import Call, Usage
-from limiter.demand import Demand, Reservation, Use
-from limiter.estimate import Asked, Estimator
+from adapters.dialect import Call
+from limiter.demand import Demand, Refusal, Use
+from limiter.estimate import Estimator
+from limiter.habits import Asked
 from limiter.local_reservation import MOST_TOKENS
 from limiter.prompt import measure_prompt
 from limiter.queue import WaitingLines
-from limiter.weighted import weighted_tokens
 from router.accounts.caller import Caller
 from router.admission.admitted import Admitted
 from router.admission.engine import Engine
@@ -71,30 +71,28 @@ class Admission:
         `body` is the client's whole request, `route` what it leads to.
         """
         self._purse.check()
-        asked = Asked(
-            key=caller.key.id,
-            model=route.id,
-            prompt=measure_prompt(body),
-            cap=call.output_cap,
-            choices=call.choices,
-        )
-        prompt = self.estimator.input_tokens(asked)
-        output = self.estimator.output_tokens(asked)
+        asked = Asked(prompt=measure_prompt(body), cap=call.output_cap, choices=call.choices)
+        habits = self.estimator.habits_of(caller.key.id, route.id)
+        prompt = habits.input_tokens(asked.prompt)
+        output = habits.output_tokens(asked)
         draw = self._terms.draw(caller, route.id)
         # More than a limit could never be served, and more than the engine counts is a slip.
         most = MOST_TOKENS if draw.most_tokens is None else draw.most_tokens
         tokens = min(prompt + output, most)
         wanted = _wanted(asked, call, route, prompt=prompt, output=output)
         taking = Taking(self._engine, self._purse, draw, route, tokens, wanted)
-        reservation = await self._reserving.take(
-            asked.key, draw.demands, tokens=tokens, attempt=taking.attempt
+        reserving = self._reserving
+        outcome = reserving.take_at_once(taking)
+        if outcome is None or isinstance(outcome, Refusal):
+            outcome = await reserving.take(caller.key.id, taking, outcome)
+        return Admitted(
+            taking, outcome, asked, habits, prompt, reserving, self._config.cached_weight
         )
-        return Admitted(taking, reservation, asked, prompt, self.estimator, self._end)
 
     def prompt_tokens(self, caller: Caller, body: bytes, *, route: Route) -> int:
         """Return how many tokens a whole request is probably to the model; takes nothing for it."""
-        prompt = measure_prompt(body)
-        return self.estimator.input_tokens(Asked(key=caller.key.id, model=route.id, prompt=prompt))
+        habits = self.estimator.habits_of(caller.key.id, route.id)
+        return habits.input_tokens(measure_prompt(body))
 
     def sellable(self, caller: Caller, route: Route) -> Route:
         """Return what of a route may be sold to the caller. Raises `ModelNotPriced`."""
@@ -123,32 +121,6 @@ class Admission:
             standing.requests_reset,
             standing.tokens_reset,
         )
-
-    def _end(
-        self,
-        taking: Taking,
-        reservation: Reservation,
-        asked: Asked,
-        usage: Usage | None,
-        owed: int,
-    ) -> None:
-        """Settle a reservation with what was used, or release it, and let whoever waits for that try."""
-        now = self._engine.now()
-        if usage is None:
-            reservation.release(now=now)
-        else:
-            tokens = weighted_tokens(
-                input_tokens=usage.input_tokens,
-                output_tokens=usage.output_tokens,
-                cached_tokens=usage.cached_tokens,
-                cached_weight=self._config.cached_weight,
-            )
-            reservation.settle(tokens=tokens, now=now, owed=owed)
-            if not usage.estimated:
-                self.estimator.learn(
-                    asked, input_tokens=usage.input_tokens, output_tokens=usage.output_tokens
-                )
-        self._reserving.ended(asked.key, taking.draw.demands, tokens=taking.tokens)
 
 
 def _wanted(asked: Asked, call: Call, route: Route, *, prompt: int, output: int) -> Wanted:

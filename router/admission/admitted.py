@@ -6,27 +6,28 @@ import msgspec
 
 from adapters.dialect import Usage
 from limiter.demand import Reservation
-from limiter.estimate import Asked, Estimator
+from limiter.habits import Asked, Habits
+from limiter.weighted import weighted_tokens
 from router.admission.headers import Headers, limit_headers
+from router.admission.reserving import Reserving
 from router.admission.taking import Taking
 from router.billing.meter import Meter
-
-End = Callable[[Taking, Reservation, Asked, Usage | None, int], None]
-"""Settles what was taken, with a usage or `None`, and with the nano-dollars that are still owed."""
 
 
 class Admitted(msgspec.Struct, eq=False):
     """One request's reservation. `settle` ends it, once, synchronously.
 
-    `prompt_tokens`: the estimate of what the prompt costs to read.
+    `prompt_tokens`: the estimate of what the prompt costs to read. `cached_weight`: how much cached input
+    counts against a limit on tokens, from 0 to 1.
     """
 
     _taking: Taking
     _reservation: Reservation
     _asked: Asked
+    _habits: Habits
     prompt_tokens: int
-    _estimator: Estimator
-    _end: End
+    _reserving: Reserving
+    _cached_weight: float
 
     @property
     def holds_credit(self) -> bool:
@@ -46,7 +47,7 @@ class Admitted(msgspec.Struct, eq=False):
     def tokens_of(self, output_bytes: int) -> int:
         """Return how many tokens so much of the answer is: a guess, and no more than its cap."""
         asked = self._asked
-        tokens = self._estimator.output_tokens_of(asked.model, output_bytes)
+        tokens = self._habits.output_tokens_of(output_bytes)
         if asked.cap is None or asked.cap < 0:
             return tokens
         return min(tokens, asked.cap * asked.choices)
@@ -72,12 +73,32 @@ class Admitted(msgspec.Struct, eq=False):
     def settle(self, usage: Usage | None, *, owed: int = 0) -> None:
         """End it with what was used, `None` where the caller is to be charged for nothing.
 
-        `owed`: nano-dollars that stay held until `paid` is called.
+        `owed`: nano-dollars that stay held until `paid` is called. Whoever waits for what it gives back may
+        try then.
         """
+        taking = self._taking
         try:
-            self._end(self._taking, self._reservation, self._asked, usage, owed)
+            now = taking.engine.now()
+            if usage is None:
+                self._reservation.release(now=now)
+            else:
+                tokens = weighted_tokens(
+                    input_tokens=usage.input_tokens,
+                    output_tokens=usage.output_tokens,
+                    cached_tokens=usage.cached_tokens,
+                    cached_weight=self._cached_weight,
+                )
+                self._reservation.settle(tokens=tokens, now=now, owed=owed)
+                if not usage.estimated:
+                    self._habits.learn(
+                        self._asked,
+                        input_tokens=usage.input_tokens,
+                        output_tokens=usage.output_tokens,
+                    )
+            self._reserving.ended(taking)
         finally:
-            self._taking.free()
+            if taking.more:
+                taking.free()
 
     @property
     def paid(self) -> Callable[[], None]:

@@ -1,7 +1,9 @@
 """The engines behind admission: this machine's shared memory, or a store that many machines share.
 
-Both answer the same questions. The local one answers at once and never waits; it is asked through the
-same asynchronous door, so that nothing above knows which one it is.
+Both answer the same questions. The local one never waits, so a request that nothing stands in the way of need
+not either: it is first tried whether the engine reserves at once. Who must wait for an answer anyway, for a
+place in a line or for a store far away, asks through the asynchronous door, and need not know which one it
+is.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,6 +31,11 @@ class Engine(Protocol):
     def now(self) -> Callable[[], float]:
         """What tells the engine's monotonic time in seconds, by which its reservations are ended."""
 
+    def reserve_at_once(
+        self, demands: Sequence[Demand], *, tokens: int, credit: int, calls: int = 1
+    ) -> Reservation | Refusal | None:
+        """Take from all demands or from none; `None`, and nothing taken, where that takes waiting."""
+
     async def reserve(
         self, demands: Sequence[Demand], *, tokens: int, credit: int, calls: int = 1
     ) -> Reservation | Refusal:
@@ -55,6 +62,12 @@ class LocalEngine:
         self, demands: Sequence[Demand], *, tokens: int, credit: int, calls: int = 1
     ) -> Reservation | Refusal:
         """Take from all demands or from none; does not wait."""
+        return self.reserve_at_once(demands, tokens=tokens, credit=credit, calls=calls)
+
+    def reserve_at_once(
+        self, demands: Sequence[Demand], *, tokens: int, credit: int, calls: int = 1
+    ) -> Reservation | Refusal:
+        """Take from all demands or from none."""
         while True:
             try:
                 return self._limiter.reserve(

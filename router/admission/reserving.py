@@ -12,7 +12,6 @@ A request waits in the line of its key. Only where the limit of a model is in it
 that key and model: requests for other models shall not stand behind it.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
@@ -21,7 +20,8 @@ from limiter.queue import WaitingLines
 from limiter.turns import Promise, Shortage, Turns
 from router.admission.engine import Engine
 from router.admission.refusing import refused, shortages
-from router.admission.waiting import Try, WaitingRoom
+from router.admission.taking import Taking
+from router.admission.waiting import WaitingRoom
 from router.errors import CreditHeld, LimitExceeded
 
 # Nobody knows when a running call will end; this is when it is worth asking again.
@@ -39,64 +39,72 @@ class Reserving:
         self._wait_seconds = wait_seconds
         self._room = WaitingRoom(lines, clock=engine.now)
         self._turns = Turns(late_seconds=LATE_SECONDS)
-        self._running: Counter[str] = Counter()  # tokens that calls of this process reserved
+        self._running: dict[str, int] = {}  # tokens that calls of this process reserved, by subject
 
     @property
     def waiting(self) -> int:
         """Requests that wait now."""
         return self._lines.count
 
-    async def take(
-        self, key: str, demands: Sequence[Demand], *, tokens: int, attempt: Try
-    ) -> Reservation:
-        """Return what `attempt` reserves for a request of `key`. Raises `LimitExceeded`.
+    def take_at_once(self, taking: Taking) -> Reservation | Refusal | None:
+        """Return what a request reserves, or what is in its way; `None` where it may have to wait.
 
-        When cancelled, nothing stays taken and no place in a line either. Once it has ended, that is to be
-        told to `ended`.
+        Nothing is taken then; that, and a refusal, is for `take`. Raises as `Taking.attempt_at_once` does.
         """
-        line = self._line_before(key, demands) if self._lines.count else None
-        outcome = await attempt() if line is None else None
-        if isinstance(outcome, Refusal) and not self._may_fit_soon(outcome):
-            raise await self._refused(outcome, demands, tokens)
-        if outcome is None or isinstance(outcome, Refusal):
-            line = line or _line_of(key, outcome)
-            outcome = await self._wait(line, outcome, demands, tokens=tokens, attempt=attempt)
-        running = self._running
-        for demand in demands:
-            running[demand.subject] = running.get(demand.subject, 0) + tokens
+        if self._lines.count:
+            return None  # somebody may stand before it
+        outcome = taking.attempt_at_once()
+        if outcome is not None and not isinstance(outcome, Refusal):
+            self._began(taking)
         return outcome
 
-    def ended(self, key: str, demands: Sequence[Demand], *, tokens: int) -> None:
-        """A call has ended, its reservation too: whoever waits for that may try."""
+    async def take(self, key: str, taking: Taking, refusal: Refusal | None) -> Reservation:
+        """Return what a request of `key` reserves, which was refused at once or not tried.
+
+        Raises `LimitExceeded`, `CreditHeld` and as `Taking.attempt` does. When cancelled, nothing stays taken
+        and no place in a line either.
+        """
+        demands = taking.draw.demands
+        line = self._line_before(key, demands) if self._lines.count else None
+        outcome: Reservation | Refusal | None = refusal
+        if line is None and refusal is None:
+            outcome = await taking.attempt()
+        if isinstance(outcome, Refusal) and not self._may_fit_soon(outcome):
+            raise await self._refused(outcome, demands, taking.tokens)
+        if outcome is None or isinstance(outcome, Refusal):
+            outcome = await self._wait(line or _line_of(key, outcome), outcome, taking)
+        self._began(taking)
+        return outcome
+
+    def _began(self, taking: Taking) -> None:
         running = self._running
-        for demand in demands:
-            subject = demand.subject
-            left = running.get(subject, 0) - tokens
+        for subject in taking.draw.limited_in_tokens:
+            running[subject] = running.get(subject, 0) + taking.tokens
+
+    def ended(self, taking: Taking) -> None:
+        """Hear that a call has ended, its reservation too: whoever waits for that may try."""
+        running, draw = self._running, taking.draw
+        for subject in draw.limited_in_tokens:
+            left = running[subject] - taking.tokens
             if left:
                 running[subject] = left
             else:
-                running.pop(subject, None)
+                del running[subject]
         if self._lines.count:
+            key = draw.caller.key.id
             self._room.ended(key)
-            for demand in demands:
+            for demand in draw.demands:
                 if _is_of_model(demand.subject):
                     self._room.ended(_model_line(key, demand.subject))
 
-    async def _wait(
-        self,
-        line: str,
-        refusal: Refusal | None,
-        demands: Sequence[Demand],
-        *,
-        tokens: int,
-        attempt: Try,
-    ) -> Reservation:
+    async def _wait(self, line: str, refusal: Refusal | None, taking: Taking) -> Reservation:
+        demands, tokens = taking.draw.demands, taking.tokens
         windows = await self._windows(demands, tokens)
         promise = self._turns.promise(windows, now=self._engine.now())
         fits_after = None if refusal is None else refusal.fits_after
         try:
             outcome = await self._room.wait(
-                line, attempt, fits_after=fits_after, seconds=self._wait_seconds
+                line, taking.attempt, fits_after=fits_after, seconds=self._wait_seconds
             )
         except BaseException:
             promise.withdraw()
@@ -139,7 +147,7 @@ class Reserving:
         if seconds <= 0 or refusal.fits_after is None or refusal.fits_after <= seconds:
             return seconds > 0
         lacking = refusal.used + refusal.asked - refusal.limit
-        return refusal.kind == "tokens" and lacking <= self._running[refusal.subject]
+        return refusal.kind == "tokens" and lacking <= self._running.get(refusal.subject, 0)
 
     def _line_before(self, key: str, demands: Sequence[Demand]) -> str | None:
         """Return the line in which somebody waits whom this request would overtake."""

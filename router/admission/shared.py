@@ -41,6 +41,16 @@ class SharedEngine:
         self._machines = machines
         self.now = clock  # by which the local share is counted; the store has its own
 
+    def reserve_at_once(
+        self,
+        demands: Sequence[Demand],
+        *,
+        tokens: int,
+        credit: int,
+        calls: int = 1,
+    ) -> None:
+        """Take nothing: the store is never asked without waiting for it."""
+
     async def reserve(
         self, demands: Sequence[Demand], *, tokens: int, credit: int, calls: int = 1
     ) -> Reservation | Refusal:

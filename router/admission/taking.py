@@ -25,10 +25,10 @@ class Taking(msgspec.Struct, eq=False):
     """One request's share. After success, `held` nano-dollars are held of `hold`.
 
     `hold` is `None` where nothing is paid in advance. `draw` is what its caller's limits make it draw on,
-    `wanted` how much of an answer it may make.
+    `wanted` how much of an answer it may make, `more` what a stream held beside its first share.
     """
 
-    _engine: Engine
+    engine: Engine
     _purse: Purse
     draw: Draw
     _route: Route
@@ -36,7 +36,26 @@ class Taking(msgspec.Struct, eq=False):
     _wanted: Wanted
     hold: Hold | None = None
     held: int = 0
-    _more: Sequence[Reservation] = ()
+    more: Sequence[Reservation] = ()
+
+    def attempt_at_once(self) -> Reservation | Refusal | None:
+        """Reserve, or say what is in the way; `None`, and nothing taken, where `attempt` may do better.
+
+        That is where it takes waiting, or where less credit will do. Raises as `Purse.hold` does.
+        """
+        draw = self.draw
+        if not draw.caller.pays_in_advance:
+            return self.engine.reserve_at_once(draw.demands, tokens=self.tokens, credit=0)
+        hold = self._purse.hold(draw.caller, self._route, self._wanted)
+        if hold is None:
+            return None
+        outcome = self.engine.reserve_at_once(
+            draw.with_credit(hold), tokens=self.tokens, credit=hold.amount
+        )
+        if isinstance(outcome, Refusal) and outcome.kind == "credit":
+            return None
+        self.hold, self.held = hold, hold.amount
+        return outcome
 
     async def attempt(self) -> Reservation | Refusal:
         """Reserve, or say what is in the way. When cancelled, nothing stays taken.
@@ -45,7 +64,7 @@ class Taking(msgspec.Struct, eq=False):
         """
         draw = self.draw
         if not draw.caller.pays_in_advance:
-            return await self._engine.reserve(draw.demands, tokens=self.tokens, credit=0)
+            return await self.engine.reserve(draw.demands, tokens=self.tokens, credit=0)
         hold = self._purse.hold(draw.caller, self._route, self._wanted)
         if hold is None:
             hold = await self._hold_when_known()
@@ -69,16 +88,15 @@ class Taking(msgspec.Struct, eq=False):
         outcome, more = await self._reserve(demands, 0, min(wanted, MOST_HELD), least)
         if isinstance(outcome, Refusal):
             return 0
-        self._more = [*self._more, outcome]
+        self.more = [*self.more, outcome]
         self.held += more
         return more
 
     def free(self) -> None:
-        """Let go of what was held more; the first part ends with the request's own reservation."""
-        if self._more:
-            more, self._more = self._more, ()
-            for part in more:
-                part.release(now=self._engine.now())
+        """Let go of what was held `more`; the first part ends with the request's own reservation."""
+        more, self.more = self.more, ()
+        for part in more:
+            part.release(now=self.engine.now())
 
     async def _hold_when_known(self) -> Hold:
         caller = self.draw.caller
@@ -96,7 +114,7 @@ class Taking(msgspec.Struct, eq=False):
         tries = TRIES
         while True:
             tries -= 1
-            outcome = await self._engine.reserve(demands, tokens=tokens, credit=wanted, calls=calls)
+            outcome = await self.engine.reserve(demands, tokens=tokens, credit=wanted, calls=calls)
             if not isinstance(outcome, Refusal) or outcome.kind != "credit":
                 return outcome, wanted
             left = outcome.limit - outcome.used  # of one subject; another one may have less

@@ -8,7 +8,7 @@ Credit is counted where the calls are: what a key may still spend of its budget 
 prepaid account has with the account.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -24,15 +24,26 @@ MOST_REMEMBERED: Final = 20_000
 class Draw:
     """What requests of a caller for a model draw on; `demands` have no credit in them.
 
-    `most_tokens` is the least of the limits on tokens, `None` where there is none.
+    `most_tokens` is the least of the limits on tokens, `None` where there is none; `limited_in_tokens` are
+    the subjects that have one.
     """
 
-    __slots__ = ("_account", "_key", "_with_credit", "caller", "demands", "most_tokens")
+    __slots__ = (
+        "_account",
+        "_key",
+        "_with_credit",
+        "caller",
+        "demands",
+        "limited_in_tokens",
+        "most_tokens",
+    )
 
     def __init__(self, caller: Caller, demands: tuple[Demand, ...]) -> None:
         self.caller = caller
         self.demands = demands
-        self.most_tokens = most_tokens(demands)
+        limits = {d.subject: d.limits.tokens for d in demands if d.limits.tokens is not None}
+        self.limited_in_tokens = tuple(limits)
+        self.most_tokens = min(limits.values(), default=None)
         self._account: int | None = None
         self._key: int | None = None
         self._with_credit = demands
@@ -119,12 +130,6 @@ def limits_of(table: LimitTable) -> Limits:
         tokens=table.tokens_per_minute,
         concurrency=table.concurrency,
     )
-
-
-def most_tokens(demands: Sequence[Demand]) -> int | None:
-    """Return the smallest limit on tokens among the demands, `None` where there is none."""
-    limits = (demand.limits.tokens for demand in demands)
-    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def _of_key(caller: Caller) -> str:

@@ -7,7 +7,7 @@ from router.accounts.account import Account
 from router.accounts.caller import Caller
 from router.accounts.keys import ApiKey
 from router.accounts.tier import ModelPatterns, Tier
-from router.admission.terms import Terms, most_tokens
+from router.admission.terms import Terms
 from router.billing.hold import Hold, Wanted
 from router.config import LimitTable
 from router.ledger.price import Price
@@ -126,6 +126,6 @@ def test_all_demands_name_the_limited_models_that_the_tier_has() -> None:
 def test_the_smallest_limit_on_tokens_is_the_most_that_a_request_may_ask() -> None:
     limits = terms(m=LimitTable(tokens_per_minute=9))
     who = caller(Limits(tokens=20), account=Limits(tokens=30))
-    assert most_tokens(limits.demands(who, "m")) == 9
-    assert most_tokens(limits.demands(who, "n")) == 20
-    assert most_tokens(limits.demands(caller(), "n")) is None
+    assert limits.draw(who, "m").most_tokens == 9
+    assert limits.draw(who, "n").most_tokens == 20
+    assert limits.draw(caller(), "n").most_tokens is None

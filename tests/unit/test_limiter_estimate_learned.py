@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from limiter.history import LengthHistory
+from limiter.history import LengthHistory, step_of
 from limiter.mean import LearnedMean
 from limiter.recent import Recent
 
@@ -74,7 +74,7 @@ def test_the_length_is_exceeded_by_one_answer_in_twenty() -> None:
     history = LengthHistory()
     lengths = [int(300 * rng.lognormvariate(0.0, 1.0)) for _ in range(256)]
     for length in lengths:
-        history.observe(length)
+        history.take(step_of(length))
     exact = sorted(lengths)[243]
     assert exact <= history.p95() <= exact * 1.1
 
@@ -83,7 +83,7 @@ def test_the_length_is_exceeded_by_one_answer_in_twenty() -> None:
 def test_a_constant_length_is_hardly_overestimated(length: int) -> None:
     history = LengthHistory()
     for _ in range(30):
-        history.observe(length)
+        history.take(step_of(length))
     assert length <= history.p95() <= length * 1.1 + 1
 
 
@@ -91,17 +91,17 @@ def test_a_constant_length_is_hardly_overestimated(length: int) -> None:
 def test_one_absurd_length_is_not_the_percentile(absurd: int) -> None:
     history = LengthHistory()
     for length in [100] * 19 + [absurd]:
-        history.observe(length)
+        history.take(step_of(length))
     assert 100 <= history.p95() <= 110
 
 
 def test_a_length_follows_a_new_habit_within_few_answers() -> None:
     history = LengthHistory()
     for length in [100] * 1_000 + [2_000] * 30:
-        history.observe(length)
+        history.take(step_of(length))
     assert history.p95() >= 2_000
     for _ in range(300):
-        history.observe(100)
+        history.take(step_of(100))
     assert history.p95() <= 110
     assert len(history) == 256
 
@@ -112,13 +112,17 @@ def test_an_empty_history_has_no_length() -> None:
 
 
 def test_the_memory_forgets_what_was_used_longest_ago() -> None:
-    memory: Recent[str, list[int]] = Recent(2, list)
-    memory.obtain("a").append(1)
-    memory.obtain("b").append(2)
-    assert memory.find("a") == [1]
-    memory.obtain("c")
-    assert memory.find("b") is None
-    assert memory.find("a") == [1]
+    made: list[str] = []
+
+    def make(key: str) -> str:
+        made.append(key)
+        return key.upper()
+
+    memory: Recent[str, str] = Recent(2, make)
+    assert [memory.obtain(key) for key in "abacabc"] == [*"ABACABC"]
+    assert made == [
+        *"abcbc"
+    ]  # asked for again, `a` stays while `b` makes room for `c`, and `c` for `b`
     assert len(memory) == 2
     with pytest.raises(ValueError, match="room"):
-        Recent(0, list)
+        Recent(0, make)
