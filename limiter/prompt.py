@@ -39,7 +39,7 @@ _ESCAPE: Final = b"\\u"
 _ESCAPE_EXCESS: Final = 3  # six bytes that stand for a letter of two or three
 
 
-class PromptSize(msgspec.Struct, frozen=True):
+class PromptSize(msgspec.Struct, frozen=True, gc=False):
     """What a request gives the model to read: bytes of text, as UTF-8, and the number of payloads."""
 
     text_bytes: int

@@ -93,44 +93,40 @@ class Balances:
         self._is_away = True
         self._tell()
 
-    def of(self, account_id: str) -> int:
-        """Return the credit of an account; one that was never paid into has none."""
-        return self._credit.get(account_id, 0)
+    def look_up(self, *, account: str | None, key: str | None) -> tuple[int, int] | None:
+        """Return the credit of an account, and what a key with a budget has spent of it.
 
-    def spent(self, key_id: str) -> int:
-        """Return what a key with a budget has spent of it."""
-        return self._spent.get(key_id, 0)
-
-    def may_be_trusted(self, now: float, *, account: str | None, key: str | None) -> bool:
-        """Whether the credit of an account and a key was read recently enough to sell on it.
-
-        `None` for what need not be known. From now on it is read, if it was not.
+        `None` unless both were read recently enough to sell on them; from now on they are read, if they were
+        not. An account that was never paid into has 0, and so has what need not be known, given as `None`.
         """
-        is_known = True
+        now = self.clock()
+        credit: int | None = 0
+        spent: int | None = 0
         if account is not None:
             self._accounts[account] = now
-            is_known = account in self._credit
+            credit = self._credit.get(account)
         if key is not None:
             self._keys[key] = now
-            is_known = is_known and key in self._spent
-        if not is_known:
+            spent = self._spent.get(key)
+        if credit is None or spent is None:
             self._asked.set()
+            return None
         patience = self._outage_seconds if self._is_away else SETTLED_SECONDS
-        return is_known and now - self.read_at <= patience
+        return (credit, spent) if now - self.read_at <= patience else None
 
-    async def until_trusted(self, *, account: str | None, key: str | None) -> bool:
-        """Wait for a reading if one is overdue; return whether the credit may be trusted now.
+    async def until_known(self, *, account: str | None, key: str | None) -> bool:
+        """Wait for a reading if one is overdue; return whether `look_up` tells anything now.
 
-        Does not wait where it may be trusted, nor for a database that is known to be away.
+        Does not wait where it does, nor for a database that is known to be away.
         """
-        if self.may_be_trusted(self.clock(), account=account, key=key):
+        if self.look_up(account=account, key=key) is not None:
             return True
         with trio.move_on_after(PATIENCE_SECONDS):
             while not self._is_away:
                 await self._read.wait()
-                if self.may_be_trusted(self.clock(), account=account, key=key):
+                if self.look_up(account=account, key=key) is not None:
                     return True
-        return self.may_be_trusted(self.clock(), account=account, key=key)
+        return self.look_up(account=account, key=key) is not None
 
     def _tell(self) -> None:
         self._read.set()

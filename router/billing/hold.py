@@ -20,7 +20,7 @@ LONGEST_ANSWER: Final = 128_000  # tokens, for a model of which nobody says how 
 MOST_HELD: Final = 1 << 48  # nano-dollars for one call, which is 281,474 dollars
 
 
-class Wanted(msgspec.Struct, frozen=True):
+class Wanted(msgspec.Struct, frozen=True, gc=False):
     """How much of an answer a request may make: tokens in all choices.
 
     `capped`: by its client, so that it holds this or is refused. Else less will do as well.
@@ -31,8 +31,8 @@ class Wanted(msgspec.Struct, frozen=True):
     capped: bool
 
 
-class Hold(msgspec.Struct, frozen=True):
-    """What to hold, in nano-dollars: `amount`, or down to `least` if that is all there is.
+class Hold(msgspec.Struct, frozen=True, gc=False):
+    """What to hold, in nano-dollars: `amount`, at most `MOST_HELD`, or down to `least`.
 
     `account` is what the account may hold in all, `key` what its key may still spend; `None`: anything.
     """
@@ -40,9 +40,15 @@ class Hold(msgspec.Struct, frozen=True):
     price: Price
     wanted: Wanted
     amount: int
-    least: int
     account: int | None
     key: int | None
+
+    @property
+    def least(self) -> int:
+        """What the request may start with, if that is all there is."""
+        if self.wanted.capped:
+            return self.amount
+        return min(self.amount, self.cost_of(1))
 
     def output_for(self, held: int) -> int | None:
         """Return how many tokens of answer `held` nano-dollars pay for; `None`: any number."""
@@ -57,13 +63,8 @@ class Hold(msgspec.Struct, frozen=True):
 
 def make_hold(price: Price, wanted: Wanted, *, account: int | None, key: int | None) -> Hold:
     """Return what to hold for a request."""
-    prompt = wanted.prompt_tokens
-    amount = worst_case(price, prompt, wanted.output_tokens)
-    amount = min(amount, MOST_HELD)
-    least = amount
-    if not wanted.capped:
-        least = min(amount, worst_case(price, prompt, 1))
-    return Hold(price, wanted, amount, least, account, key)
+    amount = worst_case(price, wanted.prompt_tokens, wanted.output_tokens)
+    return Hold(price, wanted, min(amount, MOST_HELD), account, key)
 
 
 def prompt_with_margin(tokens: int) -> int:

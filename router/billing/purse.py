@@ -39,9 +39,8 @@ class Purse:
 
     async def until_known(self, caller: Caller) -> None:
         """Wait for the caller's credit to be read. Raises `BooksUnavailable` where it cannot be."""
-        account = caller.account.id if caller.account.prepaid else None
-        key = None if caller.key.budget_nanodollars is None else caller.key.id
-        if not await self._balances.until_trusted(account=account, key=key):
+        account, key = caller.prepaid_account, caller.budgeted_key
+        if not await self._balances.until_known(account=account, key=key):
             raise BooksUnavailable
 
     def hold(self, caller: Caller, route: Route, wanted: Wanted) -> Hold | None:
@@ -54,22 +53,31 @@ class Purse:
         price = self._prices.dearest(route)
         if price is None:
             raise ModelNotPriced(route.id)
-        balances, budget = self._balances, caller.key.budget_nanodollars
-        account = caller.account.id if caller.account.prepaid else None
-        key = None if budget is None else caller.key.id
-        if not balances.may_be_trusted(balances.clock(), account=account, key=key):
+        account, budget = caller.prepaid_account, caller.key.budget_nanodollars
+        known = self._balances.look_up(account=account, key=caller.budgeted_key)
+        if known is None:
             return None
+        credit, spent = known
         hold = make_hold(
             price,
             wanted,
-            account=None if account is None else balances.of(account),
-            key=None if key is None or budget is None else max(0, budget - balances.spent(key)),
+            account=None if account is None else credit,
+            key=None if budget is None else max(0, budget - spent),
         )
-        if hold.account is not None and hold.account < hold.least:
-            raise _empty("account", hold.account, hold.least)
-        if hold.key is not None and hold.key < hold.least:
-            raise _empty("key's budget", hold.key, hold.least)
+        if (account is not None and credit < hold.amount) or (
+            hold.key is not None and hold.key < hold.amount
+        ):
+            _check_least(hold)
         return hold
+
+
+def _check_least(hold: Hold) -> None:
+    """Raise `CreditEmpty` where there is not even the least that the request may start with."""
+    least = hold.least
+    if hold.account is not None and hold.account < least:
+        raise _empty("account", hold.account, least)
+    if hold.key is not None and hold.key < least:
+        raise _empty("key's budget", hold.key, least)
 
 
 def _empty(name: str, credit: int, least: int) -> CreditEmpty:

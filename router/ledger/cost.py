@@ -16,7 +16,7 @@ MOST_TOKENS: Final = 10**8
 """More than this in one request is a provider's mistake: no context is a tenth of it."""
 
 
-class Tokens(msgspec.Struct, frozen=True, gc=False):
+class Tokens(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """What was read and written, in counts that are possible.
 
     `cached` and `cache_write` are parts of `input` and do not overlap; `reasoning` is a part of `output`.

@@ -47,7 +47,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def write_frame(settlement: Settlement) -> bytes:
-    """Return the frame of a settlement, some 400 bytes. Its texts are bounded, so it is never too long."""
+    """Return the frame of a settlement, some 350 bytes. Its texts are bounded, so it is never too long."""
     content = _encoder.encode(settlement)
     length = len(content).to_bytes(4, "little")
     checksum = zlib.crc32(content, zlib.crc32(length))

@@ -11,7 +11,7 @@ from router.ledger.journal_file import JournalFile
 from router.ledger.store import Batch
 
 READ_BYTES: Final = 256 * 1024
-"""How much of a file makes one batch: some six hundred settlements."""
+"""How much of a file makes one batch: some seven hundred settlements."""
 
 
 def next_batch(file: JournalFile, end: int) -> tuple[Batch, list[Damage]]:

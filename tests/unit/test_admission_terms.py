@@ -38,7 +38,7 @@ def terms(general: LimitTable | None = None, **models: LimitTable) -> Terms:
 def hold(*, account: int | None = None, key: int | None = None) -> Hold:
     wanted = Wanted(prompt_tokens=1, output_tokens=1, capped=True)
     free = Price(input=0, output=0, cache_read=0, cache_write=0, reasoning=0)
-    return Hold(price=free, wanted=wanted, amount=1, least=1, account=account, key=key)
+    return Hold(price=free, wanted=wanted, amount=1, account=account, key=key)
 
 
 @pytest.mark.parametrize(

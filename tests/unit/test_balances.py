@@ -39,7 +39,7 @@ async def read_now(balances: Balances, books: Books) -> None:
 
 
 def known(balances: Balances, account: str | None, key: str | None = None) -> bool:
-    return balances.may_be_trusted(trio.current_time(), account=account, key=key)
+    return balances.look_up(account=account, key=key) is not None
 
 
 async def test_only_who_has_called_is_read_and_who_was_never_paid_into_has_nothing(
@@ -52,7 +52,8 @@ async def test_only_who_has_called_is_read_and_who_was_never_paid_into_has_nothi
     await read_now(balances, books)
     assert known(balances, "acc_a", "key_a")
     assert known(balances, "acc_new")
-    assert (balances.of("acc_a"), balances.spent("key_a"), balances.of("acc_new")) == (7, 0, 0)
+    assert balances.look_up(account="acc_a", key="key_a") == (7, 0)
+    assert balances.look_up(account="acc_new", key=None) == (0, 0)
     assert not known(balances, "acc_b", "key_a")
     assert not known(balances, "acc_a", "key_b")
     assert books.asked == [([], []), (["acc_a", "acc_new"], ["key_a"])]
@@ -78,8 +79,8 @@ async def test_who_calls_first_is_read_at_once_and_waits_for_it() -> None:
         before = trio.current_time()
         with trio.fail_after(10):
             for account in ("acc_a", "acc_b"):
-                assert await balances.until_trusted(account=account, key=None)
-        assert balances.of("acc_b") == 8
+                assert await balances.until_known(account=account, key=None)
+        assert balances.look_up(account="acc_b", key=None) == (8, 0)
         assert len(books.asked) <= 3 + (trio.current_time() - before) / READ_SECONDS
         nursery.cancel_scope.cancel()
 
@@ -89,12 +90,12 @@ async def test_while_the_database_is_away_who_is_known_is_sold_to_and_nobody_els
     async with trio.open_nursery() as nursery:
         await nursery.start(watch(balances, books))
         with trio.fail_after(10):
-            assert await balances.until_trusted(account="acc_a", key=None)
+            assert await balances.until_known(account="acc_a", key=None)
             books.is_away = True
-            assert not await balances.until_trusted(account="acc_b", key=None)
-            assert await balances.until_trusted(account="acc_a", key=None)
+            assert not await balances.until_known(account="acc_b", key=None)
+            assert await balances.until_known(account="acc_a", key=None)
             books.is_away = False
-            while not await balances.until_trusted(account="acc_b", key=None):
+            while not await balances.until_known(account="acc_b", key=None):
                 await trio.lowlevel.checkpoint()
         nursery.cancel_scope.cancel()
 
