@@ -48,6 +48,10 @@ MOST_CREDIT: Final = 1 << 48  # nano-dollars: 281,474 dollars in one call
 # What rows of a subject have in use: requests, tokens, calls in flight, nano-dollars held.
 Totals = tuple[int, int, int, int]
 
+# What was known of a subject as its part was announced, and what its own row had then, that part included:
+# requests, tokens, calls in flight with the tenure, nano-dollars held. A call in flight needs none of that.
+Announced = tuple[Known, int, int, int, int]
+
 
 class LocalLimiter:
     """Reserves from the windows and gauges of a `Table`. Belongs to one thread, as the table does.
@@ -60,7 +64,9 @@ class LocalLimiter:
         self._bucket_seconds = table.bucket_seconds
         self._fence = Fence()
         self._known = KnownSubjects()
-        self._newest = NEVER
+        self._newest = (
+            NEVER  # the bucket of now, and the moment from which on it does not count any more
+        )
         self._newest_ends = 0.0
 
     def reserve(
@@ -86,14 +92,13 @@ class LocalLimiter:
             raise ValueError(f"nobody reserves {tokens} tokens for {calls} calls")
         attempts = ATTEMPTS
         while True:
-            taken = self._announce(demands, tokens, credit, calls, now)
+            taken, announced = self._announce(demands, tokens, credit, calls, now)
             try:
-                refusal = self._verify(demands, taken, credit, now)
+                refusal = self._verify(demands, taken, announced, credit, now)
             except BaseException:
                 taken.release(now=now)
                 raise
             if refusal is None:
-                taken.announced.clear()
                 return taken
             taken.release(now=now)
             if not self._table.others:
@@ -143,8 +148,8 @@ class LocalLimiter:
 
     def _announce(
         self, demands: Sequence[Demand], tokens: int, credit: int, calls: int, now: float
-    ) -> LocalReservation:
-        """Write the amounts into our own rows, where all can see them."""
+    ) -> tuple[LocalReservation, list[Announced]]:
+        """Write the amounts into our own rows, where all can see them, and say what that came to."""
         own = self._table.own
         if own is None or own.closed:
             raise TableClosed("nothing can be reserved from a table that is closed or read only")
@@ -152,7 +157,8 @@ class LocalLimiter:
         cell_of_now = CELLS + 2 * (bucket % RING)
         words = own.words
         taken = LocalReservation(own, tokens, calls, self._bucket_seconds)
-        parts, announced, find = taken.parts, taken.announced, self._known.get
+        announced: list[Announced] = []
+        parts, find = taken.parts, self._known.get
         try:
             for demand in demands:
                 known = find(demand.subject)
@@ -180,19 +186,23 @@ class LocalLimiter:
         except BaseException:
             taken.release(now=now)
             raise
-        return taken
+        return taken, announced
 
     def _verify(
-        self, demands: Sequence[Demand], taken: LocalReservation, credit: int, now: float
+        self,
+        demands: Sequence[Demand],
+        taken: LocalReservation,
+        announced: Sequence[Announced],
+        credit: int,
+        now: float,
     ) -> Refusal | None:
         """What stands in the way of what we have announced, or None. Raises `StaleTime`."""
         table = self._table
         self._fence.acquire()
         self._fence.release()
         table.look()
-        bucket = int(now // self._bucket_seconds)
         if table.version == self._known.version:
-            if self._surely_fits(demands, taken, bucket, now):
+            if self._surely_fits(demands, taken, announced, now):
                 return None
             taken.uses.clear()
         else:  # somebody has come: what is known leaves that worker's rows out
@@ -207,18 +217,24 @@ class LocalLimiter:
         )
 
     def _surely_fits(
-        self, demands: Sequence[Demand], taken: LocalReservation, bucket: int, now: float
+        self,
+        demands: Sequence[Demand],
+        taken: LocalReservation,
+        announced: Sequence[Announced],
+        now: float,
     ) -> bool:
         """Whether even the running totals, which may be too high and never too low, fit all limits.
 
         A row that is ahead of our time has forgotten what still counts for us: then nothing is sure.
         """
-        uses, others = taken.uses, self._table.others
-        reset = self._until_forgotten(bucket) - now
-        parts, announced = taken.parts, taken.announced
+        bucket = int(now // self._bucket_seconds)
+        if bucket != self._newest:
+            self._newest, self._newest_ends = bucket, self._wait(bucket, 0.0)
+        reset = self._newest_ends - now
+        uses, parts, others = taken.uses, taken.parts, self._table.others
         for place, demand in enumerate(demands):
             limits, credit = demand.limits, demand.credit
-            if limits == NO_LIMITS and credit is None:
+            if credit is None and limits == NO_LIMITS:
                 uses.append(None)
                 continue
             if parts[place][1] > bucket:
@@ -242,13 +258,6 @@ class LocalLimiter:
                 exact = False  # nobody has looked when those requests or tokens came
             uses.append((requests, tokens, reset, reset if tokens else 0.0) if exact else None)
         return True
-
-    def _until_forgotten(self, bucket: int) -> float:
-        """The moment from which on `bucket`, that of now, does not count any more."""
-        if bucket != self._newest:
-            self._newest = bucket
-            self._newest_ends = self._wait(bucket, 0.0)
-        return self._newest_ends
 
     def _add_others(
         self, own: Totals, subject: str, known: Known, bucket: int

@@ -10,7 +10,6 @@ from typing import Final
 
 from limiter.demand import EndedTwice, Use
 from limiter.errors import TableClosed
-from limiter.known_subject import Known
 from limiter.own_region import OwnRegion
 from limiter.row import CELLS, HELD, IN_FLIGHT, LAST, REQUESTS, TOKENS, advance
 from limiter.window import BUCKETS, RING
@@ -22,24 +21,18 @@ MOST_TOKENS: Final = 1 << 40  # per call: no provider's count, however wrong, ca
 # credit is not counted). A named tuple would take several times as long to make.
 Part = tuple[int, int, int | None]
 
-# What was known of a subject as its part was announced, and what its own row had then, that part included:
-# requests, tokens, calls in flight with the tenure, nano-dollars held.
-Announced = tuple[Known, int, int, int, int]
-
 
 class LocalReservation:
     """A `Reservation` from the shared table. It must end before its table is closed (`TableClosed` else).
 
     `calls`: 1, or 0 where it is only more credit for a call that is running; such a one is released, since
-    nothing but what it holds keeps its rows. `uses` is empty where nothing is known exactly. `announced` is
-    kept until the reservation stands; a call in flight needs none of that.
+    nothing but what it holds keeps its rows. `uses` is empty where nothing is known exactly.
     """
 
     __slots__ = (
         "_bucket_seconds",
         "_owed",
         "_owing",
-        "announced",
         "calls",
         "ended",
         "own",
@@ -51,7 +44,6 @@ class LocalReservation:
     def __init__(self, own: OwnRegion, tokens: int, calls: int, bucket_seconds: float) -> None:
         self.parts: list[Part] = []
         self.uses: list[Use | None] = []
-        self.announced: list[Announced] = []
         self.tokens = tokens
         self.calls = calls
         self.ended = False

@@ -30,6 +30,7 @@ BOOT: Final = 2  # the monotonic clock starts anew with each boot of the machine
 BUCKET_NANOSECONDS: Final = 3
 TENURES: Final = 8
 ROSTER_BYTES: Final = 4096
+_ALL_TENURES: Final = slice(TENURES * WORD, (TENURES + MOST_REGIONS) * WORD)
 
 SETUP_LOCK: Final = (
     MOST_REGIONS  # the byte behind those of the regions: whoever opens a table holds it
@@ -67,7 +68,7 @@ class Roster:
 
     def snapshot(self) -> bytes:
         """All tenures as bytes: the same again as long as nobody has come."""
-        return self._mapping[TENURES * WORD : (TENURES + MOST_REGIONS) * WORD]
+        return self._mapping[_ALL_TENURES]
 
     def tenure(self, index: int) -> int:
         """The present tenure of a region; 0: there is none."""

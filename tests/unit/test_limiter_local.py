@@ -397,7 +397,7 @@ def test_of_two_that_withdraw_for_each_other_the_later_one_tries_again(tables: l
     class RivalFence:
         def acquire(self) -> None:
             if not rivals:
-                rivals.append(theirs._announce([KEY], 60, 0, 1, NOW))
+                rivals.append(theirs._announce([KEY], 60, 0, 1, NOW)[0])
 
         def release(self) -> None: ...
 
@@ -429,7 +429,7 @@ def test_a_rival_that_always_comes_between_is_no_reason_to_try_for_ever(
 
     class RivalFence:
         def acquire(self) -> None:
-            rivals.append(theirs._announce([KEY], 60, 0, 1, NOW))
+            rivals.append(theirs._announce([KEY], 60, 0, 1, NOW)[0])
 
         def release(self) -> None: ...
 
