@@ -18,7 +18,7 @@ from limiter.queue import WaitingLines
 from router.accounts.caller import Caller
 from router.admission.admitted import Admitted
 from router.admission.engine import Engine
-from router.admission.headers import Headers, limit_headers
+from router.admission.headers import Headers
 from router.admission.reserving import Reserving
 from router.admission.taking import Taking
 from router.admission.terms import Terms
@@ -103,12 +103,12 @@ class Admission:
 
         Where nobody can tell there are none: an answer, or another error, is not withheld for them.
         """
-        demands = self._terms.draw(caller, model).demands
+        draw = self._terms.draw(caller, model)
         try:
-            uses = [await self._use(demand) for demand in demands]
+            uses = [await self._use(demand) for demand in draw.demands]
         except LimitsUnavailable:
             return []
-        return limit_headers(demands, uses) or []
+        return draw.windows.headers(uses) or []
 
     async def _use(self, demand: Demand) -> Use | None:
         """Return what its subject has in use now, `None` where its windows have no limit."""

@@ -8,7 +8,7 @@ from adapters.dialect import Usage
 from limiter.demand import Reservation
 from limiter.habits import Asked, Habits
 from limiter.weighted import weighted_tokens
-from router.admission.headers import Headers, limit_headers
+from router.admission.headers import Headers
 from router.admission.reserving import Reserving
 from router.admission.taking import Taking
 from router.billing.meter import Meter
@@ -60,7 +60,7 @@ class Admitted(msgspec.Struct, eq=False):
     def limit_headers(self) -> Headers | None:
         """Return how its limits stood as it was let in, `None` where that is not known."""
         uses = self._reservation.uses
-        return limit_headers(self._taking.draw.demands, uses) if uses else None
+        return self._taking.draw.windows.headers(uses) if uses else None
 
     def meter(self) -> Meter | None:
         """Return what watches the answer as a stream, `None` where it cannot cost more than is held."""

@@ -5,68 +5,76 @@ left is told. A caller without a limit gets no header for it.
 """
 
 from collections.abc import Sequence
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from limiter.demand import Demand, Use
 
-Headers = list[tuple[bytes, bytes]]
-Room = tuple[int, int, float]
-"""What is left of a limit, the limit, and the seconds until all of it is back."""
+Header = tuple[bytes, bytes]
+Headers = list[Header]
 
-_LIMIT_REQUESTS: Final = b"x-ratelimit-limit-requests"
-_REMAINING_REQUESTS: Final = b"x-ratelimit-remaining-requests"
-_RESET_REQUESTS: Final = b"x-ratelimit-reset-requests"
-_LIMIT_TOKENS: Final = b"x-ratelimit-limit-tokens"
-_REMAINING_TOKENS: Final = b"x-ratelimit-remaining-tokens"
-_RESET_TOKENS: Final = b"x-ratelimit-reset-tokens"
+MOST_DURATIONS: Final = (
+    4096  # those of windows that were used just now are a thousand: 60 to 61 seconds
+)
 
 
-def limit_headers(demands: Sequence[Demand], uses: Sequence[Use | None]) -> Headers | None:
-    """Return the headers for these demands' limits, of which so much is in use.
+class _Kind(NamedTuple):
+    """A kind of window: its headers, where a `Use` tells of it, and the limits on it by place of a demand."""
 
-    `None` where it is not known of a subject whose windows are limited.
-    """
-    requests: Room | None = None
-    tokens: Room | None = None
-    for place, demand in enumerate(demands):
-        limits, use = demand.limits, uses[place]
-        most_requests, most_tokens = limits.requests, limits.tokens
-        if most_requests is None and most_tokens is None:
-            continue
-        if use is None:
-            return None
-        if most_requests is not None:
-            room = (most_requests - use[0], most_requests, use[2])
-            if requests is None or room < requests:
-                requests = room
-        if most_tokens is not None:
-            room = (most_tokens - use[1], most_tokens, use[3])
-            if tokens is None or room < tokens:
-                tokens = room
-    return _written(requests, tokens)
+    remaining: bytes
+    reset: bytes
+    used_at: int
+    reset_at: int
+    limits: Sequence[tuple[int, int, Header]]
 
 
-def _written(requests: Room | None, tokens: Room | None) -> Headers:
-    headers: Headers = []
-    reset = b""
-    if requests is not None:
-        left, limit, seconds = requests
-        reset = duration(seconds)
-        headers = [
-            (_LIMIT_REQUESTS, str(limit).encode()),
-            (_REMAINING_REQUESTS, str(left).encode() if left > 0 else b"0"),
-            (_RESET_REQUESTS, reset),
-        ]
-    if tokens is not None:
-        left, limit, seconds = tokens
-        if requests is None or seconds != requests[2]:
-            reset = duration(seconds)
-        headers += [
-            (_LIMIT_TOKENS, str(limit).encode()),
-            (_REMAINING_TOKENS, str(left).encode() if left > 0 else b"0"),
-            (_RESET_TOKENS, reset),
-        ]
-    return headers
+class Windows:
+    """The limits on requests and on tokens among some demands, written as headers once."""
+
+    __slots__ = ("_kinds",)
+
+    def __init__(self, demands: Sequence[Demand]) -> None:
+        requests = [(place, demand.limits.requests) for place, demand in enumerate(demands)]
+        tokens = [(place, demand.limits.tokens) for place, demand in enumerate(demands)]
+        self._kinds = (_kind(b"requests", 0, requests), _kind(b"tokens", 1, tokens))
+
+    def headers(self, uses: Sequence[Use | None]) -> Headers | None:
+        """Return the headers, with so much in use of each demand's subject.
+
+        `None` where it is not known of a subject whose windows are limited.
+        """
+        headers: Headers = []
+        told, reset = -1.0, b""
+        for kind in self._kinds:
+            least: tuple[float, int, float, Header] | None = None
+            for place, limit, header in kind.limits:
+                use = uses[place]
+                if use is None:
+                    return None
+                room = (limit - use[kind.used_at], limit, use[kind.reset_at], header)
+                if least is None or room < least:
+                    least = room
+            if least is not None:
+                left, _, seconds, header = least
+                if seconds != told:
+                    told, reset = seconds, duration(seconds)
+                remaining = str(left).encode() if left > 0 else b"0"
+                headers += (header, (kind.remaining, remaining), (kind.reset, reset))
+        return headers
+
+
+def _kind(name: bytes, used_at: int, limits: Sequence[tuple[int, int | None]]) -> _Kind:
+    return _Kind(
+        b"x-ratelimit-remaining-" + name,
+        b"x-ratelimit-reset-" + name,
+        used_at,
+        used_at + 2,
+        [
+            (place, limit, (b"x-ratelimit-limit-" + name, str(limit).encode()))
+            for place, limit in limits
+            if limit is not None
+        ],
+    )
 
 
 def duration(seconds: float) -> bytes:
@@ -74,7 +82,11 @@ def duration(seconds: float) -> bytes:
 
     What a float adds beyond the microsecond is not rounded up.
     """
-    milliseconds = -(-int(seconds * 1_000_000 + 0.5) // 1000)
+    return _written(-(-int(seconds * 1_000_000 + 0.5) // 1000))
+
+
+@lru_cache(maxsize=MOST_DURATIONS)
+def _written(milliseconds: int) -> bytes:
     if milliseconds < 1000:
         return b"%dms" % max(0, milliseconds)
     minutes, rest = divmod(milliseconds, 60_000)

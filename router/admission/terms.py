@@ -15,6 +15,7 @@ import msgspec
 
 from limiter.demand import NO_LIMITS, Demand, Limits
 from router.accounts.caller import Caller
+from router.admission.headers import Windows
 from router.billing.hold import Hold
 from router.config import LimitTable
 
@@ -25,7 +26,7 @@ class Draw:
     """What requests of a caller for a model draw on; `demands` have no credit in them.
 
     `most_tokens` is the least of the limits on tokens, `None` where there is none; `limited_in_tokens` are
-    the subjects that have one.
+    the subjects that have one, and `windows` tell all limits per minute as headers.
     """
 
     __slots__ = (
@@ -36,6 +37,7 @@ class Draw:
         "demands",
         "limited_in_tokens",
         "most_tokens",
+        "windows",
     )
 
     def __init__(self, caller: Caller, demands: tuple[Demand, ...]) -> None:
@@ -43,6 +45,7 @@ class Draw:
         self.demands = demands
         limits = {d.subject: d.limits.tokens for d in demands if d.limits.tokens is not None}
         self.limited_in_tokens = tuple(limits)
+        self.windows = Windows(demands)
         self.most_tokens = min(limits.values(), default=None)
         self._account: int | None = None
         self._key: int | None = None

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from limiter.demand import Demand, Limits, Standing, Use
-from router.admission.headers import duration, limit_headers
+from router.admission.headers import Windows, duration
 
 FORM = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(\d+(?:\.\d+)?)s|(\d+)ms")
 
@@ -47,7 +47,7 @@ def test_a_duration_reads_back_as_the_same_rounded_up_to_a_millisecond(seconds: 
 
 def told(*pairs: tuple[Limits, Standing]) -> dict[str, str]:
     demands = [Demand(subject="s", limits=limits) for limits, _ in pairs]
-    headers = limit_headers(demands, [use_of(standing) for _, standing in pairs])
+    headers = Windows(demands).headers([use_of(standing) for _, standing in pairs])
     assert headers is not None
     return {name.decode(): value.decode() for name, value in headers}
 
@@ -99,5 +99,5 @@ def test_nothing_is_told_of_what_has_no_limit() -> None:
 def test_nothing_is_told_where_the_use_of_a_limited_window_is_not_known() -> None:
     limited = Demand(subject="a", limits=Limits(tokens=5))
     gauged = Demand(subject="b", limits=Limits(concurrency=5))
-    assert limit_headers([limited], [None]) is None
-    assert limit_headers([gauged], [None]) == []
+    assert Windows([limited]).headers([None]) is None
+    assert Windows([gauged]).headers([None]) == []
