@@ -17,7 +17,7 @@ from typing import Final
 
 import msgspec
 
-from limiter.demand import NO_LIMITS, Demand, Refusal, Standing
+from limiter.demand import NO_LIMITS, Demand, Refusal, Standing, Use
 from limiter.errors import TableClosed
 from limiter.fence import Fence
 from limiter.judge import Obstacle, obstacles
@@ -158,7 +158,9 @@ class LocalLimiter:
         words = own.words
         taken = LocalReservation(own, tokens, calls, self._bucket_seconds)
         announced: list[Announced] = []
-        parts, find = taken.parts, self._known.get
+        parts: list[Part] = []
+        taken.parts = parts
+        find = self._known.get
         try:
             for demand in demands:
                 known = find(demand.subject)
@@ -204,7 +206,6 @@ class LocalLimiter:
         if table.version == self._known.version:
             if self._surely_fits(demands, taken, announced, now):
                 return None
-            taken.uses.clear()
         else:  # somebody has come: what is known leaves that worker's rows out
             self._known.expect(len(table.others), version=table.version)
         return self._refusal(
@@ -231,7 +232,8 @@ class LocalLimiter:
         if bucket != self._newest:
             self._newest, self._newest_ends = bucket, self._wait(bucket, 0.0)
         reset = self._newest_ends - now
-        uses, parts, others = taken.uses, taken.parts, self._table.others
+        parts, others = taken.parts, self._table.others
+        uses: list[Use | None] = []
         for place, demand in enumerate(demands):
             limits, credit = demand.limits, demand.credit
             if credit is None and limits == NO_LIMITS:
@@ -257,6 +259,7 @@ class LocalLimiter:
             if not taken.calls or (tokens and not taken.tokens):
                 exact = False  # nobody has looked when those requests or tokens came
             uses.append((requests, tokens, reset, reset if tokens else 0.0) if exact else None)
+        taken.uses = uses
         return True
 
     def _add_others(

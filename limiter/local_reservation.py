@@ -42,8 +42,8 @@ class LocalReservation:
     )
 
     def __init__(self, own: OwnRegion, tokens: int, calls: int, bucket_seconds: float) -> None:
-        self.parts: list[Part] = []
-        self.uses: list[Use | None] = []
+        self.parts: Sequence[Part] = ()
+        self.uses: Sequence[Use | None] = ()
         self.tokens = tokens
         self.calls = calls
         self.ended = False
@@ -78,7 +78,7 @@ class LocalReservation:
             self._owed = owed
             self._owing = [row for row, _, held in self.parts if held is not None]
         # Thousands of debts may stand at a time, and nothing else of them is asked for again.
-        self.parts, self.uses = [], []
+        self.parts = self.uses = ()
 
     def paid(self) -> None:
         """Free the credit that was owed. See `Reservation`."""

@@ -53,12 +53,12 @@ class Settling:
         self._balances = balances
         self._wall_clock = wall_clock
         self._debts: dict[str, Pay] = {}  # by request, until it is booked
-        self._booked: deque[tuple[float, Pay]] = deque()  # and since when it is
+        self._booked: deque[tuple[float, list[Pay]]] = deque()  # by batch, and since when it is
 
     @property
     def debts(self) -> int:
         """Settled requests whose charge is not yet in everybody's balances."""
-        return len(self._debts) + len(self._booked)
+        return len(self._debts) + sum(len(batch) for _, batch in self._booked)
 
     def settle(self, caller: Caller, record: RequestRecord, bill: Bill, admitted: Admitted) -> None:
         """Write the settlement down, and end the reservation in any case. Raises `BooksUnavailable`."""
@@ -100,11 +100,10 @@ class Settling:
 
     def booked(self, request_ids: Iterable[str]) -> None:
         """Hear which requests are in the books now."""
-        now = self._balances.clock()
-        for request_id in request_ids:
-            pay = self._debts.pop(request_id, None)
-            if pay is not None:
-                self._booked.append((now, pay))
+        debts = self._debts
+        batch = [pay for id_ in request_ids if (pay := debts.pop(id_, None)) is not None]
+        if batch:
+            self._booked.append((self._balances.clock(), batch))
 
     async def run(self) -> None:
         """Free what was booked long enough ago, until cancelled."""
@@ -119,7 +118,8 @@ class Settling:
         """
         known_until = self._balances.read_at - SETTLED_SECONDS
         while self._booked and self._booked[0][0] < known_until:
-            self._booked.popleft()[1]()
+            for pay in self._booked.popleft()[1]:
+                pay()
 
     def _put_down(self, settlement: Settlement) -> None:
         try:

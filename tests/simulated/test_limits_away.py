@@ -27,7 +27,7 @@ def forget_standings(world: World) -> None:
 
     async def reserve(*args: Any, **named: Any) -> LocalReservation:
         taken: LocalReservation = reserve_as_ever(*args, **named)
-        taken.uses.clear()  # a store that many machines share tells no more than that it fitted
+        taken.uses = ()  # a store that many machines share tells no more than that it fitted
         return taken
 
     engine: Any = world.gateway.admission._engine
