@@ -20,7 +20,6 @@ _MOST_BYTES_PER_TOKEN: Final = 8.0
 _MOST_PAYLOAD_TOKENS: Final = 100_000.0
 _PRIOR_TEXT_TOKENS: Final = 1_000.0
 _PRIOR_PAYLOADS: Final = 4.0
-_ANSWERS_NEEDED: Final = 20  # below that, one absurd answer would be the 95th percentile
 _GOLDEN: Final = 0x9E3779B9  # of a whole turn of 2^32
 _TURN: Final = (1 << 32) - 1
 _QUARTER: Final = 1 << 30
@@ -81,12 +80,7 @@ class Habits:
         """Return how many tokens to set aside for all choices of the answer."""
         each = asked.cap
         if each is None or each < 0:
-            if len(self._output) >= _ANSWERS_NEEDED:
-                each = self._output.p95()
-            elif len(self._model.output) >= _ANSWERS_NEEDED:
-                each = self._model.output.p95()
-            else:
-                each = self._unknown_output
+            each = self._output.p95 or self._model.output.p95 or self._unknown_output
         return each * asked.choices
 
     def output_tokens_of(self, text_bytes: int) -> int:

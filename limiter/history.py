@@ -15,6 +15,7 @@ from typing import Final
 _STEPS_PER_OCTAVE: Final = 8
 _LARGEST_STEP: Final = 255  # of a byte: about four billion tokens
 WINDOW: Final = 256
+ANSWERS_NEEDED: Final = 20  # below that, one absurd answer would be the 95th percentile
 _REFRESH_EVERY: Final = 16
 _QUANTILE: Final = 0.95
 
@@ -25,38 +26,34 @@ def step_of(tokens: int) -> int:
 
 
 class LengthHistory:
-    """The lengths of one kind of answer, in tokens: of the last `WINDOW`."""
+    """The lengths of one kind of answer, in tokens: of the last `WINDOW`.
 
-    __slots__ = ("_fresh_for", "_next", "_p95", "_steps")
+    `p95` is the length that 95 % of them did not exceed, as of at most 16 answers ago; 0 as long as there
+    were less than `ANSWERS_NEEDED`.
+    """
+
+    __slots__ = ("_fresh_for", "_next", "_steps", "p95")
 
     def __init__(self) -> None:
         self._steps = bytearray()
         self._next = 0
-        self._p95 = 0
-        self._fresh_for = 0
+        self._fresh_for = ANSWERS_NEEDED
+        self.p95 = 0
 
     def __len__(self) -> int:
         return len(self._steps)
 
     def take(self, step: int) -> None:
         """Take in a length that was brought into form by `step_of`; one may be for several histories."""
-        if len(self._steps) < WINDOW:
-            self._steps.append(step)
+        steps = self._steps
+        if len(steps) < WINDOW:
+            steps.append(step)
         else:
-            self._steps[self._next] = step
+            steps[self._next] = step
             self._next = (self._next + 1) % WINDOW
         self._fresh_for -= 1
-
-    def p95(self) -> int:
-        """Return the length that 95 % of the answers did not exceed, as of at most 16 answers ago.
-
-        Raises ValueError where there was none.
-        """
-        if not self._steps:
-            raise ValueError("no answer has been seen")
-        if self._fresh_for <= 0:
-            rank = ceil(_QUANTILE * len(self._steps)) - 1
-            self._p95 = ceil(2.0 ** (sorted(self._steps)[rank] / _STEPS_PER_OCTAVE))
+        if not self._fresh_for:
+            rank = ceil(_QUANTILE * len(steps)) - 1
+            self.p95 = ceil(2.0 ** (sorted(steps)[rank] / _STEPS_PER_OCTAVE))
             # A short history changes more with every answer, and is sorted in less time.
-            self._fresh_for = max(1, len(self._steps) // _REFRESH_EVERY)
-        return self._p95
+            self._fresh_for = max(1, len(steps) // _REFRESH_EVERY)

@@ -30,7 +30,10 @@ from router.errors import LimitsUnavailable, ModelNotAllowed
 
 
 class Admission:
-    """Admits the requests of one process. `tiers_that_have(model)` names the tiers with a model."""
+    """Admits the requests of one process. `tiers_that_have(model)` names the tiers with a model.
+
+    `sellable(caller, route)` returns what of a route may be sold to the caller. Raises `ModelNotPriced`.
+    """
 
     def __init__(
         self,
@@ -51,6 +54,7 @@ class Admission:
         )
         self._reserving = Reserving(engine, lines, wait_seconds=config.wait_seconds)
         self.estimator = estimator
+        self.sellable = purse.route_for
 
     @property
     def waiting(self) -> int:
@@ -93,10 +97,6 @@ class Admission:
         """Return how many tokens a whole request is probably to the model; takes nothing for it."""
         habits = self.estimator.habits_of(caller.key.id, route.id)
         return habits.input_tokens(measure_prompt(body))
-
-    def sellable(self, caller: Caller, route: Route) -> Route:
-        """Return what of a route may be sold to the caller. Raises `ModelNotPriced`."""
-        return self._purse.route_for(caller, route)
 
     async def headers(self, caller: Caller, model: str | None) -> Headers:
         """Return the limit headers for an answer to this caller, as the limits stand now.

@@ -73,10 +73,10 @@ def test_the_length_is_exceeded_by_one_answer_in_twenty() -> None:
     rng = Random(1)
     history = LengthHistory()
     lengths = [int(300 * rng.lognormvariate(0.0, 1.0)) for _ in range(256)]
-    for length in lengths:
+    for length in lengths * 2:  # the second time round it holds the same, whenever it looks
         history.take(step_of(length))
     exact = sorted(lengths)[243]
-    assert exact <= history.p95() <= exact * 1.1
+    assert exact <= history.p95 <= exact * 1.1
 
 
 @pytest.mark.parametrize("length", [1, 2, 7, 100, 1_000, 131_072, 1_000_000])
@@ -84,7 +84,7 @@ def test_a_constant_length_is_hardly_overestimated(length: int) -> None:
     history = LengthHistory()
     for _ in range(30):
         history.take(step_of(length))
-    assert length <= history.p95() <= length * 1.1 + 1
+    assert length <= history.p95 <= length * 1.1 + 1
 
 
 @pytest.mark.parametrize("absurd", [0, -5, 10**18])
@@ -92,23 +92,27 @@ def test_one_absurd_length_is_not_the_percentile(absurd: int) -> None:
     history = LengthHistory()
     for length in [100] * 19 + [absurd]:
         history.take(step_of(length))
-    assert 100 <= history.p95() <= 110
+    assert 100 <= history.p95 <= 110
 
 
 def test_a_length_follows_a_new_habit_within_few_answers() -> None:
     history = LengthHistory()
     for length in [100] * 1_000 + [2_000] * 30:
         history.take(step_of(length))
-    assert history.p95() >= 2_000
+    assert history.p95 >= 2_000
     for _ in range(300):
         history.take(step_of(100))
-    assert history.p95() <= 110
+    assert history.p95 <= 110
     assert len(history) == 256
 
 
-def test_an_empty_history_has_no_length() -> None:
-    with pytest.raises(ValueError, match="no answer"):
-        LengthHistory().p95()
+def test_a_short_history_has_no_length() -> None:
+    history = LengthHistory()
+    for _ in range(19):
+        history.take(step_of(100))
+        assert history.p95 == 0
+    history.take(step_of(100))
+    assert 100 <= history.p95 <= 110
 
 
 def test_the_memory_forgets_what_was_used_longest_ago() -> None:
