@@ -157,7 +157,7 @@ class Race(Generic[T]):
     @property
     def _is_on(self) -> bool:
         """Whether there are attempts whose end is still of interest."""
-        return self._won is None and self._bug is None and self.director.is_running
+        return self._won is None and self._bug is None and self.director.is_open
 
     def _look(self, now: float) -> None:
         """Let those join whose moment has come, or end whoever is left when the race is decided."""

@@ -135,9 +135,9 @@ class Director(Generic[C]):
         self.failures: list[tuple[C, GatewayError]] = []
 
     @property
-    def is_running(self) -> bool:
-        """Whether an attempt runs."""
-        return bool(self._running)
+    def is_open(self) -> bool:
+        """Whether an attempt runs whose end is still of interest: no failure has ended the race by itself."""
+        return bool(self._running) and self._fatal is None
 
     def next(self, now: float) -> Start[C] | Wait | Lost:
         """Return what to do now. A `Start` must be carried out, and its end reported."""

@@ -6,7 +6,8 @@ from random import Random
 import pytest
 import trio
 
-from router.errors import UpstreamUnreachable
+from adapters.dialect import Failure, FailureKind
+from router.errors import UpstreamRefusal, UpstreamUnreachable
 from router.exchange.alarms import Alarms
 from router.exchange.company import GivenUp
 from router.exchange.hedge import Begun, Race, Won
@@ -186,6 +187,30 @@ def test_a_first_that_fails_leaves_the_race_to_who_joined_it() -> None:
         assert isinstance(outcome, Won)
         assert outcome.value == "second"
         assert trio.current_time() - start == 4.0
+
+    in_virtual_time(scenario)
+
+
+@pytest.mark.parametrize("refuser", ["first", "second"])
+def test_a_refusal_that_ends_the_race_is_what_is_told_though_another_runs(refuser: str) -> None:
+    async def scenario() -> None:
+        async def attempt(name: str) -> str:
+            if name != refuser:
+                await trio.sleep(9)
+            await trio.sleep(1.5 if name == "first" else 0.5)
+            raise refusal
+
+        refusal = UpstreamRefusal(Failure(kind=FailureKind.REFUSED, status=422, message="no"))
+        start = trio.current_time()
+        track = Track(attempt)
+        outcome = await track.run()
+        assert outcome == Lost(refusal)
+        assert trio.current_time() - start == 1.5
+        fates = {run.live.endpoint.target.upstream_model: run.fate for run, _ in track.begun}
+        assert len(fates) == 2
+        assert fates.pop(refuser) is Fate.REFUSED
+        assert list(fates.values()) == [Fate.ABANDONED]
+        assert track.live.in_flight == 0
 
     in_virtual_time(scenario)
 
