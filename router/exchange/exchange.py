@@ -7,6 +7,7 @@ unfinished so that the front breaks the connection (a cut stream is never presen
 """
 
 from collections.abc import Callable
+from functools import partial
 from math import inf
 from typing import Final
 
@@ -26,7 +27,7 @@ from router.errors import (
     ModelNotFound,
     UpstreamTimeout,
 )
-from router.exchange.attempt import Attempts, CommittedStream, Means
+from router.exchange.attempt import Attempts, Means
 from router.exchange.books import Books, Ending, Whose
 from router.exchange.closing import Closing, Settle
 from router.exchange.live import Run
@@ -36,6 +37,7 @@ from router.exchange.racing import Racing, Request
 from router.exchange.relay import StreamRelay
 from router.exchange.reply import Headers, Reply
 from router.exchange.rescue import may_be_rescued
+from router.exchange.stream_attempt import CommittedStream, open_stream
 from router.exchange.streaming import StreamedAnswer
 from router.observe.record import RequestRecord
 
@@ -208,7 +210,7 @@ class Exchange:
         now: float,
     ) -> None:
         attempts = Attempts(request.call, self._means, self._means.trace_headers(record))
-        race = self._racing.race(request, attempts.open_stream, _discard)
+        race = self._racing.race(request, partial(open_stream, attempts), _discard)
         try:
             won = await race.run(now)
         finally:

@@ -18,11 +18,11 @@ from adapters.continuing import can_be_continued, continue_call
 from adapters.dialect import Call
 from router.catalog.routes import Route
 from router.errors import GatewayError
-from router.exchange.attempt import CommittedStream
 from router.exchange.hedge import Won
 from router.exchange.live import Run
 from router.exchange.racing import Contest, Racing, Request
 from router.exchange.relay import StreamRelay
+from router.exchange.stream_attempt import CommittedStream
 
 Opener = Callable[[Run], Awaitable[CommittedStream]]
 

@@ -13,7 +13,6 @@ import msgspec
 import pytest
 import trio
 import trio.testing
-import trio.testing
 
 from adapters.dialect import Usage
 from router.config import RaceConfig

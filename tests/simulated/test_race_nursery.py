@@ -69,7 +69,9 @@ class Track:
         self.on_begun(run, hedge=hedge)
 
     async def _asked(self, run: Run) -> str:
-        with trio.CancelScope() as run.scope:
+        scope = trio.CancelScope()
+        run.interrupt = scope.cancel
+        with scope:
             return await self._attempt(run.live.endpoint.target.upstream_model)
         raise GivenUp
 
