@@ -30,7 +30,7 @@ from router.errors import (
 from router.exchange.attempt import Attempts, Means
 from router.exchange.books import Books, Ending, Whose
 from router.exchange.closing import Closing, Settle
-from router.exchange.live import Run
+from router.exchange.hedge import Won
 from router.exchange.options import Options, hedging
 from router.exchange.overdue import Overdue
 from router.exchange.racing import Racing, Request
@@ -135,6 +135,7 @@ class Exchange:
             ending = "failed" if self.stopping else "left"
             raise
         finally:
+            record.attempts = books.attempts
             closing.close_unless_whole(ending)
 
     async def limit_headers(self, caller: Caller, model: str | None) -> Headers:
@@ -184,13 +185,9 @@ class Exchange:
         now: float,
     ) -> None:
         attempts = Attempts(request.call, self._means, self._means.trace_headers(record))
-        race = self._racing.race(request, attempts.answer, _keep)
-        try:
-            won = await race.run(now)
-        finally:
-            record.attempts = race.attempts
+        won = await self._racing.race(request, attempts.answer, _keep).run(now)
         run, answer = won.run, won.value
-        headers = _note_winner(record, run, hedge=won.hedge)
+        headers = _note_winner(record, won, request.books)
         request.books.note(run, answer.usage, answer.output_bytes, whole=True)
         run.completed(trio.current_time())
         closing.close("whole")
@@ -210,13 +207,9 @@ class Exchange:
         now: float,
     ) -> None:
         attempts = Attempts(request.call, self._means, self._means.trace_headers(record))
-        race = self._racing.race(request, partial(open_stream, attempts), _discard)
-        try:
-            won = await race.run(now)
-        finally:
-            record.attempts = race.attempts
+        won = await self._racing.race(request, partial(open_stream, attempts), _discard).run(now)
         record.first_token_seconds = trio.current_time() - record.started
-        relay.headers = _note_winner(record, won.run, hedge=won.hedge)
+        relay.headers = _note_winner(record, won, request.books)
         streamed = StreamedAnswer(request, self._racing, attempts, closing, relay)
         await streamed.relay(won, record)
 
@@ -251,16 +244,18 @@ def _keep(_answer: Answer) -> None:
     """A whole answer holds nothing that must be let go of."""
 
 
-def _note_winner(record: RequestRecord, run: Run, *, hedge: bool) -> list[tuple[bytes, bytes]]:
+def _note_winner(
+    record: RequestRecord, won: Won[Answer] | Won[CommittedStream], books: Books
+) -> list[tuple[bytes, bytes]]:
     """Note who won, and return the headers that say so: after how many attempts, and whether a hedge won."""
-    endpoint = run.live.endpoint
+    endpoint = won.run.live.endpoint
     record.provider = endpoint.provider
     record.upstream_model = endpoint.target.upstream_model
     record.upstream_host = endpoint.origin.host
     record.upstream_port = endpoint.origin.port
-    record.hedged = hedge
+    record.hedged = won.hedge
     return [
         (b"x-syze-provider", endpoint.provider.encode()),
-        (b"x-syze-attempts", b"%d" % record.attempts),
-        (b"x-syze-hedged", b"true" if hedge else b"false"),
+        (b"x-syze-attempts", b"%d" % books.attempts),
+        (b"x-syze-hedged", b"true" if won.hedge else b"false"),
     ]

@@ -47,32 +47,35 @@ class Begun(Protocol):
 class Race(Generic[T]):
     """One race for one answer.
 
-    `attempt(run)` tries to get the answer from the run's endpoint, raising `GatewayError`, in a scope that it
-    gives to the run: `GivenUp` when that is cancelled for its own sake. `discard(value)` lets go of an answer
-    that came too late, synchronously. `begun(run, hedge=...)` hears of every attempt as it
-    begins. `alarms` tell when somebody is to join. `until`: the trio time at which the race must be over,
-    `inf` where whoever runs it sees to that.
+    `attempt(run)` tries to get the answer from the run's endpoint, raising `GatewayError`, in such a way that
+    the run can interrupt it: `GivenUp` then. `discard(value)` lets go of an answer that came too late,
+    synchronously. `begun(run, hedge=...)` hears of every attempt as it begins. `again(director, lost, now)` gives
+    the director who goes on after one that knows nobody any more, or raises how the race ends. `alarms` tell
+    when somebody is to join. `until`: the trio time at which the race must be over, `inf` where whoever runs it
+    sees to that.
     """
 
     __slots__ = (
+        "_again",
         "_alarm",
         "_alarms",
         "_attempt",
         "_begun",
         "_bug",
         "_company",
+        "_director",
         "_discard",
         "_first",
         "_rng",
         "_until",
         "_won",
-        "director",
     )
 
     def __init__(  # noqa: PLR0913 - all that one race is run with comes in here
         self,
         director: Director[Contender],
         *,
+        again: Callable[[Director[Contender], Lost, float], Director[Contender]],
         attempt: Callable[[Run], Awaitable[T]],
         discard: Callable[[T], None],
         begun: Begun,
@@ -80,7 +83,8 @@ class Race(Generic[T]):
         rng: Random,
         until: float = inf,
     ) -> None:
-        self.director = director
+        self._director = director
+        self._again = again
         self._attempt = attempt
         self._discard = discard
         self._begun = begun
@@ -93,17 +97,17 @@ class Race(Generic[T]):
         self._won: Won[T] | None = None
         self._bug: Exception | None = None
 
-    async def run(self, now: float) -> Won[T] | Lost:
-        """Race to the end, from `now` on. Raises `Overdue`, or what of ours was at fault.
+    async def run(self, now: float) -> Won[T]:
+        """Race to the end, from `now` on. Raises `Overdue`, what `again` raises, or a bug of ours.
 
         Cancellation ends every attempt at once; each is entered as given up.
         """
         try:
             while self._bug is None:
-                action = self.director.next(now)
+                action = self._director.next(now)
                 if isinstance(action, Lost):
-                    return action
-                if isinstance(action, Wait):
+                    self._director = self._again(self._director, action, now)
+                elif isinstance(action, Wait):
                     await self._wait(action.until)
                 elif action.alone:
                     run = self._begin(action, now)
@@ -157,14 +161,14 @@ class Race(Generic[T]):
     @property
     def _is_on(self) -> bool:
         """Whether there are attempts whose end is still of interest."""
-        return self._won is None and self._bug is None and self.director.is_open
+        return self._won is None and self._bug is None and self._director.is_open
 
     def _look(self, now: float) -> None:
         """Let those join whose moment has come, or end whoever is left when the race is decided."""
         if self._alarm is not None:
             self._call_off(self._alarm)
         while self._first is not None and self._is_on:
-            action = self.director.next(now)
+            action = self._director.next(now)
             if isinstance(action, Wait):
                 self._alarm = self._alarms.set(action.until, self._rung)
                 return
@@ -214,12 +218,12 @@ class Race(Generic[T]):
         """Enter an attempt before its task runs, so that whatever comes finds it entered."""
         contender = start.candidate
         run = Run(contender.live, contender.form, now, self._timed)
-        self.director.started(run, contender, now)
+        self._director.started(run, contender, now)
         self._begun(run, hedge=start.hedge)
         return run
 
     def _timed(self, run: Run, moment: float | None) -> None:
-        self.director.timed_from(run, moment)
+        self._director.timed_from(run, moment)
         self._look(trio.current_time())
 
     async def _run(self, run: Run, *, hedge: bool) -> None:
@@ -228,7 +232,7 @@ class Race(Generic[T]):
         except GatewayError as error:
             now = trio.current_time()
             run.failed(error, now=now, rng=self._rng)
-            self.director.failed(run, error, now=now, retry_after=error.told_retry_after)
+            self._director.failed(run, error, now=now, retry_after=error.told_retry_after)
         except GivenUp:
             now = trio.current_time()
             run.abandoned(now)

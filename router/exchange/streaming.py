@@ -48,7 +48,6 @@ class StreamedAnswer:
 
     async def relay(self, won: Won[CommittedStream], record: RequestRecord) -> None:
         """Relay the winner, and if that breaks, whoever can go on. Raises what broke it if nobody can."""
-        spent = record.attempts
         broken = await self._run(won, record)
         if broken is None:
             return
@@ -57,10 +56,7 @@ class StreamedAnswer:
             racing=self._racing,
             opener_of=lambda rest: partial(open_stream, self._attempts.for_rest(rest)),
         )
-        try:
-            rescuer = await rescue.win(won, broken, self._relay, spent=spent)
-        finally:
-            record.attempts = spent + rescue.attempts
+        rescuer = await rescue.win(won, broken, self._relay)
         if rescuer is None:
             raise broken
         record.rescuer = rescuer.run.live.endpoint.provider

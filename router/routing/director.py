@@ -148,7 +148,8 @@ class Director(Generic[C]):
         if not self.attempts and self._untried and self._untried[0]:
             best = self._untried[0][0]
             if best.availability(now).standing <= Standing.PROBE:  # as nearly always
-                return self._start(best, now)
+                self._take(best)
+                return Start(best, hedge=False, alone=not self._is_anybody_left)
         return self._from_nothing(now)
 
     def started(self, attempt: object, candidate: C, now: float) -> None:

@@ -41,6 +41,7 @@ class PeakEwma:
         return self._estimate * self._kept(now)
 
     def _kept(self, now: float) -> float:
-        if self._updated is None:
+        updated = self._updated
+        if updated is None or now <= updated:
             return 1.0
-        return exp(-max(0.0, now - self._updated) / self._tau)
+        return exp((updated - now) / self._tau)

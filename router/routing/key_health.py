@@ -105,7 +105,7 @@ class KeyHealth:
     def succeeded(self, trial: KeyTrial) -> bool:
         """Note a complete answer; return whether that brings the key back to life."""
         trial.end()
-        return self.committed(trial)
+        return not trial.committed and self.committed(trial)
 
     def failed(
         self,
