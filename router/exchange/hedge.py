@@ -49,10 +49,10 @@ class Race(Generic[T]):
 
     `attempt(run)` tries to get the answer from the run's endpoint, raising `GatewayError`, in such a way that
     the run can interrupt it: `GivenUp` then. `discard(value)` lets go of an answer that came too late,
-    synchronously. `begun(run, hedge=...)` hears of every attempt as it begins. `again(director, lost, now)` gives
-    the director who goes on after one that knows nobody any more, or raises how the race ends. `alarms` tell
-    when somebody is to join. `until`: the trio time at which the race must be over, `inf` where whoever runs it
-    sees to that.
+    synchronously. `begun(run, hedge=...)` hears of every attempt as it begins. `again(director, lost, now)`
+    gives the director who goes on after one that knows nobody any more, or raises how the race ends. `alarms`
+    tell when somebody is to join. `until`: the trio time at which the race must be over, `inf` where whoever
+    runs it sees to that.
     """
 
     __slots__ = (
@@ -110,11 +110,11 @@ class Race(Generic[T]):
                 elif isinstance(action, Wait):
                     await self._wait(action.until)
                 elif action.alone:
-                    run = self._begin(action, now)
+                    run, _ = self._begin(action, now)
                     run.until = self._until
                     await self._run(run, hedge=action.hedge)
                 else:
-                    await self._run_joinable(self._begin(action, now), now, hedge=action.hedge)
+                    await self._run_joinable(action, now)
                 if self._won is not None:
                     return self._won
                 now = trio.current_time()
@@ -130,13 +130,17 @@ class Race(Generic[T]):
         if trio.current_time() >= self._until:
             raise Overdue
 
-    async def _run_joinable(self, run: Run, now: float, *, hedge: bool) -> None:
+    async def _run_joinable(self, start: Start[Contender], now: float) -> None:
         """Run an attempt in this task, and whoever joins it in others, until none of them runs."""
+        run, joined_at = self._begin(start, now)
         self._first = run
         run.until = self._until
         try:
-            self._look(now)
-            await self._run(run, hedge=hedge)
+            if joined_at > now:
+                self._alarm = self._alarms.set(joined_at, self._rung)
+            else:
+                self._look(now)
+            await self._run(run, hedge=start.hedge)
             if self._company is not None and self._is_on:
                 await self._wait_for(self._company)
             await trio.lowlevel.checkpoint_if_cancelled()  # a client that left wins nothing
@@ -178,9 +182,8 @@ class Race(Generic[T]):
                 self._company = Company(self._alarms.start)
             elif self._company.decided.is_set():  # the process stops
                 break
-            self._company.join(
-                partial(self._run_beside, self._begin(action, now), hedge=action.hedge)
-            )
+            run, _ = self._begin(action, now)
+            self._company.join(partial(self._run_beside, run, hedge=action.hedge))
         self._give_up_others()
 
     def _give_up_others(self) -> None:
@@ -214,13 +217,16 @@ class Race(Generic[T]):
         self._alarms.call_off(alarm)
         self._alarm = None
 
-    def _begin(self, start: Start[Contender], now: float) -> Run:
-        """Enter an attempt before its task runs, so that whatever comes finds it entered."""
+    def _begin(self, start: Start[Contender], now: float) -> tuple[Run, float]:
+        """Enter an attempt before its task runs, so that whatever comes finds it entered.
+
+        Return it, and when it may be joined.
+        """
         contender = start.candidate
         run = Run(contender.live, contender.form, now, self._timed)
-        self._director.started(run, contender, now)
+        joined_at = self._director.started(run, contender, now)
         self._begun(run, hedge=start.hedge)
-        return run
+        return run, joined_at
 
     def _timed(self, run: Run, moment: float | None) -> None:
         self._director.timed_from(run, moment)
@@ -254,5 +260,5 @@ class Race(Generic[T]):
             else:
                 run.abandoned(now)
                 self._discard(value)
-        if self._first is not None:
+        if self._first is not None and self._company is not None:
             self._look(now)

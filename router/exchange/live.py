@@ -86,7 +86,9 @@ class LiveEndpoint:
     def __init__(self, endpoint: Endpoint, picture: Picture) -> None:
         self.endpoint = endpoint
         self.picture = picture
-        self._contenders = {form: Contender(self, form) for form in picture.timing}
+        self._contenders = {
+            form: Contender(self, form, picture, timing) for form, timing in picture.timing.items()
+        }
         name = f"{endpoint.origin} {endpoint.target.upstream_model}"
         self._place = fingerprint(name.encode())
 
@@ -129,17 +131,16 @@ class Contender(msgspec.Struct, frozen=True, eq=False):
 
     live: LiveEndpoint
     form: Form
+    _picture: Picture
+    _timing: Timing
 
     def availability(self, now: float) -> Availability:
         """Return whether it may be asked now."""
-        picture = self.live.picture
-        if picture.health.well_from <= now >= picture.key.well_from:  # as nearly always
-            return USABLE
-        return self.live.availability(now)
+        return USABLE if self._picture.is_well(now) else self.live.availability(now)
 
     def hedge_after(self, now: float) -> float | None:
         """Return after how many seconds an attempt is worth a hedge; `None` while too little is known."""
-        return self.live.picture.timing[self.form].delay.after(now)
+        return self._timing.delay.after(now)
 
 
 class Run:

@@ -152,17 +152,18 @@ class Director(Generic[C]):
                 return Start(best, hedge=False, alone=not self._is_anybody_left)
         return self._from_nothing(now)
 
-    def started(self, attempt: object, candidate: C, now: float) -> None:
-        """Note that an attempt has begun; `attempt` is whatever tells it from the others."""
+    def started(self, attempt: object, candidate: C, now: float) -> float:
+        """Note that an attempt has begun; `attempt` is whatever tells it from the others.
+
+        Return when to ask what to do beside it, if it runs alone so far.
+        """
         self.attempts += 1
         if not self._running:
             self._busy_since = now
-        self._running[attempt] = _Running(
-            candidate,
-            self._levels[candidate],
-            self._hedge_at(candidate, now),
-            now + self._limits.slow,
-        )
+        hedge_at = self._hedge_at(candidate, now)
+        slow_at = now + self._limits.slow
+        self._running[attempt] = _Running(candidate, self._levels[candidate], hedge_at, slow_at)
+        return min(hedge_at, slow_at)
 
     def timed_from(self, attempt: object, moment: float | None) -> None:
         """Note from when on an attempt is timed; `None`: it waits for what is not its candidate's doing.

@@ -60,7 +60,7 @@ class Track:
 
     def race(self) -> Race[str]:
         names = ("first", "second")
-        line = [Contender(self.live.of(candidate(upstream_model=name)), "stream") for name in names]
+        line = [self.live.of(candidate(upstream_model=name)).contender("stream") for name in names]
         director = Director(
             [[one] for one in line],
             limits=RaceLimits(slow=1.0),
