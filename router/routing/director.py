@@ -102,6 +102,29 @@ class Director(Generic[C]):
     `may_hedge()`: the same for an attempt that no failure calls for.
     """
 
+    __slots__ = (
+        "_again",
+        "_busy_since",
+        "_fatal",
+        "_fatal_alone",
+        "_hedged",
+        "_is_anybody_left",
+        "_level",
+        "_levels",
+        "_limits",
+        "_may_hedge",
+        "_may_spend",
+        "_quickly_retried",
+        "_rest",
+        "_rng",
+        "_running",
+        "_tiers",
+        "_untried",
+        "_waiting_since",
+        "attempts",
+        "failures",
+    )
+
     def __init__(  # noqa: PLR0913 - all that one race is decided with comes in here
         self,
         tiers: Sequence[Sequence[C]],

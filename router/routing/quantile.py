@@ -149,13 +149,19 @@ class SlidingQuantile:
         if len(self._slices) < 2:
             return False
         newest = Counter(self._slices[-1].answered)
-        before = self._answered.copy()
-        before.subtract(newest)
         answers = newest.total()
-        if not answers or not before.total():
+        before = self._answered.total() - answers
+        if not answers or not before:
             return False
-        median = _median(before)
-        off = _share_below(median, newest) - _share_below(median, before)
+        lower = there = 0  # samples before, below the bucket looked at and in it
+        for bucket in sorted(self._answered):
+            there = self._answered[bucket] - newest[bucket]
+            if 2 * (lower + there) >= before:
+                break
+            lower += there
+        # Of the samples in the median's own bucket half count as below it: equal times are no shift.
+        below = sum(count for other, count in newest.items() if other < bucket)
+        off = (below + newest[bucket] / 2.0) / answers - (lower + there / 2.0) / before
         return abs(off) * 2.0 * sqrt(answers) > _SHIFT_DEVIATIONS
 
     def _drop_expired(self, now: float) -> None:
@@ -175,19 +181,3 @@ class SlidingQuantile:
 
 def _no_duration(seconds: float) -> ValueError:
     return ValueError(f"a duration cannot be {seconds} seconds")
-
-
-def _median(answered: Counter[int]) -> int:
-    half = answered.total() / 2.0
-    so_far = 0
-    for bucket in sorted(answered):
-        so_far += answered[bucket]
-        if so_far >= half:
-            return bucket
-    raise ValueError("nothing has no median")
-
-
-def _share_below(median: int, answered: Counter[int]) -> float:
-    """Return the share below a bucket, its own samples counted half: equal times are no shift."""
-    below = sum(count for bucket, count in answered.items() if bucket < median)
-    return (below + answered[median] / 2.0) / answered.total()
