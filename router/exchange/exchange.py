@@ -189,7 +189,7 @@ class Exchange:
         run, answer = won.run, won.value
         headers = _note_winner(record, won, request.books)
         request.books.note(run, answer.usage, answer.output_bytes, whole=True)
-        run.completed(trio.current_time())
+        run.completed(won.at)
         closing.close("whole")
         if reply.drops_who_stops_reading and len(answer.body) <= _SMALL_BYTES:
             await reply.answer(200, [_JSON, *headers], answer.body)
@@ -208,7 +208,7 @@ class Exchange:
     ) -> None:
         attempts = Attempts(request.call, self._means, self._means.trace_headers(record))
         won = await self._racing.race(request, partial(open_stream, attempts), _discard).run(now)
-        record.first_token_seconds = trio.current_time() - record.started
+        record.first_token_seconds = won.at - record.started
         relay.headers = _note_winner(record, won, request.books)
         streamed = StreamedAnswer(request, self._racing, attempts, closing, relay)
         await streamed.relay(won, record)

@@ -30,11 +30,12 @@ T = TypeVar("T")
 
 
 class Won(msgspec.Struct, Generic[T], frozen=True):
-    """The first success: what it brought, the run that brought it, and whether it was a hedge."""
+    """The first success: what it brought, the run that brought it, whether that was a hedge, and when."""
 
     value: T
     run: Run
     hedge: bool
+    at: float
 
 
 class Begun(Protocol):
@@ -256,7 +257,7 @@ class Race(Generic[T]):
             now = trio.current_time()
             if self._won is None:
                 run.committed(now)
-                self._won = Won(value, run, hedge)
+                self._won = Won(value, run, hedge, now)
             else:
                 run.abandoned(now)
                 self._discard(value)

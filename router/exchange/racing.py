@@ -69,6 +69,8 @@ class Racing:
         self.live = live
         self.choice = Choice(live, attempts=limits.max_attempts, rng=rng)
         self.budget = budget
+        self.may_spend = budget.try_spend
+        self.may_hedge = budget.try_spend_saved
         self.rng = rng
         self.hedges = limits.hedge  # where nobody says otherwise
         self._limits = limits
@@ -171,8 +173,8 @@ class Contest(Generic[T]):
             head,
             rest=rest,
             limits=self._limits,
-            may_spend=shared.budget.try_spend,
-            may_hedge=shared.budget.try_spend_saved,
+            may_spend=shared.may_spend,
+            may_hedge=shared.may_hedge,
             rng=shared.rng,
             now=now,
         )
