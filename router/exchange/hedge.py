@@ -148,7 +148,8 @@ class Race(Generic[T]):
         finally:
             self._first = None
             if self._alarm is not None:
-                self._call_off(self._alarm)
+                self._alarms.call_off(self._alarm)
+                self._alarm = None
             if self._company is not None:
                 await self._company.end()
                 self._company = None
@@ -171,7 +172,8 @@ class Race(Generic[T]):
     def _look(self, now: float) -> None:
         """Let those join whose moment has come, or end whoever is left when the race is decided."""
         if self._alarm is not None:
-            self._call_off(self._alarm)
+            self._alarms.call_off(self._alarm)
+            self._alarm = None
         while self._first is not None and self._is_on:
             action = self._director.next(now)
             if isinstance(action, Wait):
@@ -213,10 +215,6 @@ class Race(Generic[T]):
         if self._first is not None:
             self._first.give_up()
         self._give_up_others()
-
-    def _call_off(self, alarm: Alarm) -> None:
-        self._alarms.call_off(alarm)
-        self._alarm = None
 
     def _begin(self, start: Start[Contender], now: float) -> tuple[Run, float]:
         """Enter an attempt before its task runs, so that whatever comes finds it entered.

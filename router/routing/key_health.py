@@ -57,6 +57,19 @@ class KeyHealth:
     something else happens; it is infinite where that is not known.
     """
 
+    __slots__ = (
+        "_dead_until",
+        "_deaths",
+        "_epoch",
+        "_limits",
+        "_parked_in_a_row",
+        "_parked_until",
+        "_parking",
+        "_probe",
+        "_probe_lapses",
+        "well_from",
+    )
+
     def __init__(self, limits: KeyLimits | None = None) -> None:
         self.well_from = _NEVER
         self._limits = limits or KeyLimits()

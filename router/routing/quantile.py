@@ -51,6 +51,26 @@ class SlidingQuantile:
     Durations below 0.1 ms count as 0.1 ms.
     """
 
+    __slots__ = (
+        "_answered",
+        "_count",
+        "_curve",
+        "_curve_expires",
+        "_fresh",
+        "_growth",
+        "_least_samples",
+        "_opened",
+        "_outlasted",
+        "_q",
+        "_room",
+        "_slice_samples",
+        "_slice_seconds",
+        "_slices",
+        "_slices_most",
+        "_value",
+        "_window_seconds",
+    )
+
     def __init__(
         self,
         *,
