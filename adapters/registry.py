@@ -132,7 +132,7 @@ def dialect_of_call(call: Call, upstream: str, *, has_responses: bool = False) -
         return _RESPONSES
     if call.beginning is not None and (call.face, upstream) in _CONTINUATIONS:
         return _CONTINUATIONS[call.face, upstream]
-    return _ALL.get((call.face, upstream), _UNSERVED)
+    return dialect_for(call.face, upstream)
 
 
 def pieces_of(call: Call, upstream: str, target: Target) -> Sequence[Call]:

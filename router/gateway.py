@@ -189,6 +189,7 @@ class Gateway:
             admission=self.admission,
             means=Means(
                 client=self.client,
+                alarms=self.alarms,
                 bearers=self.bearers,
                 fetch_all=self._fetch_all,
                 wall_clock=wall_clock,

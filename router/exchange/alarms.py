@@ -1,9 +1,10 @@
 """Alarms: what is to happen at a moment, unless it is called off before, for all races of a process.
 
-Most races are won by their first attempt, long before anybody would join it. A task of each race's own that
-sleeps until that moment would nearly always be made for nothing, and making one costs more than all decisions
-of the race. So one task sleeps for all, until the earliest moment of any; to set an alarm is to put a line on
-a heap. An alarm that was called off stays there until its time, or until most of the heap is like it.
+Most races are won by their first attempt, long before anybody would join it, and before its time is over. A
+task that sleeps until such a moment, or a scope with that deadline, would nearly always be made for nothing,
+and making one costs more than all decisions of the race. So one task sleeps for all, until the earliest
+moment of any; to set an alarm is to put a line on a heap. An alarm that was called off stays there until its
+time, or until most of the heap is like it.
 """
 
 from collections.abc import Awaitable, Callable

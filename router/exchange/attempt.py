@@ -1,16 +1,19 @@
 """One attempt: one request to one upstream, up to the point where its answer is worth having.
 
-A whole answer is worth having when it is read and understood. A stream is *committed* with its first
-meaningful event: text, a tool call, reasoning, or an end. What comes before it (a role, empty deltas) is
-held back, so that an error inside a 200 still becomes an honest status, and can still be retried unseen.
-From the moment in which the request goes out, one limit, that for the first byte, holds up to that point.
+A whole answer is worth having when it is read and understood, a stream earlier (`stream_attempt`). From the
+moment in which the request goes out, one limit, that for the first byte, holds up to that point.
+
+An attempt waits for its connection nearly always, and that serves nobody else meanwhile. So it is ended by
+closing it, when its time is over or when it is given up, and its time is one alarm among those of all
+(`alarms`). A cancel scope, which costs more, is made only where an attempt waits for something else.
 
 Every way out other than a returned result discards the upstream connection at once, synchronously, so
 cancellation cannot interrupt the clean-up.
 """
 
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from math import inf
+from typing import Any, Final, TypeVar
 
 import msgspec
 import trio
@@ -21,30 +24,27 @@ from adapters.dialect import (
     BadCall,
     Call,
     EncodedRequest,
-    EventKind,
     Failure,
     FailureKind,
     FilesWanted,
     Headers,
-    StreamDecoder,
-    StreamEvent,
 )
 from adapters.embedding_bridge import joined, usage_of
 from adapters.gemini.key_file import ServiceAccount
-from adapters.sse import Signal
 from router.errors import (
     GatewayError,
     UpstreamInvalid,
     UpstreamTimeout,
     UpstreamUnreachable,
 )
+from router.exchange.alarms import Alarm, Alarms
 from router.exchange.bearers import Bearers
 from router.exchange.company import GivenUp
 from router.exchange.files import FetchAll, RequestFiles
 from router.exchange.live import Run
 from router.exchange.overdue import Overdue
 from router.observe.record import RequestRecord
-from router.upstream.client import OutgoingRequest, UpstreamClient, UpstreamResponse
+from router.upstream.client import Lease, OutgoingRequest, UpstreamClient, UpstreamResponse
 from router.upstream.errors import (
     AnswerTooLarge,
     ConnectFailed,
@@ -54,42 +54,20 @@ from router.upstream.errors import (
 
 MAX_ANSWER_BYTES: Final = 256 * 1024 * 1024
 MAX_ERROR_BYTES: Final = 1024 * 1024
-MAX_HELD_BYTES: Final = 1024 * 1024
-MOST_HELD_EVENTS: Final = (
-    16  # once committed; the relay decodes the rest, and watches what it costs
-)
-MAX_MALFORMED_EVENTS: Final = 8
 
-# Server-sent events, and the binary frames of AWS.
-_STREAM_TYPES: Final = (b"text/event-stream", b"application/vnd.amazon.eventstream")
-_COMMITTING: Final = frozenset({EventKind.OUTPUT, EventKind.FINISH, EventKind.DONE})
-
-
-class CommittedStream(msgspec.Struct):
-    """An upstream stream that has begun to answer.
-
-    `held` are the frames to send first; `done` says that they hold the whole stream already. `token`: what
-    it was asked for with, where that is fetched, so that nobody is told it. The owner must call
-    `response.discard()` in the end.
-    """
-
-    response: UpstreamResponse
-    decoder: StreamDecoder
-    held: list[bytes]
-    done: bool
-    malformed: int
-    token: str | None = None
+T = TypeVar("T")
 
 
 class Means(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     """What all attempts of a process are made with.
 
-    `bearers` have the tokens of service accounts; `fetch_all` gets what clients' URLs lead to, `None` where
-    nothing is fetched. `wall_clock` gives unix time, for a Retry-After that is a date. By
-    `trace_headers(record)` the attempts of one request are traced.
+    `alarms` ring when an attempt's time is over. `bearers` have the tokens of service accounts; `fetch_all`
+    gets what clients' URLs lead to, `None` where nothing is fetched. `wall_clock` gives unix time, for a
+    Retry-After that is a date. By `trace_headers(record)` the attempts of one request are traced.
     """
 
     client: UpstreamClient
+    alarms: Alarms
     bearers: Bearers
     fetch_all: FetchAll | None
     wall_clock: Callable[[], float]
@@ -120,25 +98,27 @@ class Attempts:
         """Return the same for the call that asks for the rest of the answer."""
         return Attempts(call, self.means, self.own_headers, self.files)
 
-    def open_stream(self, run: Run) -> Coroutine[Any, Any, CommittedStream]:
-        """Ask a run's endpoint for a stream (see `Attempt.open_stream`)."""
-        return Attempt(run, self).open_stream()
-
     def answer(self, run: Run) -> Coroutine[Any, Any, Answer]:
         """Ask a run's endpoint for a whole answer (see `Attempt.answer`)."""
-        return Attempt(run, self).answer()
+        attempt = Attempt(run, self)
+        if self.call.endpoint == "embeddings":
+            return attempt.answer_in_pieces()
+        return attempt.answer(self.call)
 
 
 class Attempt:
     """One call to the endpoint of one run, made once, at once."""
 
     __slots__ = (
+        "_alarm",
         "_attempts",
         "_call",
         "_dialect",
         "_endpoint",
         "_is_connecting",
+        "_is_interrupted",
         "_late",
+        "_lease",
         "_run",
         "_scope",
         "_token",
@@ -155,22 +135,26 @@ class Attempt:
         # Where a connection is to be had at once, as it mostly is, no time passes before it is asked.
         self._is_connecting = False
         self._late = ("did not begin to answer", endpoint.timeouts.first_byte)
-        self._scope = trio.CancelScope(
-            deadline=min(run.started + endpoint.timeouts.first_byte, run.until)
-        )
-        if run.scope is None:
-            run.scope = self._scope
+        self._alarm: Alarm | None = None
+        self._lease: Lease | None = None  # of the connection that is waited for
+        self._scope: trio.CancelScope | None = None  # of what else is waited for
+        self._is_interrupted = False
+        if run.interrupt is None:  # else somebody waits for it who can be given up instead
+            run.interrupt = self.interrupt
 
-    async def answer(self) -> Answer:
-        """Return the whole answer, in pieces one after the other where it must be. Raises `GatewayError`."""
-        with self._scope:
-            if self._call.endpoint == "embeddings":
-                return await self._answer_in_pieces()
-            return await self._answer(self._call)
-        raise self._ended()
+    def interrupt(self) -> None:
+        """End the attempt's waiting, and nothing else that its task does."""
+        self._is_interrupted = True
+        if self._scope is not None:
+            self._scope.cancel()
+        elif self._lease is not None:
+            self._lease.interrupt()
 
-    async def _answer_in_pieces(self) -> Answer:
-        """Return an answer that may have to be asked for in several calls: a provider takes so many texts."""
+    async def answer_in_pieces(self) -> Answer:
+        """Return an answer that may have to be asked for in several calls: a provider takes so many texts.
+
+        Raises and is cancelled like `answer`.
+        """
         try:
             pieces = self._endpoint.pieces_of(self._call)
         except BadCall as error:
@@ -180,32 +164,29 @@ class Attempt:
             if answers:
                 self._run.spent = usage_of(answers)
                 self._limit_connecting()
-            answers.append(await self._answer(call))
+            answers.append(await self.answer(call))
         return joined(answers)
 
-    async def _answer(self, call: Call) -> Answer:
-        response = await self._send(call)
-        self._late = ("did not finish its answer", self._endpoint.timeouts.first_byte)
+    async def answer(self, call: Call) -> Answer:
+        """Return the whole answer to a call. Raises `GatewayError`, `GivenUp`, `Overdue`."""
         try:
-            body = await response.read(MAX_ANSWER_BYTES)
-            return self._dialect.decode_answer(call, self._endpoint.target, body)
-        except UpstreamTransportError as error:
-            raise self._translate(error) from error
-        except BadAnswer as error:
-            raise self._fault(error.failure) from error
-        finally:
-            response.discard()
-
-    async def open_stream(self) -> CommittedStream:
-        """Return the stream once it is committed. Raises `GatewayError`."""
-        with self._scope:
-            response = await self._send(self._call)
+            response = await self._send(call)
+            self._late = ("did not finish its answer", self._endpoint.timeouts.first_byte)
             try:
-                return await self._commit(response)
-            except BaseException:
+                body = await response.read(MAX_ANSWER_BYTES)
+                if self._is_interrupted:
+                    raise self._ended()
+                return self._dialect.decode_answer(call, self._endpoint.target, body)
+            except UpstreamTransportError as error:
+                raise self._translate(error) from error
+            except BadAnswer as error:
+                raise self._fault(error.failure) from error
+            finally:
                 response.discard()
-                raise
-        raise self._ended()
+        except trio.ClosedResourceError as error:
+            raise self._ended() if self._is_interrupted else error from None
+        finally:
+            self._waits_no_more()
 
     async def _send(self, call: Call) -> UpstreamResponse:
         """Send the request; return the response if it is a 200, else raise what its error means."""
@@ -226,7 +207,7 @@ class Attempt:
             response = await self._attempts.means.client.send(
                 self._endpoint.origin,
                 request,
-                on_wait=self._limit_connecting,
+                connecting=self._connecting,
                 on_connected=self._connected,
             )
         except UpstreamTransportError as error:
@@ -242,7 +223,7 @@ class Attempt:
         """Return the account's token, under the limit for connecting."""
         self._limit("got no token", self._endpoint.timeouts.connect)
         try:
-            token = await self._attempts.means.bearers.token_of(account)
+            token = await self._interruptible(self._attempts.means.bearers.token_of(account))
         except BadAnswer as error:
             raise self._fault(error.failure) from error
         self._limit_connecting()
@@ -250,9 +231,9 @@ class Attempt:
 
     async def _encode_with_files(self, call: Call, urls: Sequence[str]) -> EncodedRequest:
         """Write a request to a provider that wants bytes for these URLs."""
-        self._scope.deadline = self._run.until  # files have limits of their own
+        self._be_interrupted_at(self._run.until)  # files have limits of their own
         self._run.held_up()
-        files = await self._attempts.files.of(urls)
+        files = await self._interruptible(self._attempts.files.of(urls))
         self._run.goes_on(trio.current_time())
         self._limit_connecting()
         return self._encode(msgspec.structs.replace(call, files=files))
@@ -269,19 +250,58 @@ class Attempt:
         self._is_connecting = True
         self._limit("could not be connected", self._endpoint.timeouts.connect)
 
-    def _connected(self) -> None:
-        self._run.asked()
+    async def _connecting(self, waiting: Awaitable[T]) -> T:
+        """Wait for a connection: for the first within its own limit, for the next in place of a stale one."""
+        if not self._run.has_asked:
+            self._limit_connecting()
+        return await self._interruptible(waiting)
+
+    def _connected(self, lease: Lease) -> None:
+        """Wait for an answer on this connection. Raises why the attempt was interrupted, if it was."""
+        if self._is_interrupted:
+            raise self._ended()
+        self._lease = lease
+        self._run.has_asked = True
+        first_byte = self._endpoint.timeouts.first_byte
         if self._is_connecting:
             self._is_connecting = False
-            self._limit("did not begin to answer", self._endpoint.timeouts.first_byte)
+            self._limit("did not begin to answer", first_byte)
+        elif self._alarm is None:
+            self._be_interrupted_at(min(self._run.started + first_byte, self._run.until))
 
     def _limit(self, late: str, seconds: float) -> None:
         """Allow so many seconds from now on; say what was `late` where they do not suffice."""
         self._late = (late, seconds)
-        self._scope.deadline = min(trio.current_time() + seconds, self._run.until)
+        self._be_interrupted_at(min(trio.current_time() + seconds, self._run.until))
+
+    def _be_interrupted_at(self, moment: float) -> None:
+        """Let the attempt's time be over at this moment, and no more at the one said before."""
+        alarms = self._attempts.means.alarms
+        if self._alarm is not None:
+            alarms.call_off(self._alarm)
+        self._alarm = alarms.set(moment, self._rung) if moment < inf else None
+
+    def _rung(self, _now: float) -> None:
+        self.interrupt()
+
+    def _waits_no_more(self) -> None:
+        self._lease = None
+        if self._alarm is not None:
+            self._attempts.means.alarms.call_off(self._alarm)
+            self._alarm = None
+
+    async def _interruptible(self, waiting: Awaitable[T]) -> T:
+        """Wait for what is no answer on a connection. Raises why it was interrupted, if it was."""
+        scope = self._scope = trio.CancelScope()
+        try:
+            with scope:
+                return await waiting
+        finally:
+            self._scope = None
+        raise self._ended()
 
     async def _error_of(self, response: UpstreamResponse) -> Exception:
-        self._scope.deadline = self._run.until  # it has answered
+        self._be_interrupted_at(self._run.until)  # it has answered
         try:
             with trio.fail_after(self._endpoint.timeouts.idle):
                 body = await response.read(MAX_ERROR_BYTES)
@@ -294,60 +314,6 @@ class Attempt:
         if account is not None and self._token is not None and response.status == 401:
             self._attempts.means.bearers.refused(account, self._token)
         return self._fault(failure)
-
-    async def _commit(self, response: UpstreamResponse) -> CommittedStream:
-        """Read up to the first meaningful event."""
-        if not _is_event_stream(response):
-            raise await self._not_a_stream(response)
-        self._late = ("sent no token", self._endpoint.timeouts.first_byte)
-        decoder = self._dialect.stream_decoder(self._call, self._endpoint.target)
-        stream = CommittedStream(response, decoder, [], done=False, malformed=0, token=self._token)
-        committed = False
-        while not committed:
-            try:
-                data = await response.receive_body()
-            except UpstreamTransportError as error:
-                raise self._translate(error) from error
-            decoder.receive_data(data)
-            while not isinstance(event := decoder.next_event(), Signal):
-                committed = self._hold(stream, event) or committed
-                if committed and len(stream.held) >= MOST_HELD_EVENTS:
-                    return stream
-            if event is Signal.END and not stream.done:
-                if not decoder.complete:
-                    raise UpstreamInvalid(f"{self._name} ended its stream without an answer.")
-                stream.held.append(decoder.closing_frames())
-                stream.done = committed = True
-        return stream
-
-    def _hold(self, stream: CommittedStream, event: StreamEvent) -> bool:
-        """Take one event in; return whether it commits the stream."""
-        if stream.done:
-            return True
-        if event.kind is EventKind.ERROR and event.failure is not None:
-            if any(stream.held) and stream.decoder.complete:
-                return True
-            raise self._fault(event.failure)
-        if event.kind is EventKind.MALFORMED:
-            stream.malformed += 1
-        if event.frame:
-            stream.held.append(event.frame)
-        if event.kind is EventKind.DONE:
-            stream.done = True
-        too_much = sum(map(len, stream.held)) > MAX_HELD_BYTES
-        return event.kind in _COMMITTING or too_much or stream.malformed > MAX_MALFORMED_EVENTS
-
-    async def _not_a_stream(self, response: UpstreamResponse) -> Exception:
-        """Explain a 200 that is no event stream: an error in plain JSON, or an answer all at once."""
-        self._late = ("did not finish its answer", self._endpoint.timeouts.first_byte)
-        try:
-            body = await response.read(MAX_ANSWER_BYTES)
-            self._dialect.decode_answer(self._call, self._endpoint.target, body)
-        except UpstreamTransportError as error:
-            raise self._translate(error) from error
-        except BadAnswer as error:
-            return self._fault(error.failure)
-        return UpstreamInvalid(f"{self._name} ignored the wish for a stream.")
 
     def _fault(self, failure: Failure) -> GatewayError:
         return self._endpoint.fault(failure, self._token)
@@ -363,7 +329,7 @@ class Attempt:
         )
 
     def _ended(self) -> UpstreamTimeout | Overdue | GivenUp:
-        """Return why the scope has ended the attempt."""
+        """Return why the attempt was interrupted."""
         if self._run.is_given_up:
             return GivenUp()
         if trio.current_time() >= self._run.until:
@@ -386,10 +352,3 @@ def _refusal(error: BadCall) -> Failure:
         code=error.code,
         param=error.param,
     )
-
-
-def _is_event_stream(response: UpstreamResponse) -> bool:
-    for name, value in response.headers:
-        if name == b"content-type":
-            return value.lower().startswith(_STREAM_TYPES)
-    return False

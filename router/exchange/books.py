@@ -157,6 +157,11 @@ class Books(msgspec.Struct, eq=False):
         return Bill("drained", (self._charge(entry, "operator", rest),), place=place)
 
     @property
+    def attempts(self) -> int:
+        """How many attempts were begun so far."""
+        return len(self._entries)
+
+    @property
     def so_far(self) -> Usage:
         """What the customer would pay for if the answer ended here. It must have begun."""
         return self._of_customer(next(e for e in self._entries if e.run.has_committed))

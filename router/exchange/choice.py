@@ -159,7 +159,7 @@ def _is_indifferent(route: Route, call: Call, wish: Wish) -> bool:
     """Tell whether a request cares for nothing but being served."""
     if wish is not NO_WISH and (wish.sort is not None or wish.first_provider_only):
         return False
-    return _prefix(route, call) is None
+    return not route.has_cached_reads or _prefix(route, call) is None
 
 
 def _prefix(route: Route, call: Call) -> int | None:

@@ -18,7 +18,7 @@ from typing import Final
 
 from router.catalog.candidate import Candidate
 from router.exchange.live import Form, LiveEndpoint
-from router.routing.availability import USABLE, Availability, Standing
+from router.routing.availability import Availability, Standing
 from router.routing.two_choices import handicap
 
 # Below this, everybody is looked at: to draw would save nothing.
@@ -35,15 +35,15 @@ class Crowd:
         self._members = members
         self._pictures = [member.picture for member in members]
         self._ends = list(accumulate(member.endpoint.weight for member in members))
+        self._whole = self._ends[-1]  # the weight of all
+        self._last = len(members) - 1
 
     def first(self, form: Form, *, rng: Random, now: float) -> LiveEndpoint | None:
         """Return whom the policy would ask first, `None` where that takes a look at all."""
-        if len(self._members) < LEAST_MEMBERS:
-            for picture in self._pictures:
-                if not picture.is_well(now):
-                    return None
-            if len(self._members) == 1:
-                return self._members[0]
+        if self._last == 0 and self._pictures[0].is_well(now):
+            return self._members[0]
+        if self._last < LEAST_MEMBERS - 1 and not self._are_well(now):
+            return None
         seen: set[int] = set()
         in_hand: LiveEndpoint | None = None
         for _ in range(_MOST_DRAWS_FOR_FIRST):
@@ -52,11 +52,12 @@ class Crowd:
                 continue
             seen.add(place)
             member = self._members[place]
-            availability = member.availability(now)
-            if availability.standing is Standing.PROBE:
-                return None
-            if availability is not USABLE and not _takes_part(availability, rng):
-                continue
+            if not self._pictures[place].is_well(now):
+                availability = member.availability(now)
+                if availability.standing is Standing.PROBE:
+                    return None
+                if not _takes_part(availability, rng):
+                    continue
             if in_hand is None:
                 in_hand = member
                 continue
@@ -80,9 +81,11 @@ class Crowd:
                     return [members[place] for place in places]
         return sorted(members, key=lambda member: rng.expovariate(member.endpoint.weight))
 
+    def _are_well(self, now: float) -> bool:
+        return all(picture.is_well(now) for picture in self._pictures)
+
     def _drawn_place(self, rng: Random) -> int:
-        ends = self._ends
-        return bisect(ends, rng.random() * ends[-1], 0, len(ends) - 1)
+        return bisect(self._ends, rng.random() * self._whole, 0, self._last)
 
 
 def _takes_part(availability: Availability, rng: Random) -> bool:

@@ -17,10 +17,10 @@ import trio
 from adapters.dialect import Answer, StreamDecoder
 from adapters.sse import Signal
 from router.errors import GatewayError, UpstreamUnreachable
-from router.exchange.attempt import CommittedStream
 from router.exchange.books import Bill, Books, Whose
 from router.exchange.company import GivenUp
 from router.exchange.live import Run
+from router.exchange.stream_attempt import CommittedStream
 from router.upstream.errors import UpstreamTransportError
 
 MOST_DRAINS: Final = 1000
@@ -69,9 +69,9 @@ class Drains:
             if self._nursery is None:
                 return await attempt(run)
             pending = _Pending[T](run, books)
-            with (
-                trio.CancelScope() as run.scope
-            ):  # what is given up is the waiting, not the attempt
+            waiting = trio.CancelScope()
+            run.interrupt = waiting.cancel  # it is given up, and not the attempt
+            with waiting:
                 self._nursery.start_soon(self._attempt, pending, attempt)
                 return await self._wait_for(pending)
             raise GivenUp

@@ -7,6 +7,7 @@ unfinished so that the front breaks the connection (a cut stream is never presen
 """
 
 from collections.abc import Callable
+from functools import partial
 from math import inf
 from typing import Final
 
@@ -26,16 +27,17 @@ from router.errors import (
     ModelNotFound,
     UpstreamTimeout,
 )
-from router.exchange.attempt import Attempts, CommittedStream, Means
+from router.exchange.attempt import Attempts, Means
 from router.exchange.books import Books, Ending, Whose
 from router.exchange.closing import Closing, Settle
-from router.exchange.live import Run
+from router.exchange.hedge import Won
 from router.exchange.options import Options, hedging
 from router.exchange.overdue import Overdue
 from router.exchange.racing import Racing, Request
 from router.exchange.relay import StreamRelay
 from router.exchange.reply import Headers, Reply
 from router.exchange.rescue import may_be_rescued
+from router.exchange.stream_attempt import CommittedStream, open_stream
 from router.exchange.streaming import StreamedAnswer
 from router.observe.record import RequestRecord
 
@@ -133,6 +135,7 @@ class Exchange:
             ending = "failed" if self.stopping else "left"
             raise
         finally:
+            record.attempts = books.attempts
             closing.close_unless_whole(ending)
 
     async def limit_headers(self, caller: Caller, model: str | None) -> Headers:
@@ -182,15 +185,11 @@ class Exchange:
         now: float,
     ) -> None:
         attempts = Attempts(request.call, self._means, self._means.trace_headers(record))
-        race = self._racing.race(request, attempts.answer, _keep)
-        try:
-            won = await race.run(now)
-        finally:
-            record.attempts = race.attempts
+        won = await self._racing.race(request, attempts.answer, _keep).run(now)
         run, answer = won.run, won.value
-        headers = _note_winner(record, run, hedge=won.hedge)
+        headers = _note_winner(record, won, request.books)
         request.books.note(run, answer.usage, answer.output_bytes, whole=True)
-        run.completed(trio.current_time())
+        run.completed(won.at)
         closing.close("whole")
         if reply.drops_who_stops_reading and len(answer.body) <= _SMALL_BYTES:
             await reply.answer(200, [_JSON, *headers], answer.body)
@@ -208,13 +207,9 @@ class Exchange:
         now: float,
     ) -> None:
         attempts = Attempts(request.call, self._means, self._means.trace_headers(record))
-        race = self._racing.race(request, attempts.open_stream, _discard)
-        try:
-            won = await race.run(now)
-        finally:
-            record.attempts = race.attempts
-        record.first_token_seconds = trio.current_time() - record.started
-        relay.headers = _note_winner(record, won.run, hedge=won.hedge)
+        won = await self._racing.race(request, partial(open_stream, attempts), _discard).run(now)
+        record.first_token_seconds = won.at - record.started
+        relay.headers = _note_winner(record, won, request.books)
         streamed = StreamedAnswer(request, self._racing, attempts, closing, relay)
         await streamed.relay(won, record)
 
@@ -249,16 +244,18 @@ def _keep(_answer: Answer) -> None:
     """A whole answer holds nothing that must be let go of."""
 
 
-def _note_winner(record: RequestRecord, run: Run, *, hedge: bool) -> list[tuple[bytes, bytes]]:
+def _note_winner(
+    record: RequestRecord, won: Won[Answer] | Won[CommittedStream], books: Books
+) -> list[tuple[bytes, bytes]]:
     """Note who won, and return the headers that say so: after how many attempts, and whether a hedge won."""
-    endpoint = run.live.endpoint
+    endpoint = won.run.live.endpoint
     record.provider = endpoint.provider
     record.upstream_model = endpoint.target.upstream_model
     record.upstream_host = endpoint.origin.host
     record.upstream_port = endpoint.origin.port
-    record.hedged = hedge
+    record.hedged = won.hedge
     return [
         (b"x-syze-provider", endpoint.provider.encode()),
-        (b"x-syze-attempts", b"%d" % record.attempts),
-        (b"x-syze-hedged", b"true" if hedge else b"false"),
+        (b"x-syze-attempts", b"%d" % books.attempts),
+        (b"x-syze-hedged", b"true" if won.hedge else b"false"),
     ]

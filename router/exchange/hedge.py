@@ -30,11 +30,12 @@ T = TypeVar("T")
 
 
 class Won(msgspec.Struct, Generic[T], frozen=True):
-    """The first success: what it brought, the run that brought it, and whether it was a hedge."""
+    """The first success: what it brought, the run that brought it, whether that was a hedge, and when."""
 
     value: T
     run: Run
     hedge: bool
+    at: float
 
 
 class Begun(Protocol):
@@ -47,32 +48,35 @@ class Begun(Protocol):
 class Race(Generic[T]):
     """One race for one answer.
 
-    `attempt(run)` tries to get the answer from the run's endpoint, raising `GatewayError`, in a scope that it
-    gives to the run: `GivenUp` when that is cancelled for its own sake. `discard(value)` lets go of an answer
-    that came too late, synchronously. `begun(run, hedge=...)` hears of every attempt as it
-    begins. `alarms` tell when somebody is to join. `until`: the trio time at which the race must be over,
-    `inf` where whoever runs it sees to that.
+    `attempt(run)` tries to get the answer from the run's endpoint, raising `GatewayError`, in such a way that
+    the run can interrupt it: `GivenUp` then. `discard(value)` lets go of an answer that came too late,
+    synchronously. `begun(run, hedge=...)` hears of every attempt as it begins. `again(director, lost, now)`
+    gives the director who goes on after one that knows nobody any more, or raises how the race ends. `alarms`
+    tell when somebody is to join. `until`: the trio time at which the race must be over, `inf` where whoever
+    runs it sees to that.
     """
 
     __slots__ = (
+        "_again",
         "_alarm",
         "_alarms",
         "_attempt",
         "_begun",
         "_bug",
         "_company",
+        "_director",
         "_discard",
         "_first",
         "_rng",
         "_until",
         "_won",
-        "director",
     )
 
     def __init__(  # noqa: PLR0913 - all that one race is run with comes in here
         self,
         director: Director[Contender],
         *,
+        again: Callable[[Director[Contender], Lost, float], Director[Contender]],
         attempt: Callable[[Run], Awaitable[T]],
         discard: Callable[[T], None],
         begun: Begun,
@@ -80,7 +84,8 @@ class Race(Generic[T]):
         rng: Random,
         until: float = inf,
     ) -> None:
-        self.director = director
+        self._director = director
+        self._again = again
         self._attempt = attempt
         self._discard = discard
         self._begun = begun
@@ -93,24 +98,24 @@ class Race(Generic[T]):
         self._won: Won[T] | None = None
         self._bug: Exception | None = None
 
-    async def run(self, now: float) -> Won[T] | Lost:
-        """Race to the end, from `now` on. Raises `Overdue`, or what of ours was at fault.
+    async def run(self, now: float) -> Won[T]:
+        """Race to the end, from `now` on. Raises `Overdue`, what `again` raises, or a bug of ours.
 
         Cancellation ends every attempt at once; each is entered as given up.
         """
         try:
             while self._bug is None:
-                action = self.director.next(now)
+                action = self._director.next(now)
                 if isinstance(action, Lost):
-                    return action
-                if isinstance(action, Wait):
+                    self._director = self._again(self._director, action, now)
+                elif isinstance(action, Wait):
                     await self._wait(action.until)
                 elif action.alone:
-                    run = self._begin(action, now)
+                    run, _ = self._begin(action, now)
                     run.until = self._until
                     await self._run(run, hedge=action.hedge)
                 else:
-                    await self._run_joinable(self._begin(action, now), now, hedge=action.hedge)
+                    await self._run_joinable(action, now)
                 if self._won is not None:
                     return self._won
                 now = trio.current_time()
@@ -126,20 +131,25 @@ class Race(Generic[T]):
         if trio.current_time() >= self._until:
             raise Overdue
 
-    async def _run_joinable(self, run: Run, now: float, *, hedge: bool) -> None:
+    async def _run_joinable(self, start: Start[Contender], now: float) -> None:
         """Run an attempt in this task, and whoever joins it in others, until none of them runs."""
+        run, joined_at = self._begin(start, now)
         self._first = run
         run.until = self._until
         try:
-            self._look(now)
-            await self._run(run, hedge=hedge)
+            if joined_at > now:
+                self._alarm = self._alarms.set(joined_at, self._rung)
+            else:
+                self._look(now)
+            await self._run(run, hedge=start.hedge)
             if self._company is not None and self._is_on:
                 await self._wait_for(self._company)
             await trio.lowlevel.checkpoint_if_cancelled()  # a client that left wins nothing
         finally:
             self._first = None
             if self._alarm is not None:
-                self._call_off(self._alarm)
+                self._alarms.call_off(self._alarm)
+                self._alarm = None
             if self._company is not None:
                 await self._company.end()
                 self._company = None
@@ -157,14 +167,15 @@ class Race(Generic[T]):
     @property
     def _is_on(self) -> bool:
         """Whether there are attempts whose end is still of interest."""
-        return self._won is None and self._bug is None and self.director.is_running
+        return self._won is None and self._bug is None and self._director.is_open
 
     def _look(self, now: float) -> None:
         """Let those join whose moment has come, or end whoever is left when the race is decided."""
         if self._alarm is not None:
-            self._call_off(self._alarm)
+            self._alarms.call_off(self._alarm)
+            self._alarm = None
         while self._first is not None and self._is_on:
-            action = self.director.next(now)
+            action = self._director.next(now)
             if isinstance(action, Wait):
                 self._alarm = self._alarms.set(action.until, self._rung)
                 return
@@ -174,9 +185,8 @@ class Race(Generic[T]):
                 self._company = Company(self._alarms.start)
             elif self._company.decided.is_set():  # the process stops
                 break
-            self._company.join(
-                partial(self._run_beside, self._begin(action, now), hedge=action.hedge)
-            )
+            run, _ = self._begin(action, now)
+            self._company.join(partial(self._run_beside, run, hedge=action.hedge))
         self._give_up_others()
 
     def _give_up_others(self) -> None:
@@ -206,20 +216,19 @@ class Race(Generic[T]):
             self._first.give_up()
         self._give_up_others()
 
-    def _call_off(self, alarm: Alarm) -> None:
-        self._alarms.call_off(alarm)
-        self._alarm = None
+    def _begin(self, start: Start[Contender], now: float) -> tuple[Run, float]:
+        """Enter an attempt before its task runs, so that whatever comes finds it entered.
 
-    def _begin(self, start: Start[Contender], now: float) -> Run:
-        """Enter an attempt before its task runs, so that whatever comes finds it entered."""
+        Return it, and when it may be joined.
+        """
         contender = start.candidate
         run = Run(contender.live, contender.form, now, self._timed)
-        self.director.started(run, contender, now)
+        joined_at = self._director.started(run, contender, now)
         self._begun(run, hedge=start.hedge)
-        return run
+        return run, joined_at
 
     def _timed(self, run: Run, moment: float | None) -> None:
-        self.director.timed_from(run, moment)
+        self._director.timed_from(run, moment)
         self._look(trio.current_time())
 
     async def _run(self, run: Run, *, hedge: bool) -> None:
@@ -228,7 +237,7 @@ class Race(Generic[T]):
         except GatewayError as error:
             now = trio.current_time()
             run.failed(error, now=now, rng=self._rng)
-            self.director.failed(run, error, now=now, retry_after=error.told_retry_after)
+            self._director.failed(run, error, now=now, retry_after=error.told_retry_after)
         except GivenUp:
             now = trio.current_time()
             run.abandoned(now)
@@ -246,9 +255,9 @@ class Race(Generic[T]):
             now = trio.current_time()
             if self._won is None:
                 run.committed(now)
-                self._won = Won(value, run, hedge)
+                self._won = Won(value, run, hedge, now)
             else:
                 run.abandoned(now)
                 self._discard(value)
-        if self._first is not None:
+        if self._first is not None and self._company is not None:
             self._look(now)

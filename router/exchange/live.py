@@ -12,7 +12,6 @@ from random import Random
 from typing import Final, Literal
 
 import msgspec
-import trio
 
 from adapters.dialect import Usage
 from router.catalog.candidate import Candidate
@@ -87,7 +86,9 @@ class LiveEndpoint:
     def __init__(self, endpoint: Endpoint, picture: Picture) -> None:
         self.endpoint = endpoint
         self.picture = picture
-        self._contenders = {form: Contender(self, form) for form in picture.timing}
+        self._contenders = {
+            form: Contender(self, form, picture, timing) for form, timing in picture.timing.items()
+        }
         name = f"{endpoint.origin} {endpoint.target.upstream_model}"
         self._place = fingerprint(name.encode())
 
@@ -130,17 +131,16 @@ class Contender(msgspec.Struct, frozen=True, eq=False):
 
     live: LiveEndpoint
     form: Form
+    _picture: Picture
+    _timing: Timing
 
     def availability(self, now: float) -> Availability:
         """Return whether it may be asked now."""
-        picture = self.live.picture
-        if picture.health.well_from <= now >= picture.key.well_from:  # as nearly always
-            return USABLE
-        return self.live.availability(now)
+        return USABLE if self._picture.is_well(now) else self.live.availability(now)
 
     def hedge_after(self, now: float) -> float | None:
         """Return after how many seconds an attempt is worth a hedge; `None` while too little is known."""
-        return self.live.picture.timing[self.form].delay.after(now)
+        return self._timing.delay.after(now)
 
 
 class Run:
@@ -151,7 +151,7 @@ class Run:
     is timed, and `None` when it must wait for what is not its endpoint's doing; `started` is that moment.
     `spent` is what the answered pieces of a call in pieces have used, before the next one is asked for.
     `until` is when its call's time is over, where the attempt is to see to that (`router.exchange.overdue`).
-    `scope` is the attempt's, so that it can be given up alone (`router.exchange.company`).
+    `interrupt` ends the attempt's waiting, so that it can be given up alone (`router.exchange.company`).
 
     Synchronous, so that cancellation cannot come between an outcome and its entry.
     """
@@ -165,9 +165,9 @@ class Run:
         "fate",
         "has_asked",
         "has_committed",
+        "interrupt",
         "is_given_up",
         "live",
-        "scope",
         "spent",
         "started",
         "until",
@@ -193,7 +193,7 @@ class Run:
         self.has_committed = False
         self.spent: Usage | None = None
         self.until = inf
-        self.scope: trio.CancelScope | None = None
+        self.interrupt: Callable[[], None] | None = None
         self.is_given_up = False
         picture.in_flight += 1
 
@@ -207,20 +207,16 @@ class Run:
         self._timed(self, now)
 
     def give_up(self) -> None:
-        """Cancel the attempt, and nothing else that its task does."""
+        """End the attempt, and nothing else that its task does."""
         self.is_given_up = True
-        if self.scope is not None:
-            self.scope.cancel()
-
-    def asked(self) -> None:
-        """Note that the request goes out now."""
-        self.has_asked = True
+        if self.interrupt is not None:
+            self.interrupt()
 
     def committed(self, now: float) -> None:
         """Note that the answer has begun: the first token of a stream, or a whole answer."""
         self.has_committed = True
         self._timed = _untimed  # the race is over, and a stream may outlive it by minutes
-        self.scope = None
+        self.interrupt = None
         seconds = now - self.started
         self._timing.expected.observe(seconds, now)
         self._timing.delay.observe(seconds, now)
@@ -275,6 +271,7 @@ class Run:
         first = self.fate is None
         if first:
             self.fate = fate
+            self.interrupt = None
             self._picture.in_flight -= 1
         return first
 

@@ -6,10 +6,10 @@ open its URL themselves; where its prompt turns out too long for everybody, and 
 with a larger context, a last leg asks those.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from math import inf
 from random import Random
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 import trio
@@ -69,6 +69,8 @@ class Racing:
         self.live = live
         self.choice = Choice(live, attempts=limits.max_attempts, rng=rng)
         self.budget = budget
+        self.may_spend = budget.try_spend
+        self.may_hedge = budget.try_spend_saved
         self.rng = rng
         self.hedges = limits.hedge  # where nobody says otherwise
         self._limits = limits
@@ -89,16 +91,14 @@ class Racing:
     def rescue(
         self,
         request: Request,
-        *,
-        spent: int,
         attempt: Callable[[Run], Awaitable[T]],
         discard: Callable[[T], None],
     ) -> "Contest[T] | None":
         """Return the contest for what is missing of an answer that broke, paid for by the budget.
 
-        `spent`: the attempts made before. `None` where there is no attempt left to spend.
+        `None` where there is no attempt left to spend.
         """
-        left = self._limits.max_attempts - spent
+        left = self._limits.max_attempts - request.books.attempts
         if left < 1 or not self.budget.try_spend(trio.current_time()):
             return None
         limits = msgspec.structs.replace(self._limits, max_attempts=left)
@@ -115,12 +115,11 @@ class Contest(Generic[T]):
 
     __slots__ = (
         "_attempt",
-        "_before",
-        "_director",
         "_discard",
         "_limits",
         "_pays_in",
         "_request",
+        "_route",
         "_shared",
     )
 
@@ -144,61 +143,19 @@ class Contest(Generic[T]):
         self._attempt = drains.outliving(attempt, request.books) if drains.is_on else attempt
         self._discard = discard
         self._pays_in = pays_in
-        self._director: Director[Contender] | None = None  # of the leg that runs
-        self._before = 0  # attempts of the legs before
+        self._route = request.route  # of the leg that runs
 
-    @property
-    def attempts(self) -> int:
-        """Attempts begun so far."""
-        return self._before + (self._director.attempts if self._director is not None else 0)
-
-    async def run(self, now: float) -> Won[T]:
+    def run(self, now: float) -> Coroutine[Any, Any, Won[T]]:
         """Run to the end, from `now` on, a trio time.
 
         Raises `GatewayError`, `Overdue`; cancellation ends every attempt at once.
         """
-        if self._pays_in:
-            self._shared.budget.deposit(now)
-        outcome = await self._leg(self._request.route, now).run(now)
-        return outcome if isinstance(outcome, Won) else await self._again_after(outcome)
-
-    async def _again_after(self, outcome: Lost) -> Won[T]:
-        """Ask who may still serve after a leg that was lost, or raise why nobody does."""
-        request = self._request
-        route = request.route
-        last: Won[T] | Lost = outcome
-        if isinstance(outcome.fatal, FileNotFetched):
-            others = openers(route, request.call, live=self._shared.live)
-            if others is not None:
-                route = others
-                now = trio.current_time()
-                last = await self._leg(route, now).run(now)
-        larger = _larger(route)
-        if isinstance(last, Lost) and isinstance(last.fatal, ContextLengthExceeded) and larger:
-            now = trio.current_time()
-            last = await self._leg(larger, now).run(now)
-        if isinstance(last, Won):
-            return last
-        assert self._director is not None  # noqa: S101 - a leg was run
-        raise last.fatal or _exhausted(self._director, trio.current_time())
-
-    def _leg(self, route: Route, now: float) -> Race[T]:
-        """Return the race of those who may serve on a route."""
         shared, request = self._shared, self._request
-        head, rest = shared.choice.head(route, request.call, request.wish, now)
-        director = Director(
-            head,
-            rest=rest,
-            limits=self._limits,
-            may_spend=shared.budget.try_spend,
-            may_hedge=shared.budget.try_spend_saved,
-            rng=shared.rng,
-            now=now,
-        )
-        self._before = self.attempts
-        self._director = director
-        return Race(
-            director,
+        if self._pays_in:
+            shared.budget.deposit(now)
+        race = Race(
+            self._leg(now),
+            again=self._again,
             attempt=self._attempt,
             discard=self._discard,
             begun=request.books.begun,
@@ -206,6 +163,35 @@ class Contest(Generic[T]):
             rng=shared.rng,
             until=request.until,
         )
+        return race.run(now)
+
+    def _leg(self, now: float) -> Director[Contender]:
+        """Return who decides about those who may serve on the route."""
+        shared, request = self._shared, self._request
+        head, rest = shared.choice.head(self._route, request.call, request.wish, now)
+        return Director(
+            head,
+            rest=rest,
+            limits=self._limits,
+            may_spend=shared.may_spend,
+            may_hedge=shared.may_hedge,
+            rng=shared.rng,
+            now=now,
+        )
+
+    def _again(self, director: Director[Contender], lost: Lost, now: float) -> Director[Contender]:
+        """Return who decides about those who may serve after a leg was lost, or raise why nobody does."""
+        route = self._next_route(lost)
+        if route is None:
+            raise lost.fatal or _exhausted(director, now)
+        self._route = route
+        return self._leg(now)
+
+    def _next_route(self, lost: Lost) -> Route | None:
+        request = self._request
+        if isinstance(lost.fatal, FileNotFetched) and self._route is request.route:
+            return openers(self._route, request.call, live=self._shared.live)
+        return _larger(self._route) if isinstance(lost.fatal, ContextLengthExceeded) else None
 
 
 def _larger(route: Route) -> Route | None:

@@ -20,13 +20,13 @@ import trio
 
 from adapters.dialect import StreamDecoder, ToldError
 from router.errors import GatewayError, StreamBroken
-from router.exchange.attempt import CommittedStream
 from router.exchange.endpoint import Endpoint
 from router.exchange.outlet import Outlet
 from router.exchange.passage import Passage
 from router.exchange.pump import Pump
 from router.exchange.reply import Headers, Reply
 from router.exchange.source import Source, Watch
+from router.exchange.stream_attempt import CommittedStream
 from router.upstream.errors import UpstreamTransportError
 
 _STREAM_HEADERS: Final = (

@@ -18,11 +18,11 @@ from adapters.continuing import can_be_continued, continue_call
 from adapters.dialect import Call
 from router.catalog.routes import Route
 from router.errors import GatewayError
-from router.exchange.attempt import CommittedStream
 from router.exchange.hedge import Won
 from router.exchange.live import Run
 from router.exchange.racing import Contest, Racing, Request
 from router.exchange.relay import StreamRelay
+from router.exchange.stream_attempt import CommittedStream
 
 Opener = Callable[[Run], Awaitable[CommittedStream]]
 
@@ -35,7 +35,7 @@ def may_be_rescued(call: Call, route: Route) -> bool:
 class Rescue:
     """The rescue of one request's answer.
 
-    `opener_of(call)` gives the way to open a stream for a call; `attempts` counts those of the rescue.
+    `opener_of(call)` gives the way to open a stream for a call.
     """
 
     def __init__(
@@ -48,33 +48,27 @@ class Rescue:
         self._request = request
         self._racing = racing
         self._opener_of = opener_of
-        self._contest: Contest[CommittedStream] | None = None
         self._won: Won[CommittedStream] | None = None
 
-    @property
-    def attempts(self) -> int:
-        """Attempts begun so far."""
-        return self._contest.attempts if self._contest is not None else 0
-
     async def win(
-        self, broken: Won[CommittedStream], error: GatewayError, relay: StreamRelay, *, spent: int
+        self, broken: Won[CommittedStream], error: GatewayError, relay: StreamRelay
     ) -> Won[CommittedStream] | None:
-        """Return the stream that goes on, committed, or `None`. `spent`: the attempts made before.
+        """Return the stream that goes on, committed, or `None`.
 
         The client gets its keep-alive comments meanwhile. Cancellation ends every attempt at once.
         """
-        self._contest = self._contest_after(broken, error, spent=spent)
-        if self._contest is None:
+        contest = self._contest_after(broken, error)
+        if contest is None:
             return None
         try:
-            await relay.comment_while(partial(self._run, self._contest))
+            await relay.comment_while(partial(self._run, contest))
         except BaseException:
             self._let_go()
             raise
         return self._won
 
     def _contest_after(
-        self, broken: Won[CommittedStream], error: GatewayError, *, spent: int
+        self, broken: Won[CommittedStream], error: GatewayError
     ) -> Contest[CommittedStream] | None:
         request = self._request
         beginning = broken.value.decoder.beginning
@@ -86,7 +80,6 @@ class Rescue:
             return None
         return self._racing.rescue(
             msgspec.structs.replace(request, call=rest, route=others),
-            spent=spent,
             attempt=self._opener_of(rest),
             discard=_discard,
         )

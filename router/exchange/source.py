@@ -10,8 +10,8 @@ from typing import Final, Protocol
 from adapters.dialect import EventKind, StreamEvent
 from adapters.sse import Signal
 from router.errors import GatewayError, StreamBroken
-from router.exchange.attempt import MAX_MALFORMED_EVENTS, CommittedStream
 from router.exchange.endpoint import Endpoint
+from router.exchange.stream_attempt import MAX_MALFORMED_EVENTS, CommittedStream
 
 # How long an upstream may take for usage and [DONE] once every choice has come to its end.
 COMPLETE_SECONDS: Final = 2.0

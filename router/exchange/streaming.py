@@ -4,6 +4,7 @@ While a stream runs, its cost is watched: before its last bytes go out it is set
 credit ends before the answer does, it is ended there.
 """
 
+from functools import partial
 from math import inf
 from typing import Final
 
@@ -11,13 +12,14 @@ import trio
 
 from router.billing.meter import Meter
 from router.errors import GatewayError
-from router.exchange.attempt import Attempts, CommittedStream
+from router.exchange.attempt import Attempts
 from router.exchange.closing import Closing
 from router.exchange.hedge import Won
 from router.exchange.live import Fate
 from router.exchange.racing import Racing, Request
 from router.exchange.relay import StreamRelay
 from router.exchange.rescue import Rescue
+from router.exchange.stream_attempt import CommittedStream, open_stream
 from router.observe.record import RequestRecord
 from router.upstream.errors import UpstreamTransportError
 
@@ -46,19 +48,15 @@ class StreamedAnswer:
 
     async def relay(self, won: Won[CommittedStream], record: RequestRecord) -> None:
         """Relay the winner, and if that breaks, whoever can go on. Raises what broke it if nobody can."""
-        spent = record.attempts
         broken = await self._run(won, record)
         if broken is None:
             return
         rescue = Rescue(
             self._request,
             racing=self._racing,
-            opener_of=lambda rest: self._attempts.for_rest(rest).open_stream,
+            opener_of=lambda rest: partial(open_stream, self._attempts.for_rest(rest)),
         )
-        try:
-            rescuer = await rescue.win(won, broken, self._relay, spent=spent)
-        finally:
-            record.attempts = spent + rescue.attempts
+        rescuer = await rescue.win(won, broken, self._relay)
         if rescuer is None:
             raise broken
         record.rescuer = rescuer.run.live.endpoint.provider

@@ -102,6 +102,29 @@ class Director(Generic[C]):
     `may_hedge()`: the same for an attempt that no failure calls for.
     """
 
+    __slots__ = (
+        "_again",
+        "_busy_since",
+        "_fatal",
+        "_fatal_alone",
+        "_hedged",
+        "_is_anybody_left",
+        "_level",
+        "_levels",
+        "_limits",
+        "_may_hedge",
+        "_may_spend",
+        "_quickly_retried",
+        "_rest",
+        "_rng",
+        "_running",
+        "_tiers",
+        "_untried",
+        "_waiting_since",
+        "attempts",
+        "failures",
+    )
+
     def __init__(  # noqa: PLR0913 - all that one race is decided with comes in here
         self,
         tiers: Sequence[Sequence[C]],
@@ -135,9 +158,9 @@ class Director(Generic[C]):
         self.failures: list[tuple[C, GatewayError]] = []
 
     @property
-    def is_running(self) -> bool:
-        """Whether an attempt runs."""
-        return bool(self._running)
+    def is_open(self) -> bool:
+        """Whether an attempt runs whose end is still of interest: no failure has ended the race by itself."""
+        return bool(self._running) and self._fatal is None
 
     def next(self, now: float) -> Start[C] | Wait | Lost:
         """Return what to do now. A `Start` must be carried out, and its end reported."""
@@ -148,20 +171,22 @@ class Director(Generic[C]):
         if not self.attempts and self._untried and self._untried[0]:
             best = self._untried[0][0]
             if best.availability(now).standing <= Standing.PROBE:  # as nearly always
-                return self._start(best, now)
+                self._take(best)
+                return Start(best, hedge=False, alone=not self._is_anybody_left)
         return self._from_nothing(now)
 
-    def started(self, attempt: object, candidate: C, now: float) -> None:
-        """Note that an attempt has begun; `attempt` is whatever tells it from the others."""
+    def started(self, attempt: object, candidate: C, now: float) -> float:
+        """Note that an attempt has begun; `attempt` is whatever tells it from the others.
+
+        Return when to ask what to do beside it, if it runs alone so far.
+        """
         self.attempts += 1
         if not self._running:
             self._busy_since = now
-        self._running[attempt] = _Running(
-            candidate,
-            self._levels[candidate],
-            self._hedge_at(candidate, now),
-            now + self._limits.slow,
-        )
+        hedge_at = self._hedge_at(candidate, now)
+        slow_at = now + self._limits.slow
+        self._running[attempt] = _Running(candidate, self._levels[candidate], hedge_at, slow_at)
+        return min(hedge_at, slow_at)
 
     def timed_from(self, attempt: object, moment: float | None) -> None:
         """Note from when on an attempt is timed; `None`: it waits for what is not its candidate's doing.

@@ -60,6 +60,21 @@ class EndpointHealth:
     reservation, unless something else happens; it is infinite where that is not known.
     """
 
+    __slots__ = (
+        "_ejected_until",
+        "_ejections",
+        "_epoch",
+        "_floor",
+        "_in_a_row",
+        "_limits",
+        "_needs_whole_answer",
+        "_probe",
+        "_probe_lapses",
+        "_recent",
+        "_returned",
+        "well_from",
+    )
+
     def __init__(self, limits: EndpointLimits | None = None) -> None:
         self.well_from = _NEVER
         self._limits = limits or EndpointLimits()

@@ -31,16 +31,14 @@ class PeakEwma:
     def observe(self, sample: float, now: float) -> None:
         """Take in one sample, observed at `now` (monotonic seconds)."""
         if sample < self._estimate:
-            kept = self._kept(now)
-            sample = self._estimate * kept + sample * (1.0 - kept)
+            faded = self.read(now)
+            sample = faded + sample * (1.0 - faded / self._estimate)
         self._estimate = sample
         self._updated = now
 
     def read(self, now: float) -> float:
         """Return the estimate, faded by the time since the last sample. Before any sample: `initial`."""
-        return self._estimate * self._kept(now)
-
-    def _kept(self, now: float) -> float:
-        if self._updated is None:
-            return 1.0
-        return exp(-max(0.0, now - self._updated) / self._tau)
+        updated = self._updated
+        if updated is None or now <= updated:
+            return self._estimate
+        return self._estimate * exp((updated - now) / self._tau)

@@ -34,6 +34,15 @@ class HedgeDelay:
     with the time since that attempt's own start. An attempt that failed by itself says nothing about time.
     """
 
+    __slots__ = (
+        "_known",
+        "_minimum",
+        "_quantile",
+        "_times",
+        "observe",
+        "observe_lower_bound",
+    )
+
     def __init__(
         self,
         *,

@@ -57,6 +57,19 @@ class KeyHealth:
     something else happens; it is infinite where that is not known.
     """
 
+    __slots__ = (
+        "_dead_until",
+        "_deaths",
+        "_epoch",
+        "_limits",
+        "_parked_in_a_row",
+        "_parked_until",
+        "_parking",
+        "_probe",
+        "_probe_lapses",
+        "well_from",
+    )
+
     def __init__(self, limits: KeyLimits | None = None) -> None:
         self.well_from = _NEVER
         self._limits = limits or KeyLimits()
@@ -105,7 +118,7 @@ class KeyHealth:
     def succeeded(self, trial: KeyTrial) -> bool:
         """Note a complete answer; return whether that brings the key back to life."""
         trial.end()
-        return self.committed(trial)
+        return not trial.committed and self.committed(trial)
 
     def failed(
         self,

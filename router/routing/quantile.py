@@ -1,7 +1,8 @@
 """Percentiles of a time, as it is now: a histogram over a sliding window.
 
-Buckets grow by a fixed ratio, so the error is the same two percent at 50 ms and at 50 s, and an observation
-is one addition. The window is a row of slices; the oldest falls off whole when a new one is opened.
+Buckets grow by a fixed ratio, so the error is the same two percent at 50 ms and at 50 s. The window is a row
+of slices; the oldest falls off whole when a new one is opened. Into which bucket an answer falls is found out
+when somebody needs to know, for all since then together: far more are observed than percentiles worked out.
 
 How long should it be? A hedge delay needs the 95th percentile. From the last 400 samples its rank errs by a
 point, and an error upwards costs more than one downwards gains: with the stragglers of
@@ -19,7 +20,7 @@ Samples cut short by a cancellation are handled by `router.routing.survival`.
 
 from array import array
 from collections import Counter, deque
-from math import exp, floor, inf, log, log1p, sqrt
+from math import exp, floor, inf, log, log1p, nan, sqrt
 from typing import Final
 
 from router.routing.survival import SurvivalCurve
@@ -50,6 +51,26 @@ class SlidingQuantile:
     Durations below 0.1 ms count as 0.1 ms.
     """
 
+    __slots__ = (
+        "_answered",
+        "_count",
+        "_curve",
+        "_curve_expires",
+        "_fresh",
+        "_growth",
+        "_least_samples",
+        "_opened",
+        "_outlasted",
+        "_q",
+        "_room",
+        "_slice_samples",
+        "_slice_seconds",
+        "_slices",
+        "_slices_most",
+        "_value",
+        "_window_seconds",
+    )
+
     def __init__(
         self,
         *,
@@ -68,80 +89,107 @@ class SlidingQuantile:
         self._least_samples = least_samples
         self._slices_most = slices
         self._slices: deque[_Slice] = deque()
-        self._count = 0
+        self._room = 0  # for so many more samples the newest slice has a place
+        self._opened = 0.0  # when it was opened
+        self._fresh: list[float] = []  # answers in the newest slice that are in no bucket yet
+        self._count = 0  # of the samples that are
         self._answered: Counter[int] = Counter()
         self._outlasted: Counter[int] = Counter()
         self._curve: SurvivalCurve | None = None
-        self._curve_expires = 0
+        self._curve_expires = 0  # with so many more samples in buckets
+        self._q = nan  # what was read from the curve last
+        self._value: float | None = None
 
     def observe(self, seconds: float, now: float) -> None:
         """Take in an answer that came after `seconds`. ValueError if they are negative or not finite."""
-        bucket = self._bucket(seconds)
-        self._current(now).answered.append(bucket)
-        self._answered[bucket] += 1
+        if not 0.0 <= seconds < inf:
+            raise _no_duration(seconds)
+        if self._room <= 0 or now - self._opened >= self._slice_seconds:
+            self._open_slice(now)
+        self._room -= 1
+        self._fresh.append(seconds)
 
     def observe_lower_bound(self, seconds: float, now: float) -> None:
         """Take in an attempt stopped after `seconds` without an answer. ValueError as for `observe`."""
-        bucket = self._bucket(seconds)
-        self._current(now).outlasted.append(bucket)
+        if not 0.0 <= seconds < inf:
+            raise _no_duration(seconds)
+        if self._room <= 0 or now - self._opened >= self._slice_seconds:
+            self._open_slice(now)
+        self._room -= 1
+        bucket = floor(log(max(seconds, _SMALLEST_SECONDS)) / self._growth)
+        self._slices[-1].outlasted.append(bucket)
         self._outlasted[bucket] += 1
+        self._count += 1
+        self._curve_expires -= 1
 
     def read(self, q: float, now: float) -> float | None:
         """Return the seconds within which the share `q` (0 to 1) answers; None while too little is known."""
         if self._slices and self._slices[0].started <= now - self._window_seconds:
             self._drop_expired(now)
-        if self._count < self._least_samples:
+        fresh = len(self._fresh)
+        if self._count + fresh < self._least_samples:
             return None
-        if self._curve is None or self._curve_expires <= 0:
+        if self._curve is None or self._curve_expires <= fresh:
+            self._take_in()
             self._curve = SurvivalCurve(self._answered, self._outlasted)
             self._curve_expires = self._count // _REFRESHES_PER_WINDOW
-        position = self._curve.position(q)
-        return None if position is None else exp(position * self._growth)
+            self._q = nan
+        if q != self._q:
+            position = self._curve.position(q)
+            self._value = None if position is None else exp(position * self._growth)
+            self._q = q
+        return self._value
 
-    def _bucket(self, seconds: float) -> int:
-        if not 0.0 <= seconds < inf:
-            raise ValueError(f"a duration cannot be {seconds} seconds")
-        return floor(log(max(seconds, _SMALLEST_SECONDS)) / self._growth)
+    def _take_in(self) -> None:
+        """Put the answers that are in no bucket yet into theirs."""
+        if not self._fresh:
+            return
+        kept, answered = self._slices[-1].answered, self._answered
+        for seconds in self._fresh:
+            bucket = floor(log(max(seconds, _SMALLEST_SECONDS)) / self._growth)
+            kept.append(bucket)
+            answered[bucket] += 1
+        self._count += len(self._fresh)
+        self._curve_expires -= len(self._fresh)
+        self._fresh.clear()
 
-    def _current(self, now: float) -> _Slice:
-        """Return the slice for a sample at `now`, counted in."""
-        newest = self._slices[-1] if self._slices else None
-        if (
-            newest is None
-            or len(newest.answered) + len(newest.outlasted) >= self._slice_samples
-            or now - newest.started >= self._slice_seconds
-        ):
-            newest = self._open_slice(now)
-        self._count += 1
-        self._curve_expires -= 1
-        return newest
-
-    def _open_slice(self, now: float) -> _Slice:
+    def _open_slice(self, now: float) -> None:
+        self._take_in()
         if self._shifted():
             while len(self._slices) > 1:
                 self._drop_oldest()
         if len(self._slices) == self._slices_most:
             self._drop_oldest()
         self._slices.append(_Slice(now))
-        return self._slices[-1]
+        self._opened = now
+        self._room = self._slice_samples
 
     def _shifted(self) -> bool:
         """Whether the newest slice's answers come from another distribution than all before."""
         if len(self._slices) < 2:
             return False
         newest = Counter(self._slices[-1].answered)
-        before = self._answered.copy()
-        before.subtract(newest)
         answers = newest.total()
-        if not answers or not before.total():
+        before = self._answered.total() - answers
+        if not answers or not before:
             return False
-        median = _median(before)
-        off = _share_below(median, newest) - _share_below(median, before)
+        lower = there = 0  # samples before, below the bucket looked at and in it
+        for bucket in sorted(self._answered):
+            there = self._answered[bucket] - newest[bucket]
+            if 2 * (lower + there) >= before:
+                break
+            lower += there
+        # Of the samples in the median's own bucket half count as below it: equal times are no shift.
+        below = sum(count for other, count in newest.items() if other < bucket)
+        off = (below + newest[bucket] / 2.0) / answers - (lower + there / 2.0) / before
         return abs(off) * 2.0 * sqrt(answers) > _SHIFT_DEVIATIONS
 
     def _drop_expired(self, now: float) -> None:
+        self._take_in()
         while self._slices and self._slices[0].started <= now - self._window_seconds:
             self._drop_oldest()
+        if not self._slices:
+            self._room = 0
 
     def _drop_oldest(self) -> None:
         oldest = self._slices.popleft()
@@ -151,17 +199,5 @@ class SlidingQuantile:
         self._curve = None
 
 
-def _median(answered: Counter[int]) -> int:
-    half = answered.total() / 2.0
-    so_far = 0
-    for bucket in sorted(answered):
-        so_far += answered[bucket]
-        if so_far >= half:
-            return bucket
-    raise ValueError("nothing has no median")
-
-
-def _share_below(median: int, answered: Counter[int]) -> float:
-    """Return the share below a bucket, its own samples counted half: equal times are no shift."""
-    below = sum(count for bucket, count in answered.items() if bucket < median)
-    return (below + answered[median] / 2.0) / answered.total()
+def _no_duration(seconds: float) -> ValueError:
+    return ValueError(f"a duration cannot be {seconds} seconds")

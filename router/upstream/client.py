@@ -6,20 +6,41 @@ connection that served before, and only when not one byte of an answer came back
 more on a fresh connection. Everything else is reported: about further attempts the caller decides.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
 
 import trio
 
 from router.netpoll import Netpoll
 from router.upstream.dial import Dial
 from router.upstream.errors import UpstreamCut
-from router.upstream.lending import Lender
+from router.upstream.lending import Lease, Lender
 from router.upstream.message import OutgoingRequest
 from router.upstream.origin import Origin
 from router.upstream.pool import PoolLimits, PoolSnapshot
 from router.upstream.response import UpstreamResponse
 
-__all__ = ["OutgoingRequest", "PoolLimits", "PoolSnapshot", "UpstreamClient", "UpstreamResponse"]
+__all__ = [
+    "Lease",
+    "OutgoingRequest",
+    "PoolLimits",
+    "PoolSnapshot",
+    "UpstreamClient",
+    "UpstreamResponse",
+]
+
+T = TypeVar("T")
+
+
+class Connecting(Protocol):
+    """What waiting for a connection is done within."""
+
+    async def __call__(self, waiting: Awaitable[T]) -> T:
+        """Return what comes of it; an exception ends the sending."""
+
+
+async def _unbounded(waiting: Awaitable[T]) -> T:
+    return await waiting
 
 
 class UpstreamClient:
@@ -42,14 +63,15 @@ class UpstreamClient:
         origin: Origin,
         request: OutgoingRequest,
         *,
-        on_wait: Callable[[], None] = lambda: None,
-        on_connected: Callable[[], None] = lambda: None,
+        connecting: Connecting = _unbounded,
+        on_connected: Callable[[Lease], None] = lambda _lease: None,
     ) -> UpstreamResponse:
         """Send the request; returns once the head of the response is there, 1xx passed over.
 
-        `on_wait` is called where there is no connection to be had at once, and `on_connected` when one
-        is there and the request is about to go out, so that a caller can turn its patience for
-        connecting into that for an answer.
+        Where there is no connection to be had at once, one is waited for within `connecting`. With each
+        on which the request is about to go out `on_connected` is called, so that a caller can turn its
+        patience for connecting into that for an answer, and can end its waiting for one: by
+        `Lease.interrupt`, whereupon this, or the reading of the response, raises trio.ClosedResourceError.
 
         Raises ConnectFailed, UpstreamCut, UpstreamProtocolError; ValueError when the request's own
         head is not valid HTTP; trio.ClosedResourceError after `aclose`. After an exception, or when
@@ -57,16 +79,16 @@ class UpstreamClient:
         """
         lease = self._lender.lend_now(origin)
         if lease is None:
-            on_wait()
-            lease = await self._lender.borrow(origin)
+            lease = await connecting(self._lender.borrow(origin))
         try:
-            on_connected()
+            on_connected(lease)
             try:
                 head = await lease.connection.send(request)
             except UpstreamCut as cut:
                 if cut.response_started or not lease.reused:
                     raise
-                await lease.renew()
+                await connecting(lease.renew())
+                on_connected(lease)
                 head = await lease.connection.send(request)
         except BaseException:
             lease.end()

@@ -39,6 +39,7 @@ class HttpConnection:
 
     __slots__ = (
         "_http",
+        "_is_closed",
         "_is_writing",
         "_plain",
         "_polled",
@@ -62,6 +63,7 @@ class HttpConnection:
             self._polled.join(netpoll)
         self._http = FastHttp1Client(origin)
         self._response_started = False
+        self._is_closed = False
         self._is_writing = False
         self._write_was_cut = False
         # The body of a refusal that was read before its head was handed out: a few pieces, once in a while.
@@ -138,7 +140,7 @@ class HttpConnection:
 
     def start_next_cycle(self) -> bool:
         """Make ready for another request; tells whether one may follow, the answer being read to its end."""
-        if not self._http.is_reusable:
+        if self._is_closed or not self._http.is_reusable:
             return False
         self._http.start_next_cycle()
         return True
@@ -150,7 +152,8 @@ class HttpConnection:
         return has_unread_input(self._stream)
 
     def close(self) -> None:
-        """Close at once; again is harmless."""
+        """Close at once; again is harmless. Who waits for it gets trio.ClosedResourceError."""
+        self._is_closed = True
         if self._polled is not None:
             self._polled.close()
         close_now(self._stream)
@@ -160,16 +163,18 @@ class HttpConnection:
             nursery.start_soon(self._write, _slices(pieces))
             # Carried out of the nursery by hand: raised inside, it would come out in a group.
             outcome = await self._receive_answer_to_upload()
-            if isinstance(outcome, UpstreamTransportError) or _is_refusal(outcome):
+            if isinstance(outcome, Exception) or _is_refusal(outcome):
                 nursery.cancel_scope.cancel()
-        if isinstance(outcome, UpstreamTransportError):
+        if isinstance(outcome, Exception):
             raise outcome
         return outcome
 
-    async def _receive_answer_to_upload(self) -> ResponseHead | UpstreamTransportError:
+    async def _receive_answer_to_upload(
+        self,
+    ) -> ResponseHead | UpstreamTransportError | trio.ClosedResourceError:
         try:
             head = await self._receive_head()
-        except UpstreamTransportError as error:
+        except (UpstreamTransportError, trio.ClosedResourceError) as error:
             return error
         if _is_refusal(head) and self._is_writing:
             await self._receive_refusal()
@@ -192,8 +197,8 @@ class HttpConnection:
             for piece in pieces:
                 await self._stream.send_all(piece)
             self._write_was_cut = False
-        except trio.BrokenResourceError:
-            return
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            return  # reading tells
         finally:
             self._is_writing = False
             if self._write_was_cut:

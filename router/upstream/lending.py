@@ -154,6 +154,14 @@ class Lease:
         self.has_ended = False
         self.reused = False
 
+    def interrupt(self) -> None:
+        """Close the connection under who waits for it, unless it was given back already.
+
+        Whoever waits gets trio.ClosedResourceError, now or with the next wait.
+        """
+        if not self.has_ended:
+            self.connection.close()
+
     def end(self) -> None:
         """Give the connection back, to be kept or closed; again is harmless."""
         if not self.has_ended:

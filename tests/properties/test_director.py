@@ -126,7 +126,9 @@ class Game:
         if not self.running:
             self.check_tier(candidate)
         candidate.starts += 1
-        self.director.started(self.starts, candidate, self.now)
+        joined_at = self.director.started(self.starts, candidate, self.now)
+        if not self.running and joined_at > self.now:
+            assert self.director.next(self.now) == Wait(joined_at)
         lasts = self.draw(st.sampled_from([0.0, 0.2, 1.0, 3.0, 12.0]), label="lasts")
         self.running.append(Attempt(self.starts, candidate, self.now + lasts))
 

@@ -21,11 +21,11 @@ from adapters.dialect import Call, Target
 from adapters.openai.stream import ChunkDecoder
 from router.config import TimeoutConfig
 from router.errors import GatewayError
-from router.exchange.attempt import CommittedStream
 from router.exchange.endpoint import Endpoint
 from router.exchange.pump import Pump
 from router.exchange.relay import StreamRelay
 from router.exchange.reply import Headers
+from router.exchange.stream_attempt import CommittedStream
 from router.upstream.connection import HttpConnection
 from router.upstream.lending import Lease
 from router.upstream.message import OutgoingRequest, ResponseHead

@@ -250,6 +250,7 @@ def test_beyond_the_most_drains_the_rest_ends_at_once(monkeypatch: pytest.Monkey
             async with trio.open_nursery() as nursery:
                 for stream in (True, True, True, False):
                     nursery.start_soon(lambda s: leave_after(world, 0.25, stream=s), stream)
+            await trio.testing.wait_all_tasks_blocked()  # the providers have heard of it too
             assert world.gateway.drains.in_flight == 2
             assert sum(one.open_exchanges for one in world.simulators.values()) == 2
             await trio.sleep(DRAIN)

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 
 from router.config import Config, ProviderConfig, TimeoutConfig
 from router.simulator import Latency, Profile
@@ -119,6 +120,41 @@ def test_a_place_got_late_leaves_the_whole_limit_for_the_first_byte() -> None:
             assert (first.answer.status, second.answer.status) == (200, 200)
             assert second.seconds == 3.5 + 29
             await world.leak_check()
+
+    in_virtual_time(scenario)
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_a_dial_in_place_of_a_stale_connection_is_given_up_at_the_limit_for_the_first_byte(
+    stream: bool,
+) -> None:
+    async def scenario() -> None:
+        async with open_world(config=config()) as world:
+            assert (await timed(world)).answer.status == 200
+            world.dialling = trio.sleep_forever
+            one = await timed(world, stream=stream, simulate={"reset_before_head": True})
+            assert (one.answer.status, one.code) == (503, "upstream_timeout")
+            assert "did not begin to answer within 30 seconds" in one.message
+            assert one.seconds == 30
+            assert len(world.dials) == 2
+            await world.leak_check()
+
+    in_virtual_time(scenario)
+
+
+def test_a_large_request_that_nobody_reads_is_given_up_at_the_limit_for_the_first_byte() -> None:
+    async def scenario() -> None:
+        async with open_world(config=config()) as world:
+            world.pair = trio.testing.lockstep_stream_pair
+            world.serve_upstream = read_nothing
+            one = await timed(world, messages=[{"role": "user", "content": "x" * 100_000}])
+            assert (one.answer.status, one.code) == (503, "upstream_timeout")
+            assert one.seconds == 30
+            await trio.sleep(30)
+            await world.leak_check()
+
+    async def read_nothing(_stream: trio.abc.Stream) -> None:
+        await trio.sleep(60)
 
     in_virtual_time(scenario)
 

@@ -6,7 +6,8 @@ from random import Random
 import pytest
 import trio
 
-from router.errors import UpstreamUnreachable
+from adapters.dialect import Failure, FailureKind
+from router.errors import UpstreamRefusal, UpstreamUnreachable
 from router.exchange.alarms import Alarms
 from router.exchange.company import GivenUp
 from router.exchange.hedge import Begun, Race, Won
@@ -14,6 +15,18 @@ from router.exchange.live import Contender, Fate, HedgeSettings, LiveEndpoints, 
 from router.routing.director import Director, Lost, RaceLimits
 from tests.simulated.world import in_virtual_time
 from tests.unit.test_exchange_endpoint import candidate
+
+
+class LostRace(Exception):
+    """Raised where nobody is left to ask."""
+
+    def __init__(self, outcome: Lost) -> None:
+        super().__init__(outcome)
+        self.outcome = outcome
+
+
+def _nobody(_director: Director[Contender], lost: Lost, _now: float) -> Director[Contender]:
+    raise LostRace(lost)
 
 
 class Track:
@@ -35,6 +48,8 @@ class Track:
             await beside.start(self.alarms.run)
             try:
                 outcome = await self.race().run(trio.current_time())
+            except LostRace as lost:
+                outcome = lost.outcome
             except Exception as error:  # noqa: BLE001 - raised again below
                 bug = error
             assert self.alarms.pending == 0
@@ -45,7 +60,7 @@ class Track:
 
     def race(self) -> Race[str]:
         names = ("first", "second")
-        line = [Contender(self.live.of(candidate(upstream_model=name)), "stream") for name in names]
+        line = [self.live.of(candidate(upstream_model=name)).contender("stream") for name in names]
         director = Director(
             [[one] for one in line],
             limits=RaceLimits(slow=1.0),
@@ -56,6 +71,7 @@ class Track:
         )
         return Race(
             director,
+            again=_nobody,
             attempt=self._asked,
             discard=self.discarded.append,
             begun=self._enter,
@@ -68,7 +84,9 @@ class Track:
         self.on_begun(run, hedge=hedge)
 
     async def _asked(self, run: Run) -> str:
-        with trio.CancelScope() as run.scope:
+        scope = trio.CancelScope()
+        run.interrupt = scope.cancel
+        with scope:
             return await self._attempt(run.live.endpoint.target.upstream_model)
         raise GivenUp
 
@@ -186,6 +204,30 @@ def test_a_first_that_fails_leaves_the_race_to_who_joined_it() -> None:
         assert isinstance(outcome, Won)
         assert outcome.value == "second"
         assert trio.current_time() - start == 4.0
+
+    in_virtual_time(scenario)
+
+
+@pytest.mark.parametrize("refuser", ["first", "second"])
+def test_a_refusal_that_ends_the_race_is_what_is_told_though_another_runs(refuser: str) -> None:
+    async def scenario() -> None:
+        async def attempt(name: str) -> str:
+            if name != refuser:
+                await trio.sleep(9)
+            await trio.sleep(1.5 if name == "first" else 0.5)
+            raise refusal
+
+        refusal = UpstreamRefusal(Failure(kind=FailureKind.REFUSED, status=422, message="no"))
+        start = trio.current_time()
+        track = Track(attempt)
+        outcome = await track.run()
+        assert outcome == Lost(refusal)
+        assert trio.current_time() - start == 1.5
+        fates = {run.live.endpoint.target.upstream_model: run.fate for run, _ in track.begun}
+        assert len(fates) == 2
+        assert fates.pop(refuser) is Fate.REFUSED
+        assert list(fates.values()) == [Fate.ABANDONED]
+        assert track.live.in_flight == 0
 
     in_virtual_time(scenario)
 

@@ -89,7 +89,9 @@ class Nursery:
         upstream = self.world._upstreams[run.live]
         self.asked[upstream.model.name] += 1
         fate = upstream.fate(trio.current_time(), self.world._luck)
-        with trio.CancelScope() as run.scope:
+        scope = trio.CancelScope()
+        run.interrupt = scope.cancel
+        with scope:
             await trio.sleep(fate.seconds)
         if run.is_given_up:
             raise GivenUp

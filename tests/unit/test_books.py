@@ -32,7 +32,7 @@ class Request:
         run = Run(self._live.of(candidate(upstream_model=at)), "stream", 0.0)
         self.books.begun(run, hedge=hedge)
         if asked:
-            run.asked()
+            run.has_asked = True
         return run
 
     def winner(self, usage: Usage | None, text: int = 0, *, whole: bool = False, **how: Any) -> Run:

@@ -67,6 +67,18 @@ def test_samples_older_than_the_window_are_forgotten() -> None:
     fed(quantile, [0.3] * 100)
     assert quantile.read(0.5, 30.0) is not None
     assert quantile.read(0.5, 61.0) is None
+    now = fed(quantile, [0.7] * 20, start=61.0)
+    assert read(quantile, 0.5, now) == pytest.approx(0.7, rel=0.02)
+
+
+@pytest.mark.parametrize("known", [1, 10])
+def test_what_was_only_observed_since_the_last_reading_counts_for_the_next(known: int) -> None:
+    quantile = SlidingQuantile(least_samples=1)
+    now = fed(quantile, [0.3] * known)
+    assert read(quantile, 0.5, now) == pytest.approx(0.3, rel=0.02)
+    now = fed(quantile, [0.4] * (known + 2), start=now)
+    assert read(quantile, 0.5, now) == pytest.approx(0.4, rel=0.02)
+    assert read(quantile, 0.05, now) == pytest.approx(0.3, rel=0.02)
 
 
 def test_samples_beyond_the_windows_count_are_forgotten() -> None:

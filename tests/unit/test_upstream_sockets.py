@@ -9,7 +9,7 @@ import trio
 import trio.testing
 
 from router.netpoll import Netpoll
-from router.upstream.client import OutgoingRequest, PoolSnapshot, UpstreamClient
+from router.upstream.client import Lease, OutgoingRequest, PoolSnapshot, UpstreamClient
 from router.upstream.dial import TcpDialer
 from router.upstream.origin import Origin
 
@@ -208,3 +208,70 @@ async def test_leaving_a_stream_shows_the_origin_a_closed_connection(server: Ser
     response.discard()
     assert server.client.snapshot() == PoolSnapshot()
     await left.wait()
+
+
+async def interrupted_in(server: Server, origin: Origin, request: OutgoingRequest) -> PoolSnapshot:
+    """Ask for an answer, interrupt what waits for it, and return what is held after that."""
+    lent = trio.Event()
+    leases: list[Lease] = []
+
+    def connected(lease: Lease) -> None:
+        leases.append(lease)
+        lent.set()
+
+    async def ask() -> None:
+        response = await server.client.send(origin, request, on_connected=connected)
+        try:
+            await response.read(1000)
+        finally:
+            response.discard()
+
+    async def ask_in_vain() -> None:
+        with pytest.raises(trio.ClosedResourceError):
+            await ask()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ask_in_vain)
+        await lent.wait()
+        await trio.testing.wait_all_tasks_blocked(0.02)
+        leases[0].interrupt()
+    leases[0].interrupt()  # again is harmless
+    return server.client.snapshot()
+
+
+@pytest.mark.parametrize("request_", [SMALL, LARGE], ids=["small", "large"])
+async def test_who_waits_for_a_head_is_interrupted_by_closing_the_connection(
+    server: Server, request_: OutgoingRequest
+) -> None:
+    async def read_a_little(stream: trio.abc.Stream) -> None:
+        await stream.receive_some()
+        await trio.sleep_forever()
+
+    origin = await server.start(read_a_little)
+    assert await interrupted_in(server, origin, request_) == PoolSnapshot()
+
+
+async def test_who_waits_for_a_body_is_interrupted_by_closing_the_connection(
+    server: Server,
+) -> None:
+    async def stall(stream: trio.abc.Stream) -> None:
+        await stream.receive_some()
+        await stream.send_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\no")
+        await trio.sleep_forever()
+
+    origin = await server.start(stall)
+    assert await interrupted_in(server, origin, SMALL) == PoolSnapshot()
+
+
+async def test_a_connection_that_was_interrupted_is_not_kept_though_its_answer_is_whole(
+    server: Server,
+) -> None:
+    leases: list[Lease] = []
+    origin = await server.start(serve_ok)
+    response = await server.client.send(origin, SMALL, on_connected=leases.append)
+    assert await response.read(1000) == b"ok"
+    leases[0].interrupt()
+    response.discard()
+    assert server.client.snapshot() == PoolSnapshot()
+    leases[0].interrupt()  # of whoever has it now, this is none of its business
+    assert await exchange(server, origin, SMALL) == (200, b"ok")
