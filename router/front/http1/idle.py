@@ -76,7 +76,8 @@ class IdleConnections:
             self._close_due(trio.current_time())
 
     def _close_due(self, now: float) -> None:
-        for connection, due_at in list(self._due_at.items()):
+        while self._due_at:
+            connection, due_at = next(iter(self._due_at.items()))
             if due_at > now:
                 return
             self.discard(connection)
