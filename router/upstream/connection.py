@@ -16,15 +16,14 @@ from collections.abc import Iterable, Iterator
 
 import trio
 
-from router.netpoll import Netpoll, PolledSocket
-from router.upstream.closing import close_now, has_unread_input
+from router.netpoll import READ_BYTES, Netpoll, PolledSocket
+from router.upstream.closing import close_now
 from router.upstream.errors import UpstreamCut, UpstreamTransportError
 from router.upstream.fast_http1 import FastHttp1Client
 from router.upstream.message import OutgoingRequest, ResponseHead
 from router.upstream.origin import Origin
 from router.upstream.tls import TlsStream
 
-_READ_BYTES = 64 * 1024
 _SINGLE_WRITE_BYTES = 64 * 1024
 # TLS encrypts a whole write into memory before sending any of it.
 _SLICE_BYTES = 256 * 1024
@@ -144,10 +143,11 @@ class HttpConnection:
         return True
 
     def has_gone_stale(self) -> bool:
-        """Tell whether an idle connection was closed, or spoken on unasked, by the origin."""
-        if self._polled is not None:
-            return self._polled.has_input()
-        return has_unread_input(self._stream)
+        """Tell whether an idle connection was closed, or spoken on unasked, by the origin.
+
+        A stream that is no socket cannot be asked and counts as quiet.
+        """
+        return self._polled is not None and self._polled.has_input()
 
     def close(self) -> None:
         """Close at once; again is harmless."""
@@ -212,7 +212,7 @@ class HttpConnection:
         try:
             if self._plain is not None:
                 return await self._plain.read()
-            return await self._stream.receive_some(_READ_BYTES)
+            return await self._stream.receive_some(READ_BYTES)
         except (trio.BrokenResourceError, OSError) as error:
             raise UpstreamCut(self.origin, response_started=self._response_started) from error
 

@@ -51,13 +51,10 @@ class Lender:
         return None
 
     async def borrow(self, origin: Origin) -> "Lease":
-        """Get a connection, waiting in line or dialling as need be.
+        """Get a connection where `lend_now` had none, waiting in line or dialling as need be.
 
         Raises ConnectFailed. When cancelled, the place goes to the next in line.
         """
-        lease = self.lend_now(origin)
-        if lease is not None:
-            return lease
         _close_all(self._pool.expire_origin(origin, trio.current_time()))
         assignment = self._pool.acquire(origin)
         if isinstance(assignment, Ticket):
