@@ -82,7 +82,10 @@ class HttpConnection:
             sent = self._plain.write_now(data) if self._plain is not None else 0
             if sent < len(data):
                 await self._write([memoryview(data)[sent:]])
-            head = await self._receive_head()
+            # As `_receive_head` does: this is the wait that every request has, with nothing between.
+            while (answer := self._http.next_head()) is None:
+                await self._receive()
+            head = answer
         if self._write_was_cut and not _is_refusal(head):
             raise UpstreamCut(self.origin, response_started=True)
         return head
@@ -94,13 +97,8 @@ class HttpConnection:
         """
         # Before anything is taken from the parser: what was taken, a cancellation would lose.
         await trio.lowlevel.checkpoint_if_cancelled()
-        if self._read_ahead:
-            ahead = self._read_ahead.pop(0)
-            if isinstance(ahead, UpstreamTransportError):
-                raise ahead
-            return ahead
-        while (piece := self._http.next_body()) is None:
-            self._http.receive_data(await self._read())
+        while (piece := self.at_hand()) is None:
+            await self._receive()
         return piece
 
     def fileno(self) -> int | None:
@@ -127,13 +125,16 @@ class HttpConnection:
         return self._http.next_body()
 
     def at_hand(self) -> bytes | None:
-        """What of the body has been read already, b"" if that is its end. Raises like `send`."""
-        return self._http.next_body()
+        """What of the body has been read already, b"" if that is its end, None if it is nothing.
 
-    @property
-    def has_ended(self) -> bool:
-        """Whether all of the body was handed out, and nothing is to follow but another request."""
-        return not self._read_ahead and self._http.response_ended
+        Raises like `send`.
+        """
+        if self._read_ahead:
+            ahead = self._read_ahead.pop(0)
+            if isinstance(ahead, UpstreamTransportError):
+                raise ahead
+            return ahead
+        return self._http.next_body()
 
     def start_next_cycle(self) -> bool:
         """Make ready for another request; tells whether one may follow, the answer being read to its end."""
@@ -201,20 +202,22 @@ class HttpConnection:
 
     async def _receive_head(self) -> ResponseHead:
         while (head := self._http.next_head()) is None:
-            data = await self._read()
-            if not data:
-                raise UpstreamCut(self.origin, response_started=self._response_started)
-            self._response_started = True
-            self._http.receive_data(data)
+            await self._receive()
         return head
 
-    async def _read(self) -> bytes | bytearray:
+    async def _receive(self) -> None:
+        """Wait for what comes next, and let the parser have it. Raises UpstreamCut."""
         try:
             if self._plain is not None:
-                return await self._plain.read()
-            return await self._stream.receive_some(READ_BYTES)
+                data = await self._plain.read()
+            else:
+                data = bytes(await self._stream.receive_some(READ_BYTES))
         except (trio.BrokenResourceError, OSError) as error:
             raise UpstreamCut(self.origin, response_started=self._response_started) from error
+        if not data and not self._response_started:
+            raise UpstreamCut(self.origin, response_started=False)
+        self._response_started = True
+        self._http.receive_data(data)
 
 
 def _is_refusal(head: ResponseHead) -> bool:
