@@ -161,8 +161,10 @@ class PolledSocket:
         """Take note of news. `Netpoll` calls this."""
         if flags & ~select.EPOLLIN:
             self._has_ended = True
-        if self._task is not None:
-            self.wake()
+        task = self._task
+        if task is not None:
+            self._task = None
+            trio.lowlevel.reschedule(task)
         elif self._has_news:
             self.let_go()
         else:

@@ -16,7 +16,7 @@ import httptools
 from router.upstream.errors import UpstreamCut, UpstreamProtocolError, UpstreamTransportError
 from router.upstream.message import OutgoingRequest, ResponseHead
 from router.upstream.origin import Origin
-from router.upstream.request_head import RequestHeads, wants_close
+from router.upstream.request_head import encode_head, wants_close
 from router.upstream.response_head import read_headers, read_status_line
 
 _MAX_QUIET_BYTES: Final = 64 * 1024
@@ -39,6 +39,7 @@ class FastHttp1Client:
     """Requests and responses of one connection, one after another (see `router.upstream.http1`)."""
 
     __slots__ = (
+        "_authority",
         "_failure",
         "_head",
         "_headers",
@@ -49,7 +50,6 @@ class FastHttp1Client:
         "_parser",
         "_pieces",
         "_quiet_bytes",
-        "_requests",
         "_seam",
         "_stage",
         "_status",
@@ -59,7 +59,7 @@ class FastHttp1Client:
 
     def __init__(self, origin: Origin) -> None:
         self._origin = origin
-        self._requests = RequestHeads(origin.authority)
+        self._authority = origin.authority
         self._failure: UpstreamTransportError | None = None
         self._head: ResponseHead | None = None
         self._pieces: list[bytes] = []
@@ -83,10 +83,10 @@ class FastHttp1Client:
         Raises ValueError when the head is not valid HTTP. The message does not show the offending
         value, which may be a key with a stray newline.
         """
-        pieces = [self._requests.encode(request), *request.body_parts()]
-        self._is_sent = not self._requests.asks_to_close
+        head, asks_to_close = encode_head(request, self._authority)
+        self._is_sent = not asks_to_close
         self._wants_no_body = request.method == b"HEAD"
-        return pieces
+        return [head, *request.body_parts()]
 
     def abandon_request(self) -> None:
         """Take note that not all of the request was sent, so no other can follow."""
