@@ -130,7 +130,7 @@ class FastHttp1Client:
             return body
         if self._failure is not None:
             raise self._failure
-        return b"" if self.response_ended else None
+        return b"" if self._stage == "ended" else None
 
     @property
     def response_ended(self) -> bool:
