@@ -13,6 +13,7 @@ from typing import Final
 
 import click
 
+from router.loading import collector_paused
 from router.version import VERSION
 
 COMMANDS: Final[Mapping[str, str]] = {
@@ -44,7 +45,9 @@ class LateCommands(click.Group):
         """Load one, `None` if there is none of that name."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(importlib.import_module(COMMANDS[cmd_name]), cmd_name)
+        with collector_paused():
+            module = importlib.import_module(COMMANDS[cmd_name])
+        command: click.Command = getattr(module, cmd_name)
         return command
 
 

@@ -9,6 +9,7 @@ import trio
 from router.catalog.catalog import Catalog
 from router.catalog.models import load_seed
 from router.config import Config
+from router.loading import collector_paused
 from router.observe.bridge import configure_logging
 from router.process import allow_many_open_files, prepare_interpreter, stop_on_signal
 from router.quickstart import quickstart_model, quickstart_text
@@ -46,8 +47,9 @@ async def serve_until_signal(
         await serve_with_workers(config, log=log, read_config=read_config, on_listening=announce)
         return
     # A supervisor, above, serves nobody: it does without the gateway.
-    from router.app import serve_gateway  # noqa: PLC0415
-    from router.upstream.dial import TcpDialer  # noqa: PLC0415
+    with collector_paused():
+        from router.app import serve_gateway  # noqa: PLC0415
+        from router.upstream.dial import TcpDialer  # noqa: PLC0415
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(stop_on_signal, stop)

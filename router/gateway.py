@@ -36,7 +36,7 @@ from router.exchange.drains import Drains
 from router.exchange.endpoint import list_request
 from router.exchange.exchange import Exchange
 from router.exchange.live import HedgeSettings, LiveEndpoints
-from router.exchange.pump import Pump, can_pump
+from router.exchange.pump import Pump
 from router.exchange.racing import Racing
 from router.exchange.relay import StreamRelay
 from router.exchange.reply import Reply
@@ -44,7 +44,7 @@ from router.front.app import Front
 from router.front.body import BodyLimits
 from router.front.control import Control
 from router.front.endpoints import Endpoints
-from router.netpoll import Netpoll, can_netpoll
+from router.netpoll import HAS_EPOLL, Netpoll
 from router.observe.log import Log
 from router.observe.metrics import Metrics
 from router.observe.observer import Observer
@@ -98,7 +98,7 @@ class Gateway:
         self.ring = KeyRing(wall_clock=wall_clock)
         self.catalog = Catalog(config, load_seed())
         self._fetch_all = None if fetcher is None else fetcher.fetch_all
-        self.netpoll = Netpoll() if can_netpoll() else None
+        self.netpoll = Netpoll() if HAS_EPOLL else None
         self.client = _client_of(config, dial, self.netpoll)
         self.bearers = Bearers(self.client, wall_clock)
         race = config.race
@@ -299,7 +299,7 @@ def _race_limits(race: RaceConfig) -> RaceLimits:
 
 
 def _pump_of(config: Config) -> Pump | None:
-    return Pump() if config.server.relay == "pump" and can_pump() else None
+    return Pump() if config.server.relay == "pump" and HAS_EPOLL else None
 
 
 def _hedging(race: RaceConfig) -> HedgeSettings:

@@ -21,15 +21,12 @@ from typing import Any, Final
 
 import trio
 
+HAS_EPOLL: Final = hasattr(select, "epoll")  # whether this machine has what all of it stands on
+
 READ_BYTES: Final = 64 * 1024
 
 # The rest is told of in the next pass; what has been woken runs first.
 MOST_AT_ONCE: Final = 256
-
-
-def can_netpoll() -> bool:
-    """Whether this machine has what it stands on."""
-    return hasattr(select, "epoll")
 
 
 class Netpoll(trio.abc.Instrument):
@@ -164,8 +161,10 @@ class PolledSocket:
         """Take note of news. `Netpoll` calls this."""
         if flags & ~select.EPOLLIN:
             self._has_ended = True
-        if self._task is not None:
-            self.wake()
+        task = self._task
+        if task is not None:
+            self._task = None
+            trio.lowlevel.reschedule(task)
         elif self._has_news:
             self.let_go()
         else:

@@ -33,11 +33,6 @@ Step = Callable[[float], bool]
 """Passes on what has come, at this time; returns whether the stream needs its own task."""
 
 
-def can_pump() -> bool:
-    """Whether this machine has what the pump stands on."""
-    return hasattr(select, "epoll")
-
-
 class Pump:
     """The pump of one worker. It carries streams while `run` runs, and `carrying` of them now.
 

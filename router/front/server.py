@@ -21,13 +21,13 @@ from router.front.http1.connection import Http1Connection, Plane, Shared
 from router.front.http1.date import DateHeader
 from router.front.http1.head import HTTP2_PREFACE
 from router.front.http1.idle import IdleConnections
-from router.front.http1.leaving import HAS_EPOLL, LeaveWatch
+from router.front.http1.leaving import LeaveWatch
 from router.front.http1.llhttp import LlhttpParser
 from router.front.http1.message import Http1Parser
 from router.front.http1.wire import Connected, PlainWire, TlsWire, Wire
 from router.front.http2.server import Http2Server
 from router.front.hypercorn_connection import HypercornServer
-from router.netpoll import Netpoll, PolledSocket
+from router.netpoll import HAS_EPOLL, Netpoll, PolledSocket
 
 Tls = trio.SSLStream[WriteDeadlineStream]
 

@@ -46,7 +46,7 @@ async def _unbounded(waiting: Awaitable[T]) -> T:
 class UpstreamClient:
     """One pool of connections for all origins. No call sets a deadline; that is the caller's.
 
-    `netpoll`: what waits for its sockets while it runs.
+    `netpoll`: what waits for its sockets while it runs. To be made in the run of trio that uses it.
     """
 
     def __init__(

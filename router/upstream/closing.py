@@ -6,8 +6,6 @@ it is synchronous anyway, at the bottom of the stack. TLS is ended without a goo
 permits: the length of every answer is known from HTTP itself.
 """
 
-import os
-
 import trio
 
 
@@ -31,28 +29,3 @@ def close_now(stream: trio.abc.AsyncResource) -> None:
             if close is None:
                 raise TypeError(f"{type(stream).__name__} has no synchronous close")
             close()
-
-
-def has_unread_input(stream: trio.abc.AsyncResource) -> bool:
-    """Tell, without waiting, whether the stream has bytes or its end ready to be read; if so, it is spent.
-
-    Streams that are no sockets cannot be asked and count as quiet.
-    """
-    match stream:
-        case trio.SSLStream():
-            return has_unread_input(stream.transport_stream)
-        case trio.SocketStream():
-            return _has_input(stream.socket)
-        case _:
-            return False
-
-
-def _has_input(socket: trio.socket.SocketType) -> bool:
-    """Whether a read finds anything; unlike a poll, it needs no object made for it."""
-    try:
-        os.read(socket.fileno(), 1)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
-    return True

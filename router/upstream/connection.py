@@ -16,15 +16,14 @@ from collections.abc import Iterable, Iterator
 
 import trio
 
-from router.netpoll import Netpoll, PolledSocket
-from router.upstream.closing import close_now, has_unread_input
+from router.netpoll import READ_BYTES, Netpoll, PolledSocket
+from router.upstream.closing import close_now
 from router.upstream.errors import UpstreamCut, UpstreamTransportError
 from router.upstream.fast_http1 import FastHttp1Client
 from router.upstream.message import OutgoingRequest, ResponseHead
 from router.upstream.origin import Origin
 from router.upstream.tls import TlsStream
 
-_READ_BYTES = 64 * 1024
 _SINGLE_WRITE_BYTES = 64 * 1024
 # TLS encrypts a whole write into memory before sending any of it.
 _SLICE_BYTES = 256 * 1024
@@ -85,7 +84,10 @@ class HttpConnection:
             sent = self._plain.write_now(data) if self._plain is not None else 0
             if sent < len(data):
                 await self._write([memoryview(data)[sent:]])
-            head = await self._receive_head()
+            # As `_receive_head` does: this is the wait that every request has, with nothing between.
+            while (answer := self._http.next_head()) is None:
+                await self._receive()
+            head = answer
         if self._write_was_cut and not _is_refusal(head):
             raise UpstreamCut(self.origin, response_started=True)
         return head
@@ -97,13 +99,8 @@ class HttpConnection:
         """
         # Before anything is taken from the parser: what was taken, a cancellation would lose.
         await trio.lowlevel.checkpoint_if_cancelled()
-        if self._read_ahead:
-            ahead = self._read_ahead.pop(0)
-            if isinstance(ahead, UpstreamTransportError):
-                raise ahead
-            return ahead
-        while (piece := self._http.next_body()) is None:
-            self._http.receive_data(await self._read())
+        while (piece := self.at_hand()) is None:
+            await self._receive()
         return piece
 
     def fileno(self) -> int | None:
@@ -130,13 +127,16 @@ class HttpConnection:
         return self._http.next_body()
 
     def at_hand(self) -> bytes | None:
-        """What of the body has been read already, b"" if that is its end. Raises like `send`."""
-        return self._http.next_body()
+        """What of the body has been read already, b"" if that is its end, None if it is nothing.
 
-    @property
-    def has_ended(self) -> bool:
-        """Whether all of the body was handed out, and nothing is to follow but another request."""
-        return not self._read_ahead and self._http.response_ended
+        Raises like `send`.
+        """
+        if self._read_ahead:
+            ahead = self._read_ahead.pop(0)
+            if isinstance(ahead, UpstreamTransportError):
+                raise ahead
+            return ahead
+        return self._http.next_body()
 
     def start_next_cycle(self) -> bool:
         """Make ready for another request; tells whether one may follow, the answer being read to its end."""
@@ -146,10 +146,11 @@ class HttpConnection:
         return True
 
     def has_gone_stale(self) -> bool:
-        """Tell whether an idle connection was closed, or spoken on unasked, by the origin."""
-        if self._polled is not None:
-            return self._polled.has_input()
-        return has_unread_input(self._stream)
+        """Tell whether an idle connection was closed, or spoken on unasked, by the origin.
+
+        A stream that is no socket cannot be asked and counts as quiet.
+        """
+        return self._polled is not None and self._polled.has_input()
 
     def close(self) -> None:
         """Close at once; again is harmless. Who waits for it gets trio.ClosedResourceError."""
@@ -206,20 +207,22 @@ class HttpConnection:
 
     async def _receive_head(self) -> ResponseHead:
         while (head := self._http.next_head()) is None:
-            data = await self._read()
-            if not data:
-                raise UpstreamCut(self.origin, response_started=self._response_started)
-            self._response_started = True
-            self._http.receive_data(data)
+            await self._receive()
         return head
 
-    async def _read(self) -> bytes | bytearray:
+    async def _receive(self) -> None:
+        """Wait for what comes next, and let the parser have it. Raises UpstreamCut."""
         try:
             if self._plain is not None:
-                return await self._plain.read()
-            return await self._stream.receive_some(_READ_BYTES)
+                data = await self._plain.read()
+            else:
+                data = bytes(await self._stream.receive_some(READ_BYTES))
         except (trio.BrokenResourceError, OSError) as error:
             raise UpstreamCut(self.origin, response_started=self._response_started) from error
+        if not data and not self._response_started:
+            raise UpstreamCut(self.origin, response_started=False)
+        self._response_started = True
+        self._http.receive_data(data)
 
 
 def _is_refusal(head: ResponseHead) -> bool:

@@ -17,6 +17,7 @@ from router.upstream.closing import close_now
 from router.upstream.errors import ConnectFailed, ConnectFailureKind
 from router.upstream.origin import Origin
 from router.upstream.tls import TlsStream
+from router.upstream.trust import Trust
 
 Dial = Callable[[Origin], Awaitable[trio.abc.Stream]]
 
@@ -26,16 +27,10 @@ _UNREACHABLE = frozenset(
 
 
 class TcpDialer:
-    """The `Dial` for real networks. Loading the system's trust takes a while: make one and keep it.
-
-    A context given by the caller is set to offer HTTP/1.1 (ALPN), which is all we speak, and to refuse
-    renegotiation, which HTTP has no use for.
-    """
+    """The `Dial` for real networks. What it reads for TLS is kept (see `trust`): make one and keep it."""
 
     def __init__(self, ssl_context: ssl.SSLContext | None = None) -> None:
-        self._ssl_context = ssl_context or ssl.create_default_context()
-        self._ssl_context.set_alpn_protocols(["http/1.1"])
-        self._ssl_context.options |= ssl.OP_NO_RENEGOTIATION
+        self._trust = Trust(ssl_context)
 
     async def __call__(self, origin: Origin) -> trio.abc.Stream:
         """Connect; raises ConnectFailed. When cancelled, nothing stays open."""
@@ -49,7 +44,8 @@ class TcpDialer:
 
     async def _shake_hands(self, origin: Origin, transport: trio.SocketStream) -> TlsStream:
         try:
-            stream = TlsStream(transport, self._ssl_context, server_hostname=origin.host)
+            context = await self._trust.context()
+            stream = TlsStream(transport, context, server_hostname=origin.host)
             await stream.do_handshake()
         except (trio.BrokenResourceError, OSError, UnicodeError) as error:
             close_now(transport)

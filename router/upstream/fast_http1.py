@@ -1,15 +1,14 @@
-"""The same client side of HTTP/1.1 as in `http1`, on llhttp, which is written in C.
+"""The same client side of HTTP/1.1 as in `http1`, made for speed.
 
-llhttp reads heads and chunks. In a body whose length is known, or that ends with the connection, there is
-nothing to parse: it is handed on as it came. What a head means (where the body ends, whether another answer
-may follow) is judged here, by the rules that h11 follows.
+Heads are read line by line, and lines that came before are known (`response_head`). In a body whose length
+is known, or that ends with the connection, there is nothing to parse: it is handed on as it came. Chunks are
+read by llhttp, which is written in C. What a head means (where the body ends, whether another answer may
+follow) is judged here, by the rules that h11 follows.
 
-A head is fed to llhttp by itself, and the end of the last chunk is looked at once more: so nothing that comes
-behind an answer goes unnoticed, and whatever does rules the connection out. Where the two parsers differ,
-this one is the stricter (`tests/properties/test_upstream_parsers.py` has the table).
+Nothing that comes behind an answer goes unnoticed, and whatever does rules the connection out. Where this
+parser and h11 differ, this one is the stricter (`tests/properties/test_upstream_parsers.py` has the table).
 """
 
-import re
 from typing import Final, Literal
 
 import httptools
@@ -17,14 +16,21 @@ import httptools
 from router.upstream.errors import UpstreamCut, UpstreamProtocolError, UpstreamTransportError
 from router.upstream.message import OutgoingRequest, ResponseHead
 from router.upstream.origin import Origin
-from router.upstream.request_head import RequestHeads, wants_close
+from router.upstream.request_head import encode_head, wants_close
+from router.upstream.response_head import read_headers, read_status_line
 
 _MAX_QUIET_BYTES: Final = 64 * 1024
+_MOST_LENGTH_DIGITS: Final = 18
 # The headers that say where the body ends, and whether another answer may follow.
 _TELLING: Final = frozenset({b"content-length", b"transfer-encoding", b"connection"})
-_REASON: Final = re.compile(rb"[^\x00\n-\r]*")
+_BEGINNING: Final = b"HTTP/"
+_LINE_END: Final = b"\r\n"
 _HEAD_END: Final = b"\r\n\r\n"
 _BODILESS: Final = frozenset({204, 304})
+# What llhttp has to have seen before it reads chunks, and so that it reads no other answer behind them.
+_CHUNKS_FOLLOW: Final = (
+    b"HTTP/1.1 200 OK\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n"
+)
 
 _Stage = Literal["head", "counted", "chunked", "until close", "ended"]
 
@@ -33,8 +39,10 @@ class FastHttp1Client:
     """Requests and responses of one connection, one after another (see `router.upstream.http1`)."""
 
     __slots__ = (
+        "_authority",
         "_failure",
         "_head",
+        "_headers",
         "_is_sent",
         "_may_follow",
         "_missing_bytes",
@@ -42,28 +50,32 @@ class FastHttp1Client:
         "_parser",
         "_pieces",
         "_quiet_bytes",
-        "_requests",
         "_seam",
         "_stage",
+        "_status",
         "_told",
         "_wants_no_body",
     )
 
     def __init__(self, origin: Origin) -> None:
         self._origin = origin
-        self._requests = RequestHeads(origin.authority)
+        self._authority = origin.authority
         self._failure: UpstreamTransportError | None = None
+        self._head: ResponseHead | None = None
+        self._pieces: list[bytes] = []
+        self._is_sent = False
+        self._wants_no_body = False
+        self._may_follow = False
+        self._missing_bytes = 0
         self.start_next_cycle()
 
     def start_next_cycle(self) -> None:
         """Make ready for another request on the same connection; only when it is reusable."""
-        self._is_sent = False
-        self._wants_no_body = False
-        self._may_follow = True
-        self._missing_bytes = 0
-        self._head: ResponseHead | None = None
-        self._pieces: list[bytes] = []
-        self._expect_head()
+        self._stage: _Stage = "head"
+        self._status = 0  # until the first line has been read
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._seam = b""  # what was received last, as far as what comes next may belong to it
+        self._quiet_bytes = 0  # received since anything came of it
 
     def encode_request(self, request: OutgoingRequest) -> list[bytes]:
         """The bytes to send, head first; body parts are the caller's own objects, not copies.
@@ -71,34 +83,31 @@ class FastHttp1Client:
         Raises ValueError when the head is not valid HTTP. The message does not show the offending
         value, which may be a key with a stray newline.
         """
-        pieces = [self._requests.encode(request), *request.body_parts()]
-        self._is_sent = not self._requests.asks_to_close
+        head, asks_to_close = encode_head(request, self._authority)
+        self._is_sent = not asks_to_close
         self._wants_no_body = request.method == b"HEAD"
-        return pieces
+        return [head, *request.body_parts()]
 
     def abandon_request(self) -> None:
         """Take note that not all of the request was sent, so no other can follow."""
         self._is_sent = False
 
-    def receive_data(self, data: bytes | bytearray) -> None:
+    def receive_data(self, data: bytes) -> None:
         """Take in what was read; empty means the end of the stream."""
         if not data:
             self._receive_end()
-        rest = bytes(data)
-        while rest and self._failure is None:
-            if self._stage == "chunked":
-                self._receive_chunks(rest)
-                return
-            if self._stage == "head":
-                rest = self._receive_head(rest)
-            elif self._stage == "counted":
-                rest = self._receive_counted(rest)
-            elif self._stage == "until close":
-                self._pieces.append(rest)
-                return
-            else:
-                self._may_follow = False
-                return
+        while data and self._stage == "head" and self._failure is None:
+            data = self._receive_head(data)
+        if not data or self._failure is not None:
+            return
+        if self._stage == "counted":
+            self._receive_counted(data)
+        elif self._stage == "chunked":
+            self._receive_chunks(data)
+        elif self._stage == "until close":
+            self._pieces.append(data)
+        else:
+            self._may_follow = False
 
     def next_head(self) -> ResponseHead | None:
         """The final response's head, or None when more data is needed; 1xx are passed over.
@@ -121,7 +130,7 @@ class FastHttp1Client:
             return body
         if self._failure is not None:
             raise self._failure
-        return b"" if self.response_ended else None
+        return b"" if self._stage == "ended" else None
 
     @property
     def response_ended(self) -> bool:
@@ -133,82 +142,98 @@ class FastHttp1Client:
         """Whether both sides finished, neither wants to close, and nothing unasked has arrived."""
         return self._is_sent and self._may_follow and self.response_ended
 
-    def _expect_head(self) -> None:
-        self._stage: _Stage = "head"
-        self._told = _Told(self._pieces)
-        self._parser = httptools.HttpResponseParser(self._told)
-        self._seam = b""
-        self._quiet_bytes = 0  # received since anything came of it
-
     def _receive_head(self, data: bytes) -> bytes:
-        if not self._quiet_bytes and not data.startswith(b"H"):
-            self._fail("it does not begin with HTTP")
-        seam = self._seam + data
-        found = seam.find(_HEAD_END)
-        end = len(data) if found < 0 else found + len(_HEAD_END) - len(self._seam)
-        self._feed(data[:end])
-        if self._told.head_ended != (found >= 0):
-            self._fail("a line of the head ends strangely")
-        self._seam = seam[-3:]
-        if found < 0:
-            self._note_quiet(end)
-        elif self._failure is None:
+        """Read the lines of the head that are whole; return what comes behind the head."""
+        # It begins with the end of the last line that was read, if any was.
+        block = self._seam + data
+        end = block.find(_HEAD_END)
+        try:
+            if end < 0:
+                self._receive_part_of_head(block, len(data))
+                return b""
+            self._read_lines(block[:end])
             self._judge_head()
-        return data[end:]
+        except ValueError as error:
+            self._fail(str(error))
+        return block[end + len(_HEAD_END) :]
+
+    def _receive_part_of_head(self, block: bytes, size: int) -> None:
+        """Read what is whole of a head that is not. Raises ValueError when nothing can come of it."""
+        whole = max(block.rfind(_LINE_END), 0)
+        self._read_lines(block[:whole])
+        self._seam = begun = block[whole:]
+        if b"\n" in begun[len(_LINE_END) :]:
+            raise ValueError("a line of its head ends strangely")
+        if not self._status and begun[: len(_BEGINNING)] != _BEGINNING[: len(begun)]:
+            raise ValueError("it does not begin with HTTP")
+        self._note_quiet(size)
+
+    def _read_lines(self, block: bytes) -> None:
+        if not self._status and block:
+            line, _, block = block.partition(_LINE_END)
+            self._status, self._may_follow = read_status_line(line)
+        else:
+            block = block[len(_LINE_END) :]
+        if block:
+            self._headers += read_headers(block)
 
     def _judge_head(self) -> None:
-        status, headers = self._parser.get_status_code(), self._told.headers
-        if status == 101 or status < 100:
+        """Find out where the body ends, and whether another answer may follow. Raises ValueError."""
+        status, headers = self._status, self._headers
+        if status == 101:
             self._failure = UpstreamProtocolError(
                 self._origin, "switched protocols without being asked"
             )
         elif status < 200:
-            self._expect_head()
+            self.start_next_cycle()
         else:
-            self._judge_framing(status, headers)
-            if self._failure is None:
-                self._head = ResponseHead(status, headers)
+            self._judge_framing([header for header in headers if header[0] in _TELLING])
+            if self._wants_no_body or status in _BODILESS:
+                self._stage = "ended"
+            self._head = ResponseHead(status, headers)
 
-    def _judge_framing(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-        told = [header for header in headers if header[0] in _TELLING]
-        name, value = told[0] if told else (b"", b"")
-        closes = False
-        if len(told) > 1 or name == b"connection":
-            closes = wants_close(told)
-            framing = [header for header in told if header[0] != b"connection"]
-            if len(framing) > 1:
-                self._fail("framing that contradicts itself")
-            name, value = framing[0] if framing else (b"", b"")
-        self._may_follow = not closes and self._parser.get_http_version() == "1.1"
-        if name == b"content-length":
-            self._missing_bytes = int(value)
-            self._stage = "counted" if self._missing_bytes else "ended"
-        elif name:
-            self._stage = "chunked"
-            if value.lower() != b"chunked":
-                self._fail("a transfer coding that is not known")
-        else:
+    def _judge_framing(self, told: list[tuple[bytes, bytes]]) -> None:
+        if len(told) > 1 or (told and told[0][0] == b"connection"):
+            self._may_follow &= not wants_close(told)
+            told = [header for header in told if header[0] != b"connection"]
+        if len(told) > 1:
+            raise ValueError("framing that contradicts itself")
+        if not told:
             self._stage = "until close"
-        if self._wants_no_body or status in _BODILESS:
-            self._stage = "ended"
+        elif told[0][0] == b"content-length":
+            length = told[0][1]
+            if not length.isdigit() or len(length) > _MOST_LENGTH_DIGITS:
+                raise ValueError("a length that is none")
+            self._missing_bytes = int(length)
+            self._stage = "counted" if self._missing_bytes else "ended"
+        elif told[0][1].lower() != b"chunked":
+            raise ValueError("a transfer coding that is not known")
+        else:
+            self._stage = "chunked"
+            self._seam = b""
+            self._quiet_bytes = 0
+            self._told = _Told(self._pieces)
+            self._parser = httptools.HttpResponseParser(self._told)
+            self._parser.feed_data(_CHUNKS_FOLLOW)
 
-    def _receive_counted(self, data: bytes) -> bytes:
+    def _receive_counted(self, data: bytes) -> None:
         piece = data[: self._missing_bytes]
         self._pieces.append(piece)
         self._missing_bytes -= len(piece)
         if not self._missing_bytes:
             self._stage = "ended"
-        return data[len(piece) :]
+            self._may_follow &= len(piece) == len(data)
 
     def _receive_chunks(self, data: bytes) -> None:
         before = len(self._pieces)
-        self._feed(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as error:
+            self._fail(str(error))  # llhttp's reasons quote nothing of what was received
         self._seam = data[-5:] if len(data) >= 5 else (self._seam + data)[-5:]
         if self._told.ended:
-            # llhttp passes over line ends behind the last, and begins a next answer without being asked.
-            self._may_follow &= (
-                self._failure is None and self._told.begun == 1 and self._seam[:1] not in b"\r\n"
-            )
+            # llhttp passes over further line ends; then the fifth byte from the end is one of them.
+            self._may_follow &= self._failure is None and self._seam[:1] not in b"\r\n"
             self._failure = None
             self._stage = "ended"
         elif len(self._pieces) > before:
@@ -228,48 +253,19 @@ class FastHttp1Client:
         if self._quiet_bytes > _MAX_QUIET_BYTES:
             self._fail("too long a head, or too much between chunks")
 
-    def _feed(self, data: bytes) -> None:
-        if self._failure is not None:
-            return
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            return  # its status says so too
-        except httptools.HttpParserError as error:
-            self._fail(str(error))  # llhttp's reasons quote nothing of what was received
-
     def _fail(self, reason: str) -> None:
         if self._failure is None:
             self._failure = UpstreamProtocolError(self._origin, f"not valid HTTP ({reason})")
 
 
 class _Told:
-    """What llhttp tells of one response, and of what follows it; body pieces go to `pieces`."""
+    """What llhttp tells of a body in chunks; its pieces go to `pieces`."""
 
-    __slots__ = ("begun", "ended", "head_ended", "headers", "on_body")
+    __slots__ = ("ended", "on_body")
 
     def __init__(self, pieces: list[bytes]) -> None:
-        self.headers: list[tuple[bytes, bytes]] = []
-        self.begun = 0
-        self.head_ended = False
         self.ended = False
         self.on_body = pieces.append
-
-    def on_message_begin(self) -> None:
-        self.begun += 1
-
-    def on_status(self, reason: bytes) -> None:
-        if not _REASON.fullmatch(reason):
-            raise ValueError(
-                "control characters in the status line"
-            )  # llhttp reports it as its own
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if not self.head_ended:  # later ones are trailers, which nobody asked for
-            self.headers.append((name.lower(), value.rstrip(b" \t")))
-
-    def on_headers_complete(self) -> None:
-        self.head_ended = True
 
     def on_message_complete(self) -> None:
         self.ended = True

@@ -1,7 +1,7 @@
 """The client side of HTTP/1.1 on one connection, as bytes in and bytes out.
 
 Its public methods are the seam to the parser: `connection` uses nothing else. On h11, as here, they are the
-reference. `fast_http1` offers the same on a parser written in C, and is what connections use; the tests hold
+reference. `fast_http1` offers the same in a fraction of the time, and is what connections use; the tests hold
 it against this one.
 
 A cut has to be told from nonsense, because the first is the origin's bad luck and the second its

@@ -26,7 +26,7 @@ _Assignment = UseIdle[HttpConnection] | OpenNew
 
 
 class Lender:
-    """Owns all connections: those lent out by its leases and those lying idle."""
+    """Owns all connections: those lent out by its leases and those lying idle. Made in a run of trio."""
 
     def __init__(self, dial: Dial, limits: PoolLimits, netpoll: Netpoll | None) -> None:
         self._dial = dial
@@ -34,6 +34,7 @@ class Lender:
         self._pool: Pool[HttpConnection] = Pool(limits)
         self._bells: dict[Ticket[HttpConnection], trio.Event] = {}
         self._is_closed = False
+        self._now = trio.lowlevel.current_clock().current_time  # two steps shorter than trio's own
 
     def lend_now(self, origin: Origin) -> "Lease | None":
         """Return a connection that lies idle and may serve, `None` where there is none.
@@ -42,7 +43,7 @@ class Lender:
         """
         if self._is_closed:
             raise trio.ClosedResourceError("this client has been closed")
-        now = trio.current_time()
+        now = self._now()
         while (connection := self._pool.take_idle(origin, now)) is not None:
             if not connection.has_gone_stale():
                 return Lease(self, connection, reused=True)
@@ -51,14 +52,11 @@ class Lender:
         return None
 
     async def borrow(self, origin: Origin) -> "Lease":
-        """Get a connection, waiting in line or dialling as need be.
+        """Get a connection where `lend_now` had none, waiting in line or dialling as need be.
 
         Raises ConnectFailed. When cancelled, the place goes to the next in line.
         """
-        lease = self.lend_now(origin)
-        if lease is not None:
-            return lease
-        _close_all(self._pool.expire_origin(origin, trio.current_time()))
+        _close_all(self._pool.expire_origin(origin, self._now()))
         assignment = self._pool.acquire(origin)
         if isinstance(assignment, Ticket):
             assignment = await self._wait_in_line(assignment)
@@ -85,7 +83,7 @@ class Lender:
             connection.close()
             self._wake(self._pool.closed(connection.origin))
             return
-        back = self._pool.release(connection.origin, connection, trio.current_time())
+        back = self._pool.release(connection.origin, connection, self._now())
         if back.woken is not None or back.evicted is not None:
             self._settle(back)
 
@@ -117,7 +115,7 @@ class Lender:
             await bell.wait()
         except BaseException:
             self._bells.pop(ticket, None)
-            back = self._pool.cancel(ticket, trio.current_time())
+            back = self._pool.cancel(ticket, self._now())
             self._settle(back)
             raise
         assert ticket.assignment is not None  # noqa: S101 - the bell rings only for an assignment

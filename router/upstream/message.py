@@ -14,7 +14,7 @@ Headers = Sequence[tuple[bytes, bytes]]
 class OutgoingRequest(msgspec.Struct, frozen=True):
     """One request. Header names are lower-case; several body parts are sent one after another.
 
-    `headers` are best a tuple that is the same for many requests: a connection then writes them once.
+    `headers` are best the same for many requests: then they are written once (see `request_head`).
     `own_headers` are those of this request alone.
     """
 

@@ -15,6 +15,7 @@ from router.upstream.dial import Dial, TcpDialer
 from router.upstream.errors import ConnectFailed
 from router.upstream.origin import Origin
 from router.upstream.public_address import Address
+from router.upstream.trust import Trust
 
 Resolve = Callable[[str, int], Awaitable[Sequence[Address]]]
 Connect = Callable[[Origin, Address], Awaitable[trio.abc.Stream]]
@@ -28,22 +29,22 @@ async def resolve_by_system(host: str, port: int) -> list[Address]:
 
 
 class PinnedDialer:
-    """The `Connect` for real networks. Loading the system's trust takes a while: make one and keep it."""
+    """The `Connect` for real networks. What it reads for TLS is kept (see `trust`): make one and keep it."""
 
     def __init__(self, ssl_context: ssl.SSLContext | None = None) -> None:
-        self._ssl_context = ssl_context or ssl.create_default_context()
-        self._ssl_context.set_alpn_protocols(["http/1.1"])
-        self._dial: Dial = TcpDialer(self._ssl_context)
+        self._trust = Trust(ssl_context)
+        self._dial: Dial = TcpDialer()
 
     async def __call__(self, origin: Origin, address: Address) -> trio.abc.Stream:
         """Connect to the address; raises ConnectFailed. When cancelled, nothing stays open."""
         transport = await self._dial(Origin("http", str(address), origin.port))
         if origin.scheme == "http":
             return transport
-        stream = trio.SSLStream(
-            transport, self._ssl_context, server_hostname=origin.host, https_compatible=True
-        )
         try:
+            context = await self._trust.context()
+            stream = trio.SSLStream(
+                transport, context, server_hostname=origin.host, https_compatible=True
+            )
             await stream.do_handshake()
         except (trio.BrokenResourceError, OSError, UnicodeError) as error:
             close_now(transport)

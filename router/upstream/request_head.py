@@ -28,29 +28,19 @@ _TARGET: Final = re.compile(rb"[!-~]+")
 _VALUE: Final = re.compile(rb"(?:[^\x00\s]+(?:[ \t]+[^\x00\s]+)*)?")
 
 
-class RequestHeads:
-    """Writes the heads of one connection's requests. `authority` is the value of their Host header.
+def encode_head(request: OutgoingRequest, authority: str) -> tuple[bytes, bool]:
+    """Return the head, and whether it asks the origin to close the connection after this request.
 
-    `asks_to_close`: whether the last one written asks the origin to close the connection after it.
+    `authority` is the value of the Host header. Raises ValueError where the head is not valid HTTP, and does
+    not show what it is.
     """
-
-    __slots__ = ("_authority", "asks_to_close")
-
-    def __init__(self, authority: str) -> None:
-        self._authority = authority
-        self.asks_to_close = False
-
-    def encode(self, request: OutgoingRequest) -> bytes:
-        """Return the head. Raises ValueError where it is not valid HTTP, and does not show what it is."""
-        head, self.asks_to_close = _block(
-            request.method, request.target, tuple(request.headers), self._authority
-        )
-        if request.own_headers:
-            head += _lines(kept(request.own_headers))
-        length = content_length(request)
-        if length is None:
-            return head + b"\r\n"
-        return b"%bcontent-length: %d\r\n\r\n" % (head, length)
+    head, asks_to_close = _block(request.method, request.target, tuple(request.headers), authority)
+    if request.own_headers:
+        head += _lines(kept(request.own_headers))
+    length = content_length(request)
+    if length is None:
+        return head + b"\r\n", asks_to_close
+    return b"%bcontent-length: %d\r\n\r\n" % (head, length), asks_to_close
 
 
 @lru_cache(maxsize=MOST_BLOCKS)

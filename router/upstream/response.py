@@ -63,13 +63,29 @@ class UpstreamResponse:
     async def read(self, max_bytes: int) -> bytes:
         """The rest of the body in one piece; raises AnswerTooLarge, or like `receive_body`.
 
-        After an error, or when cancelled, the response has been discarded.
+        What has been read already is taken without a checkpoint. After an error, or when cancelled, the
+        response has been discarded.
         """
+        connection = self._lease.connection
+        plain = self._decoder is None and not self._lease.has_ended
+        receive = connection.receive_body if plain else self.receive_body
+        pieces: list[bytes] = []
+        room = max_bytes
         try:
-            return await self._collect(max_bytes)
+            while True:
+                piece = connection.at_hand() if plain else None
+                if piece is None:
+                    piece = await receive()
+                if not piece:
+                    break
+                room -= len(piece)
+                if room < 0:
+                    raise AnswerTooLarge(connection.origin, max_bytes=max_bytes)  # noqa: TRY301 - as others
+                pieces.append(piece)
         except BaseException:
             self.discard()
             raise
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def discard(self) -> None:
         """Let go of the connection: kept when the response was read to its end, else closed.
@@ -77,21 +93,6 @@ class UpstreamResponse:
         Synchronous, and harmless when called again.
         """
         self._lease.end()
-
-    async def _collect(self, max_bytes: int) -> bytes:
-        connection = self._lease.connection
-        plain = self._decoder is None and not self._lease.has_ended
-        receive = connection.receive_body if plain else self.receive_body
-        pieces: list[bytes] = []
-        room = max_bytes
-        while piece := await receive():
-            room -= len(piece)
-            if room < 0:
-                raise AnswerTooLarge(connection.origin, max_bytes=max_bytes)
-            pieces.append(piece)
-            if plain and connection.has_ended:
-                break
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     async def _receive_decoded(self, decoder: Inflater) -> bytes:
         origin = self._lease.connection.origin

@@ -15,9 +15,8 @@ from typing import Final
 
 import trio
 
-from router.netpoll import PolledSocket
+from router.netpoll import READ_BYTES, PolledSocket
 
-_READ_BYTES: Final = 64 * 1024
 _RECORD_BYTES: Final = 16 * 1024  # the most that one record of TLS holds
 _MOST_UNSENT_BYTES: Final = 64 * 1024  # of what TLS says by itself to an origin that reads nothing
 
@@ -68,10 +67,10 @@ class TlsStream(trio.abc.Stream):
         It is all that has come, up to one read of the socket: nothing that is ready stays behind in here,
         where no poll would tell of it. Raises OSError.
         """
-        data = self._decrypt(_READ_BYTES + _RECORD_BYTES)
+        data = self._decrypt(READ_BYTES + _RECORD_BYTES)
         if data is None and (ciphertext := self.polled.read_now()) is not None:
             self._take_in(ciphertext)
-            data = self._decrypt(_READ_BYTES + _RECORD_BYTES)
+            data = self._decrypt(READ_BYTES + _RECORD_BYTES)
         return data
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
@@ -80,7 +79,7 @@ class TlsStream(trio.abc.Stream):
         if self._is_at_hand():
             await trio.lowlevel.checkpoint()
         try:
-            while (data := self._decrypt(max_bytes or _READ_BYTES)) is None:
+            while (data := self._decrypt(max_bytes or READ_BYTES)) is None:
                 self._take_in(await self.polled.read())
         except OSError as error:
             raise trio.BrokenResourceError from error

@@ -216,6 +216,29 @@ def test_known_differences_are_all_on_the_strict_side(answer: bytes) -> None:
     assert outcome_of(FastHttp1Client, [answer]).error == UpstreamProtocolError.__name__
 
 
+UNASKED = [
+    b"\r\n",
+    b"x",
+    OK + b"\r\nmore",
+    OK + b"content-length: 4\r\n\r\nmore",
+    CHUNKED + b"4\r\nmore",
+]
+
+
+@pytest.mark.parametrize("parser", [Http1Client, FastHttp1Client])
+@pytest.mark.parametrize("unasked", UNASKED)
+@pytest.mark.parametrize(
+    "answer", [OK + b"content-length: 3\r\n\r\none", CHUNKED + b"3\r\none\r\n0\r\n\r\n"]
+)
+def test_what_comes_behind_an_answer_is_no_part_of_it_and_rules_the_connection_out(
+    parser: type[Http1Client | FastHttp1Client], unasked: bytes, answer: bytes
+) -> None:
+    whole = answer + unasked
+    for pieces in ([whole], [answer, unasked], [whole[:-1], whole[-1:]], split(whole, range(999))):
+        outcome = outcome_of(parser, pieces)
+        assert (outcome.body, outcome.error, outcome.reusable) == (b"one", None, False)
+
+
 @pytest.mark.parametrize("parser", [Http1Client, FastHttp1Client])
 @pytest.mark.parametrize(
     "start", [b"HTTP/1.1 200 OK\r\nx: ", CHUNKED + b"1;x=", CHUNKED + b"0\r\nx: "]

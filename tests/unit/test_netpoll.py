@@ -4,6 +4,7 @@ import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import NamedTuple
 
 import pytest
 import trio
@@ -40,20 +41,36 @@ async def read_into(polled: PolledSocket, told: list[bytes | str]) -> None:
         told.append("closed")
 
 
-async def test_who_waits_is_woken_and_reads_what_came_and_then_the_end() -> None:
+class Waiting(NamedTuple):
+    """A task that waits to read from `ours`; `told` is what came of it."""
+
+    netpoll: Netpoll
+    ours: PolledSocket
+    theirs: trio.socket.SocketType
+    told: list[bytes | str]
+
+
+@asynccontextmanager
+async def one_waits() -> AsyncIterator[Waiting]:
+    """One task waits in a netpoll that runs; its socket is closed in the end."""
     async with polling() as netpoll, trio.open_nursery() as nursery:
-        ours, theirs = pair_with(netpoll)
-        told: list[bytes | str] = []
-        nursery.start_soon(read_into, ours, told)
+        one = Waiting(netpoll, *pair_with(netpoll), [])
+        nursery.start_soon(read_into, one.ours, one.told)
         await trio.testing.wait_all_tasks_blocked()
-        assert (told, netpoll.holding) == ([], 1)
+        assert (one.told, netpoll.holding) == ([], 1)
+        yield one
+        one.ours.close()
+        one.theirs.close()
+
+
+async def test_who_waits_is_woken_and_reads_what_came_and_then_the_end() -> None:
+    async with one_waits() as (_, ours, theirs, told):
         await theirs.send(b"one")
         await trio.testing.wait_all_tasks_blocked(0.01)
         assert told == [b"one"]
         theirs.close()
         assert await ours.read() == b""
         assert await ours.read() == b""
-        ours.close()
 
 
 async def test_what_came_before_anybody_waited_is_read_at_once() -> None:
@@ -69,17 +86,12 @@ async def test_what_came_before_anybody_waited_is_read_at_once() -> None:
 
 
 async def test_an_end_that_comes_with_the_last_bytes_is_not_missed() -> None:
-    async with polling() as netpoll, trio.open_nursery() as nursery:
-        ours, theirs = pair_with(netpoll)
-        told: list[bytes | str] = []
-        nursery.start_soon(read_into, ours, told)
-        await trio.testing.wait_all_tasks_blocked()
+    async with one_waits() as (_, ours, theirs, told):
         await theirs.send(b"last")
         theirs.close()
         await trio.testing.wait_all_tasks_blocked(0.01)
         assert told == [b"last"]
         assert await ours.read() == b""
-        ours.close()
 
 
 async def test_more_than_one_read_takes_is_read_to_its_end() -> None:
@@ -108,29 +120,19 @@ async def test_who_is_cancelled_has_lost_nothing() -> None:
 
 
 async def test_who_waits_is_told_when_the_socket_is_closed() -> None:
-    async with polling() as netpoll, trio.open_nursery() as nursery:
-        ours, theirs = pair_with(netpoll)
-        told: list[bytes | str] = []
-        nursery.start_soon(read_into, ours, told)
-        await trio.testing.wait_all_tasks_blocked()
+    async with one_waits() as (_, ours, _, told):
         ours.close()
         ours.close()
         await trio.testing.wait_all_tasks_blocked()
         assert told == ["closed"]
         with pytest.raises(trio.ClosedResourceError):
             await ours.read()
-        theirs.close()
 
 
 async def test_only_one_may_wait() -> None:
-    async with polling() as netpoll, trio.open_nursery() as nursery:
-        ours, theirs = pair_with(netpoll)
-        nursery.start_soon(read_into, ours, [])
-        await trio.testing.wait_all_tasks_blocked()
+    async with one_waits() as one:
         with pytest.raises(trio.BusyResourceError):
-            await ours.read()
-        ours.close()
-        theirs.close()
+            await one.ours.read()
 
 
 async def test_one_of_which_nobody_wants_to_hear_is_let_go_until_somebody_does() -> None:
@@ -299,11 +301,7 @@ async def test_without_a_netpoll_it_is_seen_at_once(ends: bool) -> None:
 
 
 async def test_news_of_what_was_read_already_are_no_input() -> None:
-    async with polling() as netpoll, trio.open_nursery() as nursery:
-        ours, theirs = pair_with(netpoll)
-        told: list[bytes | str] = []
-        nursery.start_soon(read_into, ours, told)
-        await trio.testing.wait_all_tasks_blocked()
+    async with one_waits() as (_, ours, theirs, told):
         os.write(theirs.fileno(), b"first")  # without letting the reader run
         assert ours.read_now() == b"first"
         await trio.testing.wait_all_tasks_blocked(0.01)
@@ -312,5 +310,3 @@ async def test_news_of_what_was_read_already_are_no_input() -> None:
         await trio.testing.wait_all_tasks_blocked(0.01)
         assert told == [b"second"]
         assert not ours.has_input()
-        ours.close()
-        theirs.close()

@@ -6,7 +6,7 @@ import pytest
 import trio
 import trio.testing
 
-from router.upstream.closing import close_now, has_unread_input
+from router.upstream.closing import close_now
 
 
 async def test_a_socket_stream_is_closed_to_both_sides() -> None:
@@ -39,25 +39,6 @@ async def test_a_stream_without_a_synchronous_close_is_refused() -> None:
 
     with pytest.raises(TypeError, match="Peculiar has no synchronous close"):
         close_now(Peculiar())
-
-
-@pytest.mark.parametrize("ends", [False, True])
-async def test_unread_bytes_and_the_end_of_a_socket_are_seen_without_waiting(ends: bool) -> None:
-    ours, theirs = socket_pair()
-    assert not has_unread_input(ours)
-    await (theirs.aclose() if ends else theirs.send_all(b"xy"))
-    assert has_unread_input(ours)
-    assert has_unread_input(
-        trio.SSLStream(ours, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), server_hostname="a.test")
-    )
-    close_now(ours)
-    close_now(theirs)
-
-
-async def test_a_stream_that_cannot_be_asked_counts_as_quiet() -> None:
-    ours, theirs = trio.testing.memory_stream_pair()
-    await theirs.send_all(b"x")
-    assert not has_unread_input(ours)
 
 
 def socket_pair() -> tuple[trio.SocketStream, trio.SocketStream]:

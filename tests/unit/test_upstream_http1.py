@@ -1,6 +1,6 @@
 """The HTTP/1.1 client without I/O: what it sends, and how it takes what comes back.
 
-Everything holds for both parsers: h11, which is the reference, and llhttp, which serves.
+Everything holds for both parsers: the one on h11, which is the reference, and the fast one, which serves.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ Asked = Callable[..., Client]
 Encoded = Callable[[OutgoingRequest], bytes]
 
 
-@pytest.fixture(params=[Http1Client, FastHttp1Client], ids=["h11", "llhttp"])
+@pytest.fixture(params=[Http1Client, FastHttp1Client], ids=["h11", "fast"])
 def parser(request: pytest.FixtureRequest) -> type[Client]:
     kind: type[Client] = request.param
     return kind

@@ -14,8 +14,6 @@ import trio
 
 from router.front.http1.wire import Connected
 
-HAS_EPOLL: Final = hasattr(select, "epoll")
-
 _MOST_AT_ONCE: Final = 256
 
 
