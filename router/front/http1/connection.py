@@ -7,7 +7,6 @@ finished, a request that was not read to its end.
 """
 
 import contextlib
-import logging
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple, Protocol
 
@@ -15,8 +14,9 @@ import trio
 from hypercorn.typing import ASGIFramework
 
 from router.errors import GatewayBug, GatewayError, MalformedRequest
+from router.front.failure import log_failure
 from router.front.headers import new_request_id
-from router.front.http1.asgi_calls import Address, AsgiCalls, asgi_scope
+from router.front.http1.asgi_calls import Address, AsgiCalls, Ends, asgi_scope
 from router.front.http1.date import DateHeader
 from router.front.http1.idle import IdleConnections
 from router.front.http1.leaving import LeaveWatch
@@ -51,12 +51,10 @@ class Http1Connection:
     """A connection on `wire`, whose socket is `connected`."""
 
     __slots__ = (
-        "_client",
         "_client_left",
+        "_ends",
         "_http",
         "_life",
-        "_scheme",
-        "_server",
         "_shared",
         "_socket",
         "_turn",
@@ -64,13 +62,11 @@ class Http1Connection:
         "_wire",
     )
 
-    def __init__(self, shared: Shared, wire: Wire, connected: Connected, *, scheme: str) -> None:
+    def __init__(self, shared: Shared, wire: Wire, connected: Connected, ends: Ends) -> None:
         self._shared = shared
         self._wire = wire
         self._socket = connected
-        self._scheme = scheme
-        self._client: Address = connected.getpeername()[:2]
-        self._server: Address = connected.getsockname()[:2]
+        self._ends = ends
         self._http = shared.parser()
         # One scope for all requests: after the first that is cancelled there is no other.
         self._life = trio.CancelScope()
@@ -78,7 +74,7 @@ class Http1Connection:
         self._client_left = False
         self._was_asked = False
 
-    async def run(self) -> bytes | None:
+    async def run(self) -> bytes:
         """Serve until the connection is closed, or return what another protocol has to read again.
 
         Cancelled, it resets the connection, so that no answer looks whole that is not.
@@ -93,22 +89,22 @@ class Http1Connection:
             raise
         finally:
             self._shared.watch.remove(number, self._on_leave)
-        return None
+        return b""
 
-    async def _serve(self) -> bytes | None:
+    async def _serve(self) -> bytes:
         while True:
             try:
                 request = await self._next_request()
             except MalformedRequest as error:
                 await self._refuse(error, new_request_id())
-                return None
+                return b""
             if request is None:
                 self._socket.close()
-                return None
+                return b""
             if request.switch_to is not None:
                 return self._http.taken_back()
             if not await self._run_turn(request):
-                return None
+                return b""
             self._http.start_next_cycle()
 
     async def _next_request(self) -> RequestHead | None:
@@ -146,15 +142,11 @@ class Http1Connection:
         try:
             serving = None
             if self._shared.plane is not None:
-                serving = self._shared.plane.serve_turn(request, turn, client=self._client)
+                serving = self._shared.plane.serve_turn(request, turn, client=self._ends.client)
             await (serving or self._serve_asgi(request, turn))
-        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer and we a log line
-            _log(error)
-        except BaseExceptionGroup as group:
-            _, errors = group.split(trio.Cancelled)
-            if not isinstance(errors, ExceptionGroup):
+        except BaseException as error:
+            if not log_failure(error):
                 raise
-            _log(errors)
         finally:
             self._turn = None
         if turn.answered and turn.owes_flush:
@@ -165,7 +157,7 @@ class Http1Connection:
         return False
 
     def _serve_asgi(self, request: RequestHead, turn: Turn) -> Awaitable[None]:
-        scope = asgi_scope(request, scheme=self._scheme, client=self._client, server=self._server)
+        scope = asgi_scope(request, self._ends)
         calls = AsgiCalls(turn)
         return self._shared.app(scope, calls.receive, calls.send)
 
@@ -197,7 +189,3 @@ class Http1Connection:
         self._client_left = True
         if self._turn is not None:
             self._turn.leave()
-
-
-def _log(error: Exception) -> None:
-    logging.getLogger(__name__).error("the application failed", exc_info=error)
