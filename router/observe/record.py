@@ -122,6 +122,13 @@ class RequestRecord(msgspec.Struct, kw_only=True):
         Usage is an upstream's word. A negative or absurd count would raise inside a counter while
         the request is being cleaned up, where nothing may raise.
         """
+        if (
+            0 <= (self.input_tokens or 0) <= MOST_TOKENS
+            and 0 <= (self.output_tokens or 0) <= MOST_TOKENS
+            and 0 <= (self.cached_tokens or 0) <= MOST_TOKENS
+            and 0 <= (self.reasoning_tokens or 0) <= MOST_TOKENS
+        ):
+            return
         self.input_tokens = _possible(self.input_tokens)
         self.output_tokens = _possible(self.output_tokens)
         self.cached_tokens = _possible(self.cached_tokens)

@@ -82,7 +82,12 @@ class Http1Connection:
         number = self._shared.watch.add(self._socket, self._on_leave)
         try:
             with self._life:
-                return await self._serve()
+                while (request := await self._next_request()) is not None:
+                    if request.switch_to is not None:
+                        return self._http.taken_back()
+                    if not await self._run_turn(request):
+                        break
+                return b""
             self._wire.abort()
         except BaseException:
             self._wire.abort()
@@ -91,39 +96,26 @@ class Http1Connection:
             self._shared.watch.remove(number, self._on_leave)
         return b""
 
-    async def _serve(self) -> bytes:
-        while True:
-            try:
-                request = await self._next_request()
-            except MalformedRequest as error:
-                await self._refuse(error, new_request_id())
-                return b""
-            if request is None:
-                self._socket.close()
-                return b""
-            if request.switch_to is not None:
-                return self._http.taken_back()
-            if not await self._run_turn(request):
-                return b""
-            self._http.start_next_cycle()
-
     async def _next_request(self) -> RequestHead | None:
-        """Wait for a request's head; `None` when the connection ends instead."""
-        request = self._http.next_head()
-        if request is not None:
-            await trio.lowlevel.checkpoint()
-            return request
-        self._shared.idle.add(self._socket, is_fresh=not self._was_asked)
+        """Wait for a request's head; `None` when the connection has ended instead."""
+        http = self._http
         try:
-            while request is None:
-                data = await self._wire.receive()
-                if not data:
-                    return None
-                self._http.receive_data(data)
-                request = self._http.next_head()
-        finally:
-            self._shared.idle.discard(self._socket)
-        return request
+            if http.unread and (request := http.next_head()) is not None:
+                await trio.lowlevel.checkpoint()
+                return request
+            self._shared.idle.add(self._socket, is_fresh=not self._was_asked)
+            try:
+                while data := await self._wire.receive():
+                    http.receive_data(data)
+                    if (request := http.next_head()) is not None:
+                        return request
+            finally:
+                self._shared.idle.discard(self._socket)
+        except MalformedRequest as error:
+            await self._refuse(error, new_request_id())
+        else:
+            self._socket.close()
+        return None
 
     async def _run_turn(self, request: RequestHead) -> bool:
         """Let the application answer; tell whether another request may follow."""
@@ -151,7 +143,7 @@ class Http1Connection:
             self._turn = None
         if turn.answered and turn.owes_flush:
             await turn.flush()  # what a cancelled application left
-        if turn.answered and not turn.gone and self._http.is_reusable:
+        if turn.answered and not turn.gone and self._http.start_next_cycle():
             return True
         await self._end(request, turn)
         return False

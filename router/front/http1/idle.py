@@ -18,10 +18,14 @@ FIRST_SECONDS: Final = 1.0
 
 
 class IdleConnections:
-    """The connections on which a request is waited for; each is closed after `seconds`."""
+    """The connections on which a request is waited for; each is closed after `seconds`.
+
+    It is made where trio runs, and keeps to that run's clock.
+    """
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
+        self._now = trio.lowlevel.current_clock().current_time
         self._due_at: dict[Connected, float] = {}
         self._fresh: set[Connected] = set()
         self._some = trio.Event()
@@ -40,19 +44,20 @@ class IdleConnections:
             seconds = min(seconds, FIRST_SECONDS)
         if not self._due_at:
             self._some.set()
-        self._due_at[connection] = trio.current_time() + seconds
+        self._due_at[connection] = self._now() + seconds
         if is_fresh:
             self._fresh.add(connection)
 
     def discard(self, connection: Connected) -> None:
         """A request has come on this connection, or it has ended."""
         self._due_at.pop(connection, None)
-        self._fresh.discard(connection)
+        if self._fresh:
+            self._fresh.discard(connection)
 
     def close_all(self) -> None:
         """Close every connection that waits, and from now on all that begin to, but for those just made."""
         soon = FIRST_SECONDS - self._seconds
-        now = trio.current_time()
+        now = self._now()
         for connection, due_at in list(self._due_at.items()):
             if connection in self._fresh and due_at + soon > now:
                 self._due_at[connection] = min(due_at, due_at + soon)
@@ -73,7 +78,7 @@ class IdleConnections:
             else:
                 with trio.move_on_at(due_at):
                     await self._ending.wait()
-            self._close_due(trio.current_time())
+            self._close_due(self._now())
 
     def _close_due(self, now: float) -> None:
         for connection, due_at in list(self._due_at.items()):

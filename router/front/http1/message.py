@@ -98,12 +98,8 @@ class Http1Parser(Protocol):
         """The end of the answer. Raises `ValueError` short of its content-length."""
 
     @property
-    def is_reusable(self) -> bool:
-        """Whether request and answer have ended, and neither side wants to close."""
-
-    @property
     def ends_by_closing(self) -> bool:
         """Whether the answer has no other end than that of the connection."""
 
-    def start_next_cycle(self) -> None:
-        """Make ready for another request; only when reusable."""
+    def start_next_cycle(self) -> bool:
+        """Make ready for another request; `False` where none may follow, or this one has not ended."""

@@ -112,20 +112,18 @@ class H11Parser:
             raise ValueError("the answer's body is shorter than its content-length") from error
 
     @property
-    def is_reusable(self) -> bool:
-        """Whether request and answer have ended, and neither side wants to close."""
-        return self._h11.our_state is h11.DONE and self._h11.their_state is h11.DONE
-
-    @property
     def ends_by_closing(self) -> bool:
         """Whether the answer has no other end than that of the connection."""
         return self._ends_by_closing
 
-    def start_next_cycle(self) -> None:
-        """Make ready for another request; only when reusable."""
+    def start_next_cycle(self) -> bool:
+        """Make ready for another request; `False` where none may follow, or this one has not ended."""
+        if self._h11.our_state is not h11.DONE or self._h11.their_state is not h11.DONE:
+            return False
         self._data = self.unread
         self._has_head = False
         self._h11 = _new_connection()
+        return True
 
     def _next_event(self) -> object:
         try:
