@@ -52,8 +52,8 @@ def read(parser: Http1Parser, pieces: Iterable[bytes]) -> Reading:
                     break
                 requests.append(Read(head, body))
                 head, body = None, b""
-                parser.encode_head(204, [], close=False)
-                parser.encode_end()
+                parser.answer.head(204, [], close=False)
+                parser.answer.end()
                 if not parser.start_next_cycle():
                     return Reading(requests, unread=parser.unread + b"".join(to_come))
     except MalformedRequest as error:

@@ -4,13 +4,16 @@ Writing never raises. A log pipe whose reader has died must not fail requests; l
 be written are counted instead, and the count is a metric.
 """
 
+import os
 import select
+import stat
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import BinaryIO, Final
 
-# Several workers share one pipe, and only so much goes into it undivided.
+# Several workers share one pipe, and only so much goes into it undivided; into a file goes what one writes.
 MOST_BYTES: Final = select.PIPE_BUF
+MOST_BYTES_OF_FILES: Final = 1024 * 1024
 
 
 class LineWriter:
@@ -22,6 +25,7 @@ class LineWriter:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
+        self._most_bytes = _undivided_bytes(file)
         self.catch_up: Callable[[], None] = _nothing_is_put_off
         self.lost_lines = 0
 
@@ -34,12 +38,12 @@ class LineWriter:
     debug = info = warning = error = critical = write
 
     def write_all(self, lines: Iterable[bytes]) -> None:
-        """Write lines, as many at once as go into a shared pipe undivided. Blocks and raises as `write`."""
+        """Write lines, as many at once as go out undivided. Blocks and raises as `write`."""
         together: list[bytes] = []
         size = 0
         for line in lines:
             size += len(line) + 1
-            if size > MOST_BYTES and together:
+            if size > self._most_bytes and together:
                 self._put(together)
                 together = []
                 size = len(line) + 1
@@ -53,6 +57,15 @@ class LineWriter:
             self._file.flush()
         except (OSError, ValueError):  # a closed file raises ValueError
             self.lost_lines += len(lines)
+
+
+def _undivided_bytes(file: BinaryIO) -> int:
+    """Return how much of what is written at once lies together, whoever else writes."""
+    try:
+        is_file = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+    except (OSError, ValueError):  # closed, or none of the system's
+        is_file = False
+    return MOST_BYTES_OF_FILES if is_file else MOST_BYTES
 
 
 def _nothing_is_put_off() -> None:

@@ -3,6 +3,7 @@
 import io
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -323,4 +324,26 @@ class CountingFile(io.BytesIO):
     def write(self, data: Any, /) -> int:
         self.writes += 1
         self.most_bytes = max(self.most_bytes, len(data))
+        return super().write(data)
+
+
+def test_into_a_file_goes_what_there_is_at_once(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("wb") as file:
+        counting = CountedWrites(file)
+        log = make_log(counting, wall_clock=lambda: NOON)
+        log.requests.write([a_record(outcome="ok") for _ in range(100)])
+    assert len((tmp_path / "log").read_bytes().splitlines()) == 100
+    assert counting.writes == 1
+
+
+class CountedWrites(io.BufferedWriter):
+    """A file's writer that counts what it is given."""
+
+    writes = 0
+
+    def __init__(self, file: io.BufferedWriter) -> None:
+        super().__init__(file.raw)
+
+    def write(self, data: Any, /) -> int:
+        self.writes += 1
         return super().write(data)

@@ -163,7 +163,7 @@ class Http1Connection:
         elif not turn.begun and not turn.gone:
             request_id = new_request_id()
             await self._refuse(GatewayBug(request_id), request_id, request)
-        elif turn.gone or self._http.ends_by_closing:
+        elif turn.gone or self._http.answer.ends_by_closing:
             self._wire.abort()
         else:
             await self._wire.close(linger=False)

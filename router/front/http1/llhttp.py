@@ -12,14 +12,14 @@ from router.front.http1.answer import Answer
 from router.front.http1.framing import Body, body_of
 from router.front.http1.head import HTTP2_PREFACE, find_head, read_request_line
 from router.front.http1.last_head import LastHead
-from router.front.http1.message import Headers, RequestHead
+from router.front.http1.message import RequestHead
 from router.front.http1.rules import judge
 
 
 class LlhttpParser:
     """`Http1Parser` on httptools."""
 
-    __slots__ = ("_answer", "_body", "_body_bytes", "_head", "_last", "request_ended", "unread")
+    __slots__ = ("_body", "_body_bytes", "_head", "_last", "answer", "request_ended", "unread")
 
     def __init__(self) -> None:
         self.unread = b""  # received and not yet told of
@@ -27,7 +27,6 @@ class LlhttpParser:
         self._last: LastHead | None = None
         self._body_bytes: int | None = 0
         self._body: Body | None = None  # where it does not lie there in one piece
-        self._answer: Answer | None = None
         self.request_ended = False
 
     def receive_data(self, data: bytes) -> None:
@@ -46,7 +45,7 @@ class LlhttpParser:
         self._head, self.unread = data[:end], data[end:]
         self._body_bytes = head.body_bytes
         self.request_ended = head.body_bytes == 0
-        self._answer = Answer(head)
+        self.answer = Answer(head)
         return head
 
     def _read_head(self, data: bytes) -> tuple[RequestHead | None, int]:
@@ -64,7 +63,7 @@ class LlhttpParser:
         """All body bytes at hand in one piece; b"" at the end, `None` when more data is needed."""
         if self.request_ended:
             return b""
-        if self._answer is None:
+        if not self._head:
             raise RuntimeError("there is no request")
         if self._body is None:
             length, data = self._body_bytes, self.unread
@@ -81,46 +80,15 @@ class LlhttpParser:
         """The bytes of the present head and all that follows."""
         return self._head + self.unread
 
-    def encode_head(self, status: int, headers: Headers, *, close: bool) -> bytes:
-        """The head of the answer. Raises `ValueError` for what is not valid HTTP."""
-        return self._present_answer.head(status, headers, close=close)
-
-    def encode_whole(self, status: int, headers: Headers, body: bytes, *, close: bool) -> bytes:
-        """Head, body and end of an answer. Raises `ValueError` for what is not valid HTTP."""
-        if self._answer is None:
-            raise RuntimeError("there is no request")
-        return self._answer.whole(status, headers, body, close=close)
-
-    def encode_body(self, data: bytes) -> bytes:
-        """A piece of the answer's body. Raises `ValueError` beyond its content-length."""
-        if self._answer is None:
-            raise RuntimeError("there is no request")
-        return self._answer.body(data)
-
-    def encode_end(self) -> bytes:
-        """The end of the answer. Raises `ValueError` short of its content-length."""
-        return self._present_answer.end()
-
-    @property
-    def ends_by_closing(self) -> bool:
-        """Whether the answer has no other end than that of the connection."""
-        return self._present_answer.ends_by_closing
-
     def start_next_cycle(self) -> bool:
         """Make ready for another request; `False` where none may follow, or this one has not ended."""
-        answer = self._answer
-        if answer is None or not answer.ended or answer.closes or not self.request_ended:
+        if not (self.request_ended and self.answer.ended) or self.answer.closes:
             return False
         self._head = b""
-        self._body = self._answer = None
+        self._body = None
+        del self.answer
         self.request_ended = False
         return True
-
-    @property
-    def _present_answer(self) -> Answer:
-        if self._answer is None:
-            raise RuntimeError("there is no request")
-        return self._answer
 
 
 class _Lines:
