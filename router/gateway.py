@@ -14,11 +14,9 @@ from typing import Final
 import trio
 
 from limiter.estimate import Estimator
-from router.accounts.caller import Caller
 from router.accounts.keyring import KeyRing
 from router.accounts.watch import KeySource, watch_keys
 from router.admission.admission import Admission
-from router.admission.admitted import Admitted
 from router.admission.engine import Engine
 from router.billing.billing import Billing
 from router.catalog.candidate import ProviderWire
@@ -32,6 +30,7 @@ from router.exchange.alarms import Alarms
 from router.exchange.attempt import Means
 from router.exchange.bearers import Bearers
 from router.exchange.books import Bill, Whose
+from router.exchange.closing import Settle
 from router.exchange.drains import Drains
 from router.exchange.endpoint import list_request
 from router.exchange.exchange import Exchange
@@ -48,7 +47,6 @@ from router.netpoll import HAS_EPOLL, Netpoll
 from router.observe.log import Log
 from router.observe.metrics import Metrics
 from router.observe.observer import Observer
-from router.observe.record import RequestRecord
 from router.observe.trace import Tracer
 from router.routing.budget import AttemptBudget
 from router.routing.director import RaceLimits
@@ -145,7 +143,7 @@ class Gateway:
                 nursery.start_soon(
                     partial(watch_keys, store, self.ring, on_error=self._key_trouble)
                 )
-                await nursery.start(self.log.writer.run)
+                await nursery.start(self.observer.run)
                 await nursery.start(self.drains.run)
                 await nursery.start(self.alarms.run)
                 if self.netpoll is not None:
@@ -203,7 +201,7 @@ class Gateway:
                 alarms=self.alarms,
                 rng=rng,
             ),
-            settle=self._settle,
+            settle=self._settle_with(),
             relay_of=self._relay_of,
         )
 
@@ -249,25 +247,13 @@ class Gateway:
     def _tiers_that_have(self, model: str) -> list[str]:
         return self.ring.snapshot.tiers_that_have(model)
 
-    def _settle(
-        self, caller: Caller, record: RequestRecord, bill: Bill, admitted: Admitted
-    ) -> None:
-        self._note_costs(bill)
-        self.billing.settling.settle(caller, record, bill, admitted)
+    def _settle_with(self) -> Settle:
+        return self.billing.settling.settle
 
     def _settle_late(self, whose: Whose, bill: Bill) -> None:
-        self._note_costs(bill)
-        self.billing.settling.settle_late(whose, bill)
-
-    def _note_costs(self, bill: Bill) -> None:
         for charge in bill.charges:
-            self.metrics.observe_attempt(
-                charge.provider,
-                role=charge.role,
-                fate=charge.fate if bill.ending != "drained" else None,
-                payer=charge.payer,
-                tokens=charge.usage.input_tokens + charge.usage.output_tokens,
-            )
+            self.metrics.observe_cost(charge)
+        self.billing.settling.settle_late(whose, bill)
 
     def _knows_model(self, model: str) -> bool:
         return self.catalog.resolve(model) is not None

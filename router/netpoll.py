@@ -17,7 +17,7 @@ See `docs/discussion/waiting.md`.
 
 import os
 import select
-from typing import Any, Final
+from typing import Final
 
 import trio
 
@@ -190,14 +190,6 @@ class PolledSocket:
     def fileno(self) -> int:
         """Its number, -1 once it is closed."""
         return self.socket.fileno()
-
-    def getpeername(self) -> tuple[Any, ...]:
-        """The address of the other side. Raises OSError."""
-        return tuple(self.socket.getpeername())
-
-    def getsockname(self) -> tuple[Any, ...]:
-        """Our own address. Raises OSError."""
-        return tuple(self.socket.getsockname())
 
     def _is_taken(self) -> bool:
         if self.socket.fileno() < 0:

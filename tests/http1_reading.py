@@ -52,11 +52,10 @@ def read(parser: Http1Parser, pieces: Iterable[bytes]) -> Reading:
                     break
                 requests.append(Read(head, body))
                 head, body = None, b""
-                parser.encode_head(204, [], close=False)
-                parser.encode_end()
-                if not parser.is_reusable:
+                parser.answer.head(204, [], close=False)
+                parser.answer.end()
+                if not parser.start_next_cycle():
                     return Reading(requests, unread=parser.unread + b"".join(to_come))
-                parser.start_next_cycle()
     except MalformedRequest as error:
         return Reading(requests, refused=error.render()[0])
     return Reading(requests, open_request=head, unread=b"" if head else parser.unread)

@@ -35,6 +35,7 @@ class Closing(msgspec.Struct, eq=False):
             return
         self._closed = True
         bill = self.books.close(ending)
+        self._record.costs = bill.charges
         _note_usage(self._record, bill)
         self._settle(self._caller, self._record, bill, self.admitted)
 

@@ -52,7 +52,20 @@ class Endpoints:
             traceparent=heading.traceparent,
         )
         try:
-            await self._serve(endpoint, heading, body, reply, record)
+            caller = heading.credentials.identify(self._ring, "inference")
+            record.key_id = caller.key.id
+            try:
+                content = await read_body(body, self.body_limits)
+                if endpoint == "count_tokens":
+                    await self._count(caller, content, reply, record)
+                else:
+                    asked = _asked(heading, content, caller, record)
+                    await self._exchange.serve(asked, reply, record)
+            except GatewayError:
+                if not reply.started and endpoint != "count_tokens":
+                    model = record.model
+                    reply.limit_headers = await self._exchange.limit_headers(caller, model)
+                raise
             record.status, record.outcome = 200, "ok"
         except ClientGone:
             record.outcome = "client_gone"
@@ -69,33 +82,10 @@ class Endpoints:
             record.sent_bytes = reply.sent_bytes
             self._observer.end(record)
 
-    async def _serve(
-        self,
-        endpoint: Endpoint,
-        heading: Heading,
-        body: BodySource,
-        reply: Reply,
-        record: RequestRecord,
-    ) -> None:
-        caller = heading.credentials.identify(self._ring, "inference")
-        record.key_id = caller.key.id
-        if endpoint == "count_tokens":
-            await self._count(caller, body, reply, record)
-            return
-        try:
-            content = await read_body(body, self.body_limits)
-            asked = _asked(heading, content, caller, record)
-            await self._exchange.serve(asked, reply, record)
-        except GatewayError:
-            if not reply.started:
-                reply.limit_headers = await self._exchange.limit_headers(caller, record.model)
-            raise
-
     async def _count(
-        self, caller: Caller, body: BodySource, reply: Reply, record: RequestRecord
+        self, caller: Caller, content: bytes, reply: Reply, record: RequestRecord
     ) -> None:
         """Tell how many tokens a prompt probably is; nobody is asked, and nothing is charged."""
-        content = await read_body(body, self.body_limits)
         try:
             record.model = decode_count(content)
         except BadCall as error:

@@ -41,18 +41,18 @@ class RequestIds:
 
     def __init__(self, *, at_once: int = _IDS_AT_ONCE) -> None:
         self._chance_bytes = _CHANCE_BYTES * at_once
-        self._chance = b""
+        self._chance = ""
         self._used = 0
 
     def new(self) -> str:
         """Return a fresh id."""
         start = self._used
-        chance = self._chance[start : start + _CHANCE_BYTES]
-        if not chance:
-            self._chance, start = os.urandom(self._chance_bytes), 0
-            chance = self._chance[:_CHANCE_BYTES]
-        self._used = start + _CHANCE_BYTES
-        return f"req_{time.time_ns() // 1_000_000:012x}{chance.hex()}"
+        end = start + 2 * _CHANCE_BYTES
+        if start == len(self._chance):
+            self._chance = os.urandom(self._chance_bytes).hex()
+            start, end = 0, 2 * _CHANCE_BYTES
+        self._used = end
+        return f"req_{time.time_ns() // 1_000_000:012x}{self._chance[start:end]}"
 
 
 class CommonHeaders:

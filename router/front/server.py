@@ -17,6 +17,7 @@ from hypercorn.typing import ASGIFramework
 
 from router.config import ServerConfig
 from router.front.deadline import WriteDeadlineStream
+from router.front.http1.asgi_calls import Ends
 from router.front.http1.connection import Http1Connection, Plane, Shared
 from router.front.http1.date import DateHeader
 from router.front.http1.head import HTTP2_PREFACE
@@ -103,58 +104,48 @@ class Server:
 
     async def _serve_connection(self, socket_stream: trio.SocketStream) -> None:
         stream = WriteDeadlineStream(socket_stream, seconds=self._config.write_seconds)
+        connected = PolledSocket(stream.socket, self._netpoll)
         tls = None
         if self._ssl_context is not None:
             tls = trio.SSLStream(stream, self._ssl_context, server_side=True, https_compatible=True)
         self.connections += 1
         try:
-            if tls is None or await _has_shaken_hands(tls, self._idle):
-                await self._serve(stream, tls)
-        except Exception:
-            logging.getLogger(__name__).exception("a connection failed")
-        finally:
-            self.connections -= 1
-            stream.abort()
-
-    async def _serve(self, stream: WriteDeadlineStream, tls: Tls | None) -> None:
-        connected = PolledSocket(stream.socket, self._netpoll)
-        wire = (
-            TlsWire(tls)
-            if tls is not None
-            else PlainWire(connected, write_seconds=self._config.write_seconds)
-        )
-        scheme = "http" if tls is None else "https"
-        try:
-            read = await self._read_before_switch(wire, connected, tls, scheme=scheme)
-            if read.startswith(HTTP2_PREFACE) or _has_chosen_http2(tls):
+            if tls is not None and not await _has_shaken_hands(tls, self._idle):
+                return
+            ends = _ends_of(stream, tls)
+            wire = self._wire_on(connected, tls)
+            has_chosen_http2 = tls is not None and tls.selected_alpn_protocol() == "h2"
+            if has_chosen_http2:
+                read = b""
+            elif self._lean is not None:
+                read = await Http1Connection(self._lean, wire, connected, ends).run()
+            else:
+                read = await _opening(wire, connected, self._idle)
+            if has_chosen_http2 or read.startswith(HTTP2_PREFACE):
                 if self._config.http2:
-                    await self._http2.serve(wire, connected, scheme=scheme, read=read)
+                    await self._http2.serve(wire, ends, read)
             elif read:
                 connected.let_go()
                 await self._hypercorn.serve(stream, tls, read)
         except OSError:  # it was gone before it was served, and has no address any more
             return
+        except Exception:
+            logging.getLogger(__name__).exception("a connection failed")
         finally:
+            self.connections -= 1
             connected.let_go()
+            stream.abort()
 
-    async def _read_before_switch(
-        self,
-        wire: Wire,
-        connected: Connected,
-        tls: Tls | None,
-        *,
-        scheme: str,
-    ) -> bytes:
-        """Serve what our own HTTP/1.1 can, and return what was read of another protocol, if any."""
-        if _has_chosen_http2(tls):
-            return b""
-        if self._lean is None:
-            return await _opening(wire, connected, self._idle)
-        return await Http1Connection(self._lean, wire, connected, scheme=scheme).run() or b""
+    def _wire_on(self, connected: PolledSocket, tls: Tls | None) -> Wire:
+        if tls is not None:
+            return TlsWire(tls)
+        return PlainWire(connected, write_seconds=self._config.write_seconds)
 
 
-def _has_chosen_http2(tls: Tls | None) -> bool:
-    return tls is not None and tls.selected_alpn_protocol() == "h2"
+def _ends_of(stream: WriteDeadlineStream, tls: Tls | None) -> Ends:
+    """Return both ends of a connection. Raises `OSError` if it is gone already."""
+    scheme = "http" if tls is None else "https"
+    return Ends(scheme, stream.socket.getpeername()[:2], stream.socket.getsockname()[:2])
 
 
 async def _opening(wire: Wire, connected: Connected, idle: IdleConnections) -> bytes:

@@ -66,8 +66,8 @@ def make_log(
         wrapper_class=structlog.make_filtering_bound_logger(level),
         context_class=dict,
     ).bind()
-    shortcut = Shortcut(writer, clock, fields) if rendering == "json" else None
-    return Log(logger, processors, writer, RequestLog(logger, shortcut))
+    shortcut = Shortcut(clock, fields) if rendering == "json" else None
+    return Log(logger, processors, writer, RequestLog(logger, shortcut, writer=writer, clock=clock))
 
 
 def _adder(fields: Mapping[str, object]) -> Processor:

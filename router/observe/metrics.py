@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
 from router.observe.readings import PoolCounts, Readings
-from router.observe.record import Endpoint, Outcome, RequestRecord
+from router.observe.record import MOST_TOKENS, Cost, Endpoint, Outcome, RequestRecord
 from router.observe.tally import Count, Counts, Spread, Spreads
 
 UNKNOWN: Final = "unknown"
@@ -47,42 +47,45 @@ class Metrics:
     ) -> None:
         self._knows_model = knows_model
         self._series: dict[_SeriesKey, _Series] = {}
+        self._catch_up: Callable[[], None] = _nothing_is_put_off
         self._registry = CollectorRegistry()
         self._families = _Families(self._registry)
         self._readings = Readings(version=version, pool=pool, lost_log_lines=lost_log_lines)
         self._registry.register(self._readings)
         ProcessCollector(registry=self._registry)
 
-    def watch_in_flight(self, read: Callable[[], int]) -> None:
-        """Take the number of requests in flight from `read` from now on."""
-        self._readings.in_flight = read
+    def watch_requests(self, in_flight: Callable[[], int], catch_up: Callable[[], None]) -> None:
+        """Before telling, have `catch_up` count what was put off, and ask `in_flight` for the rest."""
+        self._readings.in_flight = in_flight
+        self._catch_up = catch_up
 
     def observe(self, record: RequestRecord) -> None:
-        """Count a finished request. To be called once for each."""
+        """Count a finished request and its attempts. To be called once for each."""
         series = self._series.get(
             (record.endpoint, record.model, record.provider, record.status, record.outcome)
         )
         if series is None:
             series = self._series_for(record)
         series.observe(record)
+        for cost in record.costs:
+            self._families.attempts.series[cost.provider, cost.role, cost.fate].value += 1
+            self.observe_cost(cost)
         self._families.events.value += record.events
         self._families.sent_bytes.value += record.sent_bytes
 
-    def observe_attempt(
-        self, provider: str, *, role: str, fate: str | None, payer: str, tokens: int
-    ) -> None:
-        """Count one upstream attempt, and the tokens that it cost whoever pays for it.
+    def observe_cost(self, cost: Cost) -> None:
+        """Count the tokens that an attempt took, whose request has been counted or will be.
 
-        `role`: first, retry, hedge, rescue. `fate`: what became of it; `None` where the attempt has been
-        counted, and it turns out later that it took more tokens. `payer`: customer, operator.
+        As `RequestRecord.drop_impossible_usage` does, it counts nothing that no model can have used.
         """
-        if fate is not None:
-            self._families.attempts.series[provider, role, fate].value += 1
-        if tokens > 0:
-            self._families.attempt_tokens.series[provider, role, payer].value += tokens
+        tokens = cost.usage.input_tokens + cost.usage.output_tokens
+        if 0 < tokens <= MOST_TOKENS:
+            series = self._families.attempt_tokens.series
+            series[cost.provider, cost.role, cost.payer].value += tokens
 
     def render(self) -> tuple[bytes, str]:
         """The metrics in Prometheus' text format, and the content type to send them with."""
+        self._catch_up()
         return generate_latest(self._registry), CONTENT_TYPE_PLAIN_0_0_4
 
     def _series_for(self, record: RequestRecord) -> "_Series":
@@ -94,6 +97,10 @@ class Metrics:
         if series is None:
             series = self._series[key] = _Series(self._families, record, model)
         return series
+
+
+def _nothing_is_put_off() -> None:
+    pass
 
 
 class _Families:

@@ -1,7 +1,9 @@
 """The one who watches a request from its beginning to its end.
 
-`begin` opens a record and `end` renders it: metrics, log line, span. Both are plain synchronous
-calls, because the end of a request is clean-up and often runs under cancellation.
+`begin` opens a record and `end` closes it. Both are plain synchronous calls, because the end of a
+request is clean-up and often runs under cancellation. What is then told of it (metrics, log line, span)
+nobody waits for where the request went well: it is told a moment later, of many together, and before
+anybody can look.
 
 Beginning and ending pair up exactly. The number of requests in flight is what the leak check after
 every test, and the drain at shutdown, rely on.
@@ -9,6 +11,9 @@ every test, and the drain at shutdown, rely on.
 
 from collections.abc import Callable
 
+import trio
+
+from router.observe.gathering import Gathering
 from router.observe.metrics import Metrics
 from router.observe.record import Endpoint, RequestRecord
 from router.observe.request_log import RequestLog
@@ -20,7 +25,7 @@ class EndedTwiceError(RuntimeError):
 
 
 class Observer:
-    """Opens and closes the records of one gateway.
+    """Opens and closes the records of one gateway. While `run` runs, what goes well is told a moment later.
 
     `now` is the monotonic clock that durations are measured on (trio's, so that virtual time
     works); `wall_clock` gives unix seconds.
@@ -41,7 +46,17 @@ class Observer:
         self._now = now
         self._wall_clock = wall_clock
         self._in_flight = 0
-        metrics.watch_in_flight(lambda: self._in_flight)
+        self._gathering = Gathering(self._tell)
+        metrics.watch_requests(lambda: self._in_flight, self.catch_up)
+        requests.catch_up_by(self.catch_up)
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Tell of requests a moment after their ends, until cancelled; of what is left then."""
+        await self._gathering.run(task_status=task_status)
+
+    def catch_up(self) -> None:
+        """Tell of every request that has ended."""
+        self._gathering.catch_up()
 
     @property
     def in_flight(self) -> int:
@@ -71,7 +86,9 @@ class Observer:
         return record
 
     def end(self, record: RequestRecord) -> None:
-        """Close a record and tell of it. Raises `EndedTwiceError` before counting anything again.
+        """Close a record. What did not go well is told of at once.
+
+        Raises `EndedTwiceError` before counting anything again.
 
         A second end is refused loudly: to ignore it would hide that two places believe to own the
         request, and to count it would make the number in flight wrong for good.
@@ -81,11 +98,17 @@ class Observer:
         record.ended = True
         self._in_flight -= 1
         record.duration_seconds = self._now() - record.started
-        record.drop_impossible_usage()
-        self._metrics.observe(record)
-        if self._tracer.enabled:
-            self._tracer.end(record)
-        self._requests.write(record)
+        self._gathering.add(record)
+        if record.outcome != "ok":
+            self._gathering.catch_up()
+
+    def _tell(self, records: list[RequestRecord]) -> None:
+        for record in records:
+            record.drop_impossible_usage()
+            self._metrics.observe(record)
+            if record.span is not None:
+                self._tracer.end(record)
+        self._requests.write(records)
 
     def trace_headers(self, record: RequestRecord) -> tuple[tuple[bytes, bytes], ...]:
         """The `traceparent` header for the upstream request, if there is one to send."""

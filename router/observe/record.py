@@ -6,10 +6,13 @@ it, so they can never tell different stories. It has no field for a prompt, an a
 what is not in the record cannot leak from it.
 """
 
-from typing import Final, Literal
+from collections.abc import Sequence
+from typing import Final, Literal, Protocol
 
 import msgspec
 from opentelemetry.trace import Span
+
+from adapters.dialect import Usage
 
 Endpoint = Literal[
     "chat", "completions", "embeddings", "messages", "count_tokens", "responses", "rerank"
@@ -27,6 +30,30 @@ Outcome = Literal[
 
 # Beyond this a float, which is what a Prometheus counter is, no longer counts by ones.
 MOST_TOKENS: Final = 1 << 53
+
+
+class Cost(Protocol):
+    """What one upstream attempt came to."""
+
+    @property
+    def provider(self) -> str:
+        """Who was asked."""
+
+    @property
+    def role(self) -> str:
+        """Why: first, retry, hedge, rescue."""
+
+    @property
+    def fate(self) -> str:
+        """What became of it."""
+
+    @property
+    def payer(self) -> str:
+        """Who pays: customer, operator."""
+
+    @property
+    def usage(self) -> Usage:
+        """The tokens it took."""
 
 
 class RequestRecord(msgspec.Struct, kw_only=True):
@@ -79,8 +106,15 @@ class RequestRecord(msgspec.Struct, kw_only=True):
     """Streamed events relayed to the client."""
     sent_bytes: int = 0
 
+    costs: Sequence[Cost] = ()
+    """Of its attempts, in the order in which they began."""
     span: Span | None = None
     ended: bool = False
+
+    @property
+    def ended_at(self) -> float:
+        """When the request ended, in unix time."""
+        return self.started_at + self.duration_seconds
 
     def drop_impossible_usage(self) -> None:
         """Forget token counts that no model can have used.

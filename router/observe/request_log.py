@@ -6,7 +6,7 @@ same line.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from operator import attrgetter
 from typing import Final
 
@@ -107,26 +107,21 @@ class Shortcut:
     number of such sets: few models, keys and clients make nearly all lines. Request ids are our own.
     """
 
-    def __init__(self, writer: LineWriter, clock: LineClock, fields: Mapping[str, object]) -> None:
-        self._writer = writer
+    def __init__(self, clock: LineClock, fields: Mapping[str, object]) -> None:
         self._clock = clock
         self._known: set[tuple[str | None, ...]] = set()
         self._encode = msgspec.json.Encoder().encode
         more = self._encode(clean_fields(fields)).decode()[1:-1]
         self._after_level = f'","event":"request",{more}{"," if more else ""}'
 
-    def write(self, level: str, record: RequestRecord) -> bool:
-        """Write the line of a record, if all its texts are harmless; tell whether they are."""
+    def line(self, level: str, record: RequestRecord) -> bytes | None:
+        """Return the line of a record, if all its texts are harmless."""
         texts = _foreign_texts(record)
         if texts not in self._known and not self._learns(texts):
-            return False
-        beginning = f'{{"time":"{self._clock.now()}","level":"{level}{self._after_level}'
-        line = beginning.encode() + self._encode(line_of(record))[1:]
-        if record.outcome == "ok":
-            self._writer.write_soon(line)
-        else:
-            self._writer.write(line)
-        return True
+            return None
+        time = self._clock.tell(record.ended_at)
+        beginning = f'{{"time":"{time}","level":"{level}{self._after_level}'
+        return beginning.encode() + self._encode(line_of(record))[1:]
 
     def _learns(self, texts: tuple[str | None, ...]) -> bool:
         if any(text is not None and clean_text(text) != text for text in texts):
@@ -140,8 +135,17 @@ class Shortcut:
 class RequestLog:
     """Writes the lines of finished requests: by the shortcut where there is one that knows the texts."""
 
-    def __init__(self, logger: FilteringBoundLogger, shortcut: Shortcut | None) -> None:
+    def __init__(
+        self,
+        logger: FilteringBoundLogger,
+        shortcut: Shortcut | None,
+        *,
+        writer: LineWriter,
+        clock: LineClock,
+    ) -> None:
         self._logger = logger
+        self._writer = writer
+        self._clock = clock
         self._shortcut = shortcut
         self._told = {
             outcome: _NAMES[level]
@@ -149,20 +153,37 @@ class RequestLog:
             if logger.is_enabled_for(level)
         }
 
-    def write(self, record: RequestRecord) -> None:
-        """Write the line of a finished request: event "request", no unknown fields.
+    def write(self, records: Iterable[RequestRecord]) -> None:
+        """Write the lines of finished requests: event "request", no unknown fields.
 
         Level info for success, the client's own errors and a client that left; warning for upstream
-        errors, cuts and requests that shutdown ended; error, with the exception, for our bugs.
+        errors, cuts and requests that shutdown ended; error, with the exception, for our bugs. The time is
+        when the request ended.
         """
-        level = self._told.get(record.outcome)
-        if level is None:
-            return
-        shortcut = self._shortcut
-        if shortcut is not None and record.exception is None and shortcut.write(level, record):
-            return
+        lines = []
+        for record in records:
+            level = self._told.get(record.outcome)
+            if level is None:
+                continue
+            line = None
+            if self._shortcut is not None and record.exception is None:
+                line = self._shortcut.line(level, record)
+            if line is not None:
+                lines.append(line)
+                continue
+            self._writer.write_all(lines)
+            lines.clear()
+            self._log(record)
+        self._writer.write_all(lines)
+
+    def catch_up_by(self, catch_up: Callable[[], None]) -> None:
+        """Have lines that were put off written before any other, by `catch_up`."""
+        self._writer.catch_up = catch_up
+
+    def _log(self, record: RequestRecord) -> None:
         told = msgspec.structs.asdict(line_of(record))
         fields = {name: value for name, value in told.items() if value is not None}
         if record.exception is not None:
             fields["exc_info"] = record.exception
+        fields["time"] = self._clock.tell(record.ended_at)
         self._logger.log(_LEVEL_OF_OUTCOME[record.outcome], "request", **fields)

@@ -86,7 +86,7 @@ class Tracer:
             span.set_attributes(_attributes(record))
             if record.outcome != "ok":
                 span.set_status(Status(StatusCode.ERROR))
-        span.end(end_time=_nanoseconds(record.started_at + record.duration_seconds))
+        span.end(end_time=_nanoseconds(record.ended_at))
 
     def child_traceparent(self, record: RequestRecord) -> str | None:
         """The `traceparent` for the upstream request.

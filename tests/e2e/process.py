@@ -15,7 +15,7 @@ from typing import Any, Self, TypeVar
 
 import msgspec
 
-from router.observe.line import GATHER_SECONDS
+from router.observe.gathering import GATHER_SECONDS
 
 SYZE = Path(sys.executable).with_name("syze")
 PATIENCE_SECONDS = 30.0

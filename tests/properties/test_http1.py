@@ -213,9 +213,11 @@ def test_an_answer_means_to_a_client_what_the_references_means(
     meanings = []
     for kind in (LlhttpParser, H11Parser):
         parser = asked(kind(), request)
-        sent = parser.encode_head(status, headers, close=close)
-        sent += b"".join(parser.encode_body(piece) for piece in pieces) + parser.encode_end()
-        meanings.append((understood(request, sent), parser.is_reusable, parser.ends_by_closing))
+        sent = parser.answer.head(status, headers, close=close)
+        sent += b"".join(parser.answer.body(piece) for piece in pieces) + parser.answer.end()
+        meanings.append(
+            (understood(request, sent), parser.answer.ends_by_closing, parser.start_next_cycle())
+        )
     assert meanings[0] == meanings[1]
 
 
@@ -233,8 +235,10 @@ def test_a_whole_answer_means_to_a_client_what_the_references_means(
     meanings = []
     for kind in (LlhttpParser, H11Parser):
         parser = asked(kind(), request)
-        sent = parser.encode_whole(status, headers, body, close=close)
-        meanings.append((understood(request, sent), parser.is_reusable, parser.ends_by_closing))
+        sent = parser.answer.whole(status, headers, body, close=close)
+        meanings.append(
+            (understood(request, sent), parser.answer.ends_by_closing, parser.start_next_cycle())
+        )
     assert meanings[0] == meanings[1]
 
 
@@ -248,9 +252,9 @@ def test_no_header_of_an_answer_ends_its_line(
     parser = asked(LlhttpParser(), ASKS[0])
     try:
         if is_whole:
-            sent = parser.encode_whole(200, headers, b"", close=False)
+            sent = parser.answer.whole(200, headers, b"", close=False)
         else:
-            sent = parser.encode_head(200, headers, close=False)
+            sent = parser.answer.head(200, headers, close=False)
     except ValueError:
         return
     lines = sent.removesuffix(b"\r\n\r\n").split(b"\r\n")[1:]

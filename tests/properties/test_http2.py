@@ -23,9 +23,9 @@ from hyperframe.frame import (
 from hypothesis import given
 from hypothesis import strategies as st
 
+from router.front.http1.asgi_calls import Ends
 from router.front.http1.date import DateHeader
 from router.front.http2.connection import Http2Connection, Shared
-from router.front.http2.head import Ends
 from tests.simulated.served import Messages, Send, body, head, until_gone
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"

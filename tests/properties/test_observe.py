@@ -9,6 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from router.observe.clean import clean_fields
+from router.observe.line import LineClock
 from router.observe.log import Log, make_log
 from router.observe.metrics import Metrics
 from router.observe.observer import Observer
@@ -133,7 +134,7 @@ def test_observe_every_record_is_one_line_of_json(
     record.model, record.error_code, record.client_host = model, error_code, client_host
     record.outcome, record.events = outcome, events
     file = io.BytesIO()
-    a_log(file).requests.write(record)
+    a_log(file).requests.write([record])
     [line] = file.getvalue().decode().splitlines()
     decoded = msgspec.json.decode(line)
     assert (decoded["event"], decoded["outcome"], decoded["events"]) == ("request", outcome, events)
@@ -155,8 +156,10 @@ def test_observe_the_shortcut_writes_the_line_that_the_pipeline_writes(
     short, long = io.BytesIO(), io.BytesIO()
     quick = a_log(short, worker=3).requests
     for _ in range(2):
-        quick.write(record)
-        RequestLog(a_log(long, worker=3).logger, shortcut=None).write(record)
+        quick.write([record])
+        log = a_log(long, worker=3)
+        slow = RequestLog(log.logger, None, writer=log.writer, clock=LineClock(float))
+        slow.write([record])
     assert short.getvalue() == long.getvalue()
 
 

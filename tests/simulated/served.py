@@ -24,7 +24,7 @@ from router.front.http1.llhttp import LlhttpParser
 from router.front.http1.message import Http1Parser, RequestHead
 from router.front.http1.turn import Turn
 from router.front.listeners import open_listeners
-from router.front.server import Server
+from router.front.server import Server, server_ssl_context
 from tests.simulated.simulator_wire import Answer, WireClient
 
 TLS = Path(__file__).parent.parent / "fixtures" / "tls"
@@ -133,6 +133,35 @@ async def serving(
         await served.leave()
         for listener in listeners:
             await listener.aclose()
+
+
+def trusting() -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=TLS / "ca.pem")
+
+
+def server_tls() -> ssl.SSLContext:
+    return server_ssl_context(str(TLS / "server.pem"), str(TLS / "server-key.pem"))
+
+
+async def tls_stream(
+    served: Served,
+    context: ssl.SSLContext | None = None,
+    *,
+    receive_buffer_bytes: int | None = None,
+) -> trio.SSLStream[trio.SocketStream]:
+    """A connection on which both sides have agreed on keys."""
+    stream = trio.SSLStream(
+        await served.connect(receive_buffer_bytes=receive_buffer_bytes),
+        context or trusting(),
+        server_hostname="localhost",
+        https_compatible=True,
+    )
+    await stream.do_handshake()
+    return stream
+
+
+async def tls_client(served: Served) -> WireClient:
+    return WireClient(await tls_stream(served))
 
 
 async def read_to_the_end(stream: trio.abc.Stream, into: bytearray | None = None) -> None:

@@ -10,6 +10,7 @@ from router.front.http1.message import RequestHead
 from router.front.http1.turn import Turn
 from tests.simulated.world import (
     Client,
+    ClientAnswer,
     ClientTurn,
     World,
     chat_fields,
@@ -35,6 +36,12 @@ async def ask(world: World, head: RequestHead) -> Client | None:
         return None
     await serving
     return client
+
+
+async def answer_to(world: World, head: RequestHead) -> ClientAnswer:
+    client = await ask(world, head)
+    assert client is not None
+    return client.answer
 
 
 @pytest.mark.parametrize(
@@ -71,9 +78,7 @@ def test_a_key_that_is_revoked_between_two_requests_with_the_same_head_serves_th
             for keys in (True, True, False):
                 if not keys:
                     world.gateway.ring.replace(Snapshot.embedded([]))
-                client = await ask(world, head)
-                assert client is not None
-                statuses.append(client.answer.status)
+                statuses.append((await answer_to(world, head)).status)
             assert statuses == [200, 200, 401]
             await world.leak_check()
 
@@ -84,12 +89,7 @@ def test_each_answer_to_the_same_head_has_an_id_of_its_own_and_the_same_other_he
     async def scenario() -> None:
         async with open_world() as world:
             head = head_of(world, b"/v1/messages", origin=b"https://a.example")
-            told = []
-            for _ in range(2):
-                client = await ask(world, head)
-                assert client is not None
-                told.append(client.answer.headers)
-            first, second = told
+            first, second = [(await answer_to(world, head)).headers for _ in range(2)]
             assert first["x-request-id"] == first["request-id"] != second["request-id"]
             assert second["x-request-id"] == second["request-id"]
             for name in ("access-control-allow-origin", "access-control-expose-headers"):
@@ -105,9 +105,7 @@ def test_what_one_head_passes_on_is_not_passed_on_with_another() -> None:
             asking = head_of(world, b"/v1/chat/completions", x_syze_hedge=b"never heard of")
             plain = head_of(world, b"/v1/chat/completions")
             for head, status in ((asking, 400), (plain, 200), (asking, 400)):
-                client = await ask(world, head)
-                assert client is not None
-                assert client.answer.status == status
+                assert (await answer_to(world, head)).status == status
             await world.leak_check()
 
     in_virtual_time(scenario)

@@ -252,6 +252,7 @@ def test_beyond_the_most_drains_the_rest_ends_at_once(monkeypatch: pytest.Monkey
                     nursery.start_soon(lambda s: leave_after(world, 0.25, stream=s), stream)
             await trio.testing.wait_all_tasks_blocked()  # the providers have heard of it too
             assert world.gateway.drains.in_flight == 2
+            await trio.testing.wait_all_tasks_blocked()  # until the provider has heard of it
             assert sum(one.open_exchanges for one in world.simulators.values()) == 2
             await trio.sleep(DRAIN)
             assert len(world.gateway.late) == 2

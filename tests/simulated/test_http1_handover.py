@@ -1,6 +1,5 @@
 """What our own connection does not speak is served by hypercorn, from the bytes that were read already."""
 
-import ssl
 from collections.abc import Awaitable
 from typing import Any
 
@@ -21,9 +20,10 @@ from tests.simulated.served import (
     head,
     hello,
     on_real_sockets,
+    server_tls,
     serving,
+    tls_stream,
 )
-from tests.simulated.test_server_ending import server_tls, trusting
 
 
 async def sockets(scope: dict[str, Any], receive: Messages, send: Send) -> None:
@@ -67,7 +67,7 @@ def test_a_websocket_is_served_after_requests_and_over_tls() -> None:
     async def scenario() -> None:
         async with (
             serving(sockets, http1="lean", ssl_context=server_tls()) as served,
-            await tls_stream(served.port) as stream,
+            await tls_stream(served) as stream,
         ):
             await stream.send_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
             answer = b""
@@ -77,17 +77,6 @@ def test_a_websocket_is_served_after_requests_and_over_tls() -> None:
             assert await echo_once(stream) == "HELLO"
 
     on_real_sockets(scenario)
-
-
-async def tls_stream(port: int, context: ssl.SSLContext | None = None) -> Any:
-    stream = trio.SSLStream(
-        await trio.open_tcp_stream("127.0.0.1", port),
-        context or trusting(),
-        server_hostname="localhost",
-        https_compatible=True,
-    )
-    await stream.do_handshake()
-    return stream
 
 
 def test_where_the_operator_says_so_hypercorn_serves_all() -> None:
@@ -140,7 +129,7 @@ def test_over_tls_nothing_is_sent_without_waiting() -> None:
     async def scenario() -> None:
         async with (
             serving(note, plane=Direct(note), http1="lean", ssl_context=server_tls()) as served,
-            await tls_stream(served.port) as stream,
+            await tls_stream(served) as stream,
         ):
             await stream.send_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
             assert bytes(await stream.receive_some()).startswith(b"HTTP/1.1 200")

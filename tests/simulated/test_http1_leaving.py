@@ -19,10 +19,11 @@ from tests.simulated.served import (
     deaf_client,
     head,
     on_real_sockets,
+    server_tls,
     serving,
+    tls_client,
     until_gone,
 )
-from tests.simulated.test_server_ending import server_tls, tls_client
 
 GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
 

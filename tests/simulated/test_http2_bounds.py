@@ -10,6 +10,7 @@ import trio
 from router.front.http2.connection import MOST_STREAMS
 from router.front.http2.output import CHOKED_BYTES, FULL_BYTES
 from router.front.http2.patience import MOST_AT_ONCE, PER_SECOND
+from tests.simulated.doors import Doors
 from tests.simulated.http2_client import Answer, Http2Client, client_of, speaking
 from tests.simulated.served import (
     Flood,
@@ -21,10 +22,10 @@ from tests.simulated.served import (
     hello,
     on_real_sockets,
     read_to_the_end,
+    server_tls,
     serving,
+    tls_stream,
 )
-from tests.simulated.test_http2_connection import Doors, tls_stream
-from tests.simulated.test_server_ending import server_tls, trusting
 
 CANCEL = int(h2.errors.ErrorCodes.CANCEL)
 REFUSED = int(h2.errors.ErrorCodes.REFUSED_STREAM)
@@ -200,8 +201,9 @@ class SlowStream(trio.abc.Stream):
 
 async def deaf_asker(served: Served, *, tls: bool) -> Http2Client:
     """A client with wide windows that asks and then reads nothing."""
+    stream: trio.abc.Stream
     if tls:
-        stream = await tls_stream(served, trusting(), receive_buffer_bytes=4096)
+        stream = await tls_stream(served, receive_buffer_bytes=4096)
     else:
         stream = await served.connect(receive_buffer_bytes=4096)
     client = Http2Client(stream, window_bytes=2**30)

@@ -7,13 +7,21 @@ import trio
 
 from router.front.http1.idle import FIRST_SECONDS
 from router.front.http1.wire import LINGER_SECONDS
-from tests.simulated.http2_client import Http2Client, client_of
-from tests.simulated.served import App, on_real_sockets, read_to_the_end, serving
-from tests.simulated.test_http2_connection import Doors
+from tests.simulated.doors import Doors
+from tests.simulated.http2_client import Answer, Http2Client, client_of
+from tests.simulated.served import App, Served, on_real_sockets, read_to_the_end, serving
 from tests.simulated.world import chat_fields, open_world
 
 DRAIN_SECONDS = 60.0
 LAST = 2**31 - 1
+
+
+async def stopped_half_way(served: Served, client: Http2Client) -> Answer:
+    """Stop the server when half of a slow answer has gone out."""
+    answer = await client.ask("/slow")
+    await trio.sleep(5)
+    await served.server.stop(drain_seconds=DRAIN_SECONDS)
+    return answer
 
 
 def test_i10_an_idle_connection_is_closed_at_once_and_told_what_was_served() -> None:
@@ -53,9 +61,7 @@ def test_i10_a_connection_that_was_just_made_has_a_moment_for_its_first_request(
 def test_i10_a_busy_connection_ends_with_its_last_request_and_serves_until_then() -> None:
     async def scenario() -> None:
         async with serving(Doors()) as served, client_of(served) as client:
-            slow = await client.ask("/slow")
-            await trio.sleep(5)
-            await served.server.stop(drain_seconds=DRAIN_SECONDS)
+            slow = await stopped_half_way(served, client)
             assert (await client.whole()).body == b"hello"
             await client.until(lambda: client.closed_at is not None)
             assert (slow.whole, slow.body) == (True, b"0123456789")
@@ -69,20 +75,15 @@ def test_i10_a_busy_connection_ends_with_its_last_request_and_serves_until_then(
 def test_i10_a_client_that_is_never_idle_is_asked_to_go_elsewhere_half_way() -> None:
     async def scenario() -> None:
         async with serving(Doors()) as served, client_of(served) as client:
-            first = await client.ask("/slow")
-            await trio.sleep(5)
-            await served.server.stop(drain_seconds=DRAIN_SECONDS)
-            asked = [first]
+            asked = [await stopped_half_way(served, client)]
             while not client.goaways:
                 asked.append(await client.ask("/slow"))
-                await trio.sleep(
-                    1.7
-                )  # never at the moment of GOAWAY, of which h2 would make a mess
+                # Never at the moment of GOAWAY, of which h2 would make a mess.
+                await trio.sleep(1.7)
             assert client.goaways == [(LAST, 0)]
             assert trio.current_time() == pytest.approx(5 + DRAIN_SECONDS / 2, abs=2.2)
-            crossing = await client.ask(
-                "/slow"
-            )  # sent before it was heard, for all the server knows
+            # Sent before it was heard, for all the server knows.
+            crossing = await client.ask("/slow")
             await client.until(lambda: client.closed_at is not None)
             assert all(answer.whole for answer in [*asked, crossing])
             assert client.goaways[1:] == [(client.number(crossing), 0)]
@@ -95,10 +96,7 @@ def test_i10_what_a_client_sends_at_the_end_does_not_cost_it_the_answer() -> Non
     async def scenario() -> None:
         async with serving(Doors()) as served:
             stream = await served.connect()
-            client = Http2Client(stream)
-            await client.ask("/slow")
-            await trio.sleep(5)
-            await served.server.stop(drain_seconds=DRAIN_SECONDS)
+            await stopped_half_way(served, client := Http2Client(stream))
             received = bytearray()
             await read_to_the_end(stream, received)
             assert b"9" in received

@@ -1,7 +1,6 @@
 """How a server ends: idle connections at once, busy ones in their time (I10); and the same over TLS."""
 
 import contextlib
-import ssl
 from typing import Any, cast
 
 import pytest
@@ -9,9 +8,7 @@ import trio
 import trio.testing
 
 from router.front.http1.idle import FIRST_SECONDS
-from router.front.server import server_ssl_context
 from tests.simulated.served import (
-    TLS,
     App,
     Flood,
     Messages,
@@ -23,9 +20,10 @@ from tests.simulated.served import (
     hello,
     on_real_sockets,
     read_to_the_end,
+    server_tls,
     serving,
+    tls_client,
 )
-from tests.simulated.simulator_wire import WireClient
 from tests.simulated.world import chat_fields, open_world
 
 # Ending
@@ -128,22 +126,6 @@ def test_a_server_that_is_cancelled_drops_all_connections() -> None:
 
 
 # TLS
-
-
-def trusting() -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=TLS / "ca.pem")
-
-
-def server_tls() -> ssl.SSLContext:
-    return server_ssl_context(str(TLS / "server.pem"), str(TLS / "server-key.pem"))
-
-
-async def tls_client(served: Served) -> WireClient:
-    stream = trio.SSLStream(
-        await served.connect(), trusting(), server_hostname="localhost", https_compatible=True
-    )
-    await stream.do_handshake()
-    return WireClient(stream)
 
 
 def test_tls_is_served_and_ends_as_gracefully() -> None:

@@ -36,6 +36,7 @@ from router.billing.opening import price_list
 from router.catalog.models import load_seed
 from router.config import Config, ProviderConfig, ServerConfig, TimeoutConfig
 from router.exchange.books import Bill, Whose
+from router.exchange.closing import Settle
 from router.exchange.pump import Pump
 from router.front.asgi import AsgiBody, AsgiReply, Headers
 from router.front.http1.message import RequestHead
@@ -223,11 +224,14 @@ class BookedGateway(Gateway):
         self.bills: list[Billed] = []
         self.late: list[Bill] = []
 
-    def _settle(
-        self, caller: Caller, record: RequestRecord, bill: Bill, admitted: Admitted
-    ) -> None:
-        self.bills.append(Billed(record, bill, trio.current_time()))
-        super()._settle(caller, record, bill, admitted)
+    def _settle_with(self) -> Settle:
+        settle = super()._settle_with()
+
+        def noted(caller: Caller, record: RequestRecord, bill: Bill, admitted: Admitted) -> None:
+            self.bills.append(Billed(record, bill, trio.current_time()))
+            settle(caller, record, bill, admitted)
+
+        return noted
 
     def _settle_late(self, whose: Whose, bill: Bill) -> None:
         self.late.append(bill)
@@ -355,7 +359,7 @@ class World:
     @property
     def log(self) -> io.BytesIO:
         """What the gateway has logged so far."""
-        self.gateway.log.writer.flush()
+        self.gateway.observer.catch_up()
         return self._log
 
     def log_lines(self) -> list[dict[str, Any]]:

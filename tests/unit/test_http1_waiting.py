@@ -9,6 +9,7 @@ import trio
 import trio.testing
 from hypercorn.typing import ASGIFramework
 
+from router.front.http1.asgi_calls import Ends
 from router.front.http1.connection import Http1Connection, Shared
 from router.front.http1.date import DateHeader
 from router.front.http1.idle import FIRST_SECONDS, IdleConnections
@@ -17,6 +18,8 @@ from router.front.http1.llhttp import LlhttpParser
 from router.front.http1.wire import PlainWire
 from router.netpoll import Netpoll, PolledSocket
 from tests.simulated.served import Direct, hello
+
+ENDS = Ends("http", ("127.0.0.1", 1), ("127.0.0.1", 2))
 
 
 @asynccontextmanager
@@ -116,7 +119,7 @@ async def test_i7_who_left_while_idle_has_left_when_its_request_is_read() -> Non
             closing=lambda: False,
         )
         wire = PlainWire(PolledSocket(ours), write_seconds=30)
-        connection = Http1Connection(shared, wire, ours, scheme="http")
+        connection = Http1Connection(shared, wire, ours, ENDS)
         connection._on_leave()
         await theirs.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         with trio.fail_after(10):

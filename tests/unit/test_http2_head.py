@@ -3,7 +3,8 @@
 import pytest
 
 from router.errors import MalformedRequest
-from router.front.http2.head import Ends, Header, answer_head, scope_of
+from router.front.http1.asgi_calls import Ends
+from router.front.http2.head import Header, answer_head, scope_of
 
 ENDS = Ends("https", ("127.0.0.1", 1), ("127.0.0.1", 2))
 DATE = (b"date", b"today")

@@ -3,15 +3,14 @@
 import io
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-import trio
-import trio.testing
 
 from router.observe.fault import describe
-from router.observe.line import GATHER_SECONDS, MOST_BYTES
+from router.observe.line import MOST_BYTES
 from router.observe.log import Level, Log, make_log
 from router.observe.record import Outcome, RequestRecord
 
@@ -19,7 +18,7 @@ NOON = 1_800_014_400.25  # 2027-01-15T12:00:00.250Z
 
 
 def a_record(**changes: Any) -> RequestRecord:
-    record = RequestRecord(request_id="req_1", endpoint="chat", started=5.0, started_at=NOON - 1)
+    record = RequestRecord(request_id="req_1", endpoint="chat", started=5.0, started_at=NOON)
     for name, value in changes.items():
         setattr(record, name, value)
     return record
@@ -35,7 +34,7 @@ def lines(file: io.BytesIO) -> list[dict[str, Any]]:
 
 def logged(record: RequestRecord, level: Level = "info") -> dict[str, Any]:
     file = io.BytesIO()
-    a_log(file, level).requests.write(record)
+    a_log(file, level).requests.write([record])
     [line] = lines(file)
     return line
 
@@ -56,6 +55,7 @@ def test_a_finished_stream_says_all_that_is_known() -> None:
         attempts=1,
         rescuer="mistral",
         first_token_seconds=0.123449,
+        started_at=NOON - 2.00005001,
         duration_seconds=2.00005001,
         input_tokens=11,
         output_tokens=22,
@@ -134,9 +134,9 @@ def test_a_record_that_nobody_classified_is_a_bug() -> None:
 def test_the_level_filters() -> None:
     file = io.BytesIO()
     log = a_log(file, "warning")
-    log.requests.write(a_record(outcome="ok"))
+    log.requests.write([a_record(outcome="ok")])
     assert file.getvalue() == b""
-    log.requests.write(a_record(outcome="cut"))
+    log.requests.write([a_record(outcome="cut")])
     assert [line["outcome"] for line in lines(file)] == ["cut"]
 
 
@@ -145,7 +145,7 @@ def test_the_level_filters() -> None:
 )
 def test_no_model_name_breaks_the_line(name: str) -> None:
     file = io.BytesIO()
-    a_log(file).requests.write(a_record(model=name, outcome="client_error"))
+    a_log(file).requests.write([a_record(model=name, outcome="client_error")])
     assert len(file.getvalue().decode().splitlines()) == 1
     assert file.getvalue().endswith(b"}\n")
     assert lines(file)[0]["event"] == "request"
@@ -249,8 +249,8 @@ class BrokenFile(io.BytesIO):
 
 def test_a_broken_log_file_fails_no_request_and_is_counted() -> None:
     log = a_log(BrokenFile())
-    log.requests.write(a_record(outcome="ok"))
-    log.requests.write(a_record(outcome="cut"))
+    log.requests.write([a_record(outcome="ok")])
+    log.requests.write([a_record(outcome="cut")])
     assert log.writer.lost_lines == 2
 
 
@@ -258,14 +258,14 @@ def test_a_closed_log_file_is_counted_too() -> None:
     file = io.BytesIO()
     log = a_log(file)
     file.close()
-    log.requests.write(a_record(outcome="ok"))
+    log.requests.write([a_record(outcome="ok")])
     assert log.writer.lost_lines == 1
 
 
 def test_the_console_shows_one_readable_line() -> None:
     file = io.BytesIO()
     log = make_log(file, rendering="console", wall_clock=lambda: NOON)
-    log.requests.write(a_record(model="gpt\n5", outcome="ok", status=200))
+    log.requests.write([a_record(model="gpt\n5", outcome="ok", status=200)])
     [line] = file.getvalue().decode().splitlines()
     assert line.startswith("2027-01-15T12:00:00.250Z [info")
     assert r"gpt\n5" in line
@@ -275,51 +275,44 @@ def test_the_console_shows_one_readable_line() -> None:
 def test_the_console_lists_an_exception_below_the_line() -> None:
     file = io.BytesIO()
     log = make_log(file, rendering="console", wall_clock=lambda: NOON)
-    log.requests.write(a_record(exception=caught(lambda: fail("x"))))
+    log.requests.write([a_record(exception=caught(lambda: fail("x")))])
     first, *rest = file.getvalue().decode().splitlines()
     assert "request" in first
     assert rest[0] == "  ValueError"
     assert rest[-1].startswith(f"  {__name__}:fail:")
 
 
-async def test_lines_of_requests_are_gathered_for_a_moment_and_written_together(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+def test_lines_are_written_together_in_pieces_that_a_shared_pipe_keeps_whole() -> None:
     file = CountingFile()
     log = a_log(file)
-    async with trio.open_nursery() as nursery:
-        await nursery.start(log.writer.run)
-        write_ok(log, 3)
-        assert file.getvalue() == b""
-        await trio.sleep(GATHER_SECONDS + 0.01)
-        assert (len(lines(file)), file.writes) == (3, 1)
-        log.requests.write(a_record(outcome="ok"))
-        log.requests.write(a_record(outcome="cut"))
-        assert [line["outcome"] for line in lines(file)] == ["ok"] * 4 + ["cut"]
-        log.requests.write(a_record(outcome="ok"))
-        nursery.cancel_scope.cancel()
-    assert len(lines(file)) == 6
-    log.requests.write(a_record(outcome="ok"))
-    assert len(lines(file)) == 7
-
-
-async def test_gathered_lines_are_written_in_pieces_that_a_shared_pipe_keeps_whole(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
-    file = CountingFile()
-    log = a_log(file)
-    async with trio.open_nursery() as nursery:
-        await nursery.start(log.writer.run)
-        write_ok(log, 100)
-        nursery.cancel_scope.cancel()
-    assert len(lines(file)) == 100
+    log.requests.write([a_record(request_id=f"req_{n}", outcome="ok") for n in range(100)])
+    assert [line["request_id"] for line in lines(file)] == [f"req_{n}" for n in range(100)]
     assert file.most_bytes <= MOST_BYTES
     assert file.writes < 50
 
 
-def write_ok(log: Log, count: int) -> None:
-    for _ in range(count):
-        log.requests.write(a_record(outcome="ok"))
+def test_a_line_that_no_pipe_keeps_whole_is_written_alone() -> None:
+    file = CountingFile()
+    writer = a_log(file).writer
+    writer.write_all([b"short", b"x" * MOST_BYTES, b"short", b"shorter"])
+    assert [len(line) for line in file.getvalue().split(b"\n")] == [5, MOST_BYTES, 5, 7, 0]
+    assert file.writes == 3
+
+
+def test_harmful_texts_change_nothing_about_the_order_of_lines() -> None:
+    file = io.BytesIO()
+    names = ["plain", "two\nlines", "plain", "sk-" + "a" * 40, "plain"]
+    a_log(file).requests.write([a_record(model=name, outcome="ok") for name in names])
+    told = [line["model"] for line in lines(file)]
+    assert [name == "plain" for name in told] == [True, False, True, False, True]
+
+
+def test_a_line_tells_when_its_request_ended_and_not_when_it_was_written() -> None:
+    file = io.BytesIO()
+    ended = {"started_at": NOON - 60, "duration_seconds": 2.5}
+    for name in ("plain", "two\nlines"):
+        a_log(file).requests.write([a_record(model=name, outcome="ok", **ended)])
+    assert [line["time"] for line in lines(file)] == ["2027-01-15T11:59:02.750Z"] * 2
 
 
 class CountingFile(io.BytesIO):
@@ -331,4 +324,26 @@ class CountingFile(io.BytesIO):
     def write(self, data: Any, /) -> int:
         self.writes += 1
         self.most_bytes = max(self.most_bytes, len(data))
+        return super().write(data)
+
+
+def test_into_a_file_goes_what_there_is_at_once(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("wb") as file:
+        counting = CountedWrites(file)
+        log = make_log(counting, wall_clock=lambda: NOON)
+        log.requests.write([a_record(outcome="ok") for _ in range(100)])
+    assert len((tmp_path / "log").read_bytes().splitlines()) == 100
+    assert counting.writes == 1
+
+
+class CountedWrites(io.BufferedWriter):
+    """A file's writer that counts what it is given."""
+
+    writes = 0
+
+    def __init__(self, file: io.BufferedWriter) -> None:
+        super().__init__(file.raw)
+
+    def write(self, data: Any, /) -> int:
+        self.writes += 1
         return super().write(data)

@@ -2,9 +2,11 @@
 
 from typing import Any, NamedTuple
 
+import pytest
 from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
 
+from adapters.dialect import Usage
 from router.observe.metrics import Metrics
 from router.observe.record import RequestRecord
 
@@ -33,6 +35,27 @@ def a_record(**changes: Any) -> RequestRecord:
     for name, value in (answered | changes).items():
         setattr(record, name, value)
     return record
+
+
+class Attempt(NamedTuple):
+    """As the books charge for it."""
+
+    provider: str
+    role: str
+    fate: str
+    payer: str
+    usage: Usage
+
+
+def cost(
+    *,
+    tokens: int,
+    provider: str = "openai",
+    role: str = "first",
+    fate: str = "served",
+    payer: str = "customer",
+) -> Attempt:
+    return Attempt(provider, role, fate, payer, Usage(input_tokens=tokens))
 
 
 def samples(metrics: Metrics) -> dict[str, float]:
@@ -108,15 +131,12 @@ def test_tokens_events_and_bytes_add_up() -> None:
 
 def test_attempts_are_counted_by_why_and_how_and_their_tokens_by_who_pays() -> None:
     metrics = some_metrics()
-    observe = metrics.observe_attempt
-    observe("openai", role="first", fate="served", payer="customer", tokens=120)
-    observe("openai", role="first", fate="served", payer="customer", tokens=30)
-    observe("openai", role="first", fate="abandoned", payer="operator", tokens=100)
-    observe("openai", role="first", fate="refused", payer="operator", tokens=0)
-    observe("groq", role="hedge", fate="served", payer="customer", tokens=7)
-    observe(
-        "openai", role="first", fate=None, payer="operator", tokens=11
-    )  # what a drain found out
+    waste = cost(fate="abandoned", payer="operator", tokens=100)
+    refused = cost(fate="refused", payer="operator", tokens=0)
+    metrics.observe(a_record(costs=[cost(tokens=120)]))
+    metrics.observe(a_record(costs=[waste, refused, cost(tokens=30)]))
+    metrics.observe(a_record(costs=[cost(provider="groq", role="hedge", tokens=7)]))
+    metrics.observe_cost(cost(payer="operator", tokens=11))  # what a drain found out
     values = samples(metrics)
     assert {k: v for k, v in values.items() if k.startswith("syze_attempts_total")} == {
         "syze_attempts_total{fate=served,provider=openai,role=first}": 2,
@@ -131,11 +151,20 @@ def test_attempts_are_counted_by_why_and_how_and_their_tokens_by_who_pays() -> N
     }
 
 
+@pytest.mark.parametrize("tokens", [-5, 1 << 54, 10**400])
+def test_tokens_that_no_attempt_can_have_taken_are_not_counted(tokens: int) -> None:
+    metrics = some_metrics()
+    metrics.observe(a_record(costs=[cost(tokens=tokens), cost(tokens=3)]))
+    values = samples(metrics)
+    series = "syze_attempt_tokens_total{payer=customer,provider=openai,role=first}"
+    assert values[series] == 3
+
+
 def test_what_can_be_read_is_read_when_asked_for() -> None:
     counts = Counts(leased=3, idle=2, connecting=1, waiting=4)
     metrics = some_metrics(counts)
     in_flight = [5]
-    metrics.watch_in_flight(lambda: in_flight[0])
+    metrics.watch_requests(lambda: in_flight[0], lambda: None)
     assert samples(metrics)["syze_requests_in_flight"] == 5
     in_flight[0] = 6
     values = samples(metrics)

@@ -1,19 +1,24 @@
 """The observer: one record, told three ways, exactly once."""
 
 import io
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
 import pytest
 import trio
+import trio.testing
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client.parser import text_string_to_metric_families
 
+from router.observe.gathering import GATHER_SECONDS, MOST_GATHERED
 from router.observe.log import make_log
 from router.observe.metrics import Metrics
 from router.observe.observer import EndedTwiceError, Observer
+from router.observe.record import Outcome
 from router.observe.trace import Tracer
 from router.upstream.pool import PoolSnapshot
 
@@ -25,7 +30,7 @@ class World:
         self.now = 50.0
         self.file = io.BytesIO()
         self.exporter = InMemorySpanExporter()
-        log = make_log(self.file, wall_clock=self.wall_clock)
+        log = self.log = make_log(self.file, wall_clock=self.wall_clock)
         self.metrics = Metrics(
             version="1",
             knows_model={"openai/gpt-5-mini"}.__contains__,
@@ -41,6 +46,12 @@ class World:
             now=lambda: self.now,
             wall_clock=self.wall_clock,
         )
+
+    def serve(self, outcome: Outcome = "ok") -> None:
+        """Begin a request and end it."""
+        record = self.observer.begin("req_1", "chat")
+        record.outcome = outcome
+        self.observer.end(record)
 
     def wall_clock(self) -> float:
         return 1_800_000_000.0 + self.now
@@ -140,3 +151,71 @@ async def test_a_request_that_is_cancelled_ends_in_its_clean_up(autojump_clock: 
             world.observer.end(record)
     assert world.observer.in_flight == 0
     assert [line["outcome"] for line in world.lines] == ["client_gone"]
+
+
+async def test_requests_that_went_well_are_told_a_moment_later_and_many_together(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    world = World()
+    async with running(world):
+        for _ in range(3):
+            world.serve()
+        assert (world.observer.in_flight, world.lines) == (0, [])
+        await trio.sleep(2 * GATHER_SECONDS)
+        assert [line["outcome"] for line in world.lines] == ["ok"] * 3
+
+
+async def test_many_requests_are_not_waited_with(autojump_clock: trio.testing.MockClock) -> None:
+    world = World()
+    async with running(world):
+        for _ in range(MOST_GATHERED + 1):
+            world.serve()
+        assert len(world.lines) == MOST_GATHERED
+
+
+async def test_one_that_went_wrong_is_told_at_once_and_in_its_order(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    world = World()
+    async with running(world):
+        world.serve()
+        world.serve("cut")
+        world.serve()
+        assert [line["outcome"] for line in world.lines] == ["ok", "cut"]
+
+
+async def test_another_line_takes_the_lines_of_requests_along(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    world = World()
+    async with running(world):
+        world.serve()
+        world.log.logger.warning("something else")
+        assert [line["event"] for line in world.lines] == ["request", "something else"]
+
+
+async def test_the_metrics_have_all_requests_that_have_ended(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    world = World()
+    async with running(world):
+        for requests in (1, 2):
+            world.serve()
+            assert world.value("syze_requests_total") == requests
+
+
+async def test_nothing_is_put_off_beyond_the_end(autojump_clock: trio.testing.MockClock) -> None:
+    world = World()
+    async with running(world):
+        world.serve()
+    assert len(world.lines) == 1
+    world.serve()
+    assert len(world.lines) == 2
+
+
+@asynccontextmanager
+async def running(world: World) -> AsyncIterator[None]:
+    async with trio.open_nursery() as nursery:
+        await nursery.start(world.observer.run)
+        yield
+        nursery.cancel_scope.cancel()

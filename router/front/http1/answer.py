@@ -18,7 +18,7 @@ _NAME: Final = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijkl
 _STATUS_LINES: Final = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}".encode() for status in HTTPStatus
 }
-_BODYLESS: Final = frozenset({204, 304})
+BODYLESS: Final = frozenset({204, 304})
 # What nearly every answer has: names that are sound, and say nothing of the answer's end.
 _OUR_NAMES: Final = frozenset(
     {
@@ -86,8 +86,8 @@ class Answer:
             self._bytes_left = length
             if status != 204:
                 lines.append(b"content-length: %d" % length)
-        self._without_body = self._is_head or status in _BODYLESS
-        if self._bytes_left is None and status not in _BODYLESS:
+        self._without_body = self._is_head or status in BODYLESS
+        if self._bytes_left is None and status not in BODYLESS:
             self._is_chunked = self._may_chunk
             self.ends_by_closing = not self._may_chunk and not self._is_head
             if self._is_chunked:

@@ -4,6 +4,7 @@ Only what is rare comes this way (the control routes, and whatever else Quart an
 the turn itself.
 """
 
+from typing import NamedTuple
 from urllib.parse import unquote
 
 from hypercorn.typing import ASGIReceiveEvent, ASGISendEvent, ConnectionState, HTTPScope
@@ -13,6 +14,14 @@ from router.front.http1.message import RequestHead
 from router.front.http1.turn import Turn
 
 Address = tuple[str, int]
+
+
+class Ends(NamedTuple):
+    """Both ends of a connection, and whether TLS lies between."""
+
+    scheme: str
+    client: Address
+    server: Address
 
 
 class AsgiCalls:
@@ -53,13 +62,7 @@ def path_of(target: bytes) -> tuple[str, bytes, bytes]:
     return unquote(path) if "%" in path else path, raw, query
 
 
-def asgi_scope(
-    request: RequestHead,
-    *,
-    scheme: str,
-    client: Address,
-    server: Address,
-) -> HTTPScope:
+def asgi_scope(request: RequestHead, ends: Ends) -> HTTPScope:
     """Return what an ASGI application is told of a request."""
     path, raw_path, query = path_of(request.target)
     return {
@@ -67,14 +70,14 @@ def asgi_scope(
         "http_version": request.http_version,
         "asgi": {"spec_version": "2.1", "version": "3.0"},
         "method": request.method,
-        "scheme": scheme,
+        "scheme": ends.scheme,
         "path": path,
         "raw_path": raw_path,
         "query_string": query,
         "root_path": "",
         "headers": request.headers,
-        "client": client,
-        "server": server,
+        "client": ends.client,
+        "server": ends.server,
         "state": ConnectionState({}),
         "extensions": {},
     }

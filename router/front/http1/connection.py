@@ -7,7 +7,6 @@ finished, a request that was not read to its end.
 """
 
 import contextlib
-import logging
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple, Protocol
 
@@ -15,8 +14,9 @@ import trio
 from hypercorn.typing import ASGIFramework
 
 from router.errors import GatewayBug, GatewayError, MalformedRequest
+from router.front.failure import log_failure
 from router.front.headers import new_request_id
-from router.front.http1.asgi_calls import Address, AsgiCalls, asgi_scope
+from router.front.http1.asgi_calls import Address, AsgiCalls, Ends, asgi_scope
 from router.front.http1.date import DateHeader
 from router.front.http1.idle import IdleConnections
 from router.front.http1.leaving import LeaveWatch
@@ -51,12 +51,10 @@ class Http1Connection:
     """A connection on `wire`, whose socket is `connected`."""
 
     __slots__ = (
-        "_client",
         "_client_left",
+        "_ends",
         "_http",
         "_life",
-        "_scheme",
-        "_server",
         "_shared",
         "_socket",
         "_turn",
@@ -64,13 +62,11 @@ class Http1Connection:
         "_wire",
     )
 
-    def __init__(self, shared: Shared, wire: Wire, connected: Connected, *, scheme: str) -> None:
+    def __init__(self, shared: Shared, wire: Wire, connected: Connected, ends: Ends) -> None:
         self._shared = shared
         self._wire = wire
         self._socket = connected
-        self._scheme = scheme
-        self._client: Address = connected.getpeername()[:2]
-        self._server: Address = connected.getsockname()[:2]
+        self._ends = ends
         self._http = shared.parser()
         # One scope for all requests: after the first that is cancelled there is no other.
         self._life = trio.CancelScope()
@@ -78,7 +74,7 @@ class Http1Connection:
         self._client_left = False
         self._was_asked = False
 
-    async def run(self) -> bytes | None:
+    async def run(self) -> bytes:
         """Serve until the connection is closed, or return what another protocol has to read again.
 
         Cancelled, it resets the connection, so that no answer looks whole that is not.
@@ -86,48 +82,40 @@ class Http1Connection:
         number = self._shared.watch.add(self._socket, self._on_leave)
         try:
             with self._life:
-                return await self._serve()
+                while (request := await self._next_request()) is not None:
+                    if request.switch_to is not None:
+                        return self._http.taken_back()
+                    if not await self._run_turn(request):
+                        break
+                return b""
             self._wire.abort()
         except BaseException:
             self._wire.abort()
             raise
         finally:
             self._shared.watch.remove(number, self._on_leave)
-        return None
-
-    async def _serve(self) -> bytes | None:
-        while True:
-            try:
-                request = await self._next_request()
-            except MalformedRequest as error:
-                await self._refuse(error, new_request_id())
-                return None
-            if request is None:
-                self._socket.close()
-                return None
-            if request.switch_to is not None:
-                return self._http.taken_back()
-            if not await self._run_turn(request):
-                return None
-            self._http.start_next_cycle()
+        return b""
 
     async def _next_request(self) -> RequestHead | None:
-        """Wait for a request's head; `None` when the connection ends instead."""
-        request = self._http.next_head()
-        if request is not None:
-            await trio.lowlevel.checkpoint()
-            return request
-        self._shared.idle.add(self._socket, is_fresh=not self._was_asked)
+        """Wait for a request's head; `None` when the connection has ended instead."""
+        http = self._http
         try:
-            while request is None:
-                data = await self._wire.receive()
-                if not data:
-                    return None
-                self._http.receive_data(data)
-                request = self._http.next_head()
-        finally:
-            self._shared.idle.discard(self._socket)
-        return request
+            if http.unread and (request := http.next_head()) is not None:
+                await trio.lowlevel.checkpoint()
+                return request
+            self._shared.idle.add(self._socket, is_fresh=not self._was_asked)
+            try:
+                while data := await self._wire.receive():
+                    http.receive_data(data)
+                    if (request := http.next_head()) is not None:
+                        return request
+            finally:
+                self._shared.idle.discard(self._socket)
+        except MalformedRequest as error:
+            await self._refuse(error, new_request_id())
+        else:
+            self._socket.close()
+        return None
 
     async def _run_turn(self, request: RequestHead) -> bool:
         """Let the application answer; tell whether another request may follow."""
@@ -146,26 +134,22 @@ class Http1Connection:
         try:
             serving = None
             if self._shared.plane is not None:
-                serving = self._shared.plane.serve_turn(request, turn, client=self._client)
+                serving = self._shared.plane.serve_turn(request, turn, client=self._ends.client)
             await (serving or self._serve_asgi(request, turn))
-        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer and we a log line
-            _log(error)
-        except BaseExceptionGroup as group:
-            _, errors = group.split(trio.Cancelled)
-            if not isinstance(errors, ExceptionGroup):
+        except BaseException as error:
+            if not log_failure(error):
                 raise
-            _log(errors)
         finally:
             self._turn = None
         if turn.answered and turn.owes_flush:
             await turn.flush()  # what a cancelled application left
-        if turn.answered and not turn.gone and self._http.is_reusable:
+        if turn.answered and not turn.gone and self._http.start_next_cycle():
             return True
         await self._end(request, turn)
         return False
 
     def _serve_asgi(self, request: RequestHead, turn: Turn) -> Awaitable[None]:
-        scope = asgi_scope(request, scheme=self._scheme, client=self._client, server=self._server)
+        scope = asgi_scope(request, self._ends)
         calls = AsgiCalls(turn)
         return self._shared.app(scope, calls.receive, calls.send)
 
@@ -179,7 +163,7 @@ class Http1Connection:
         elif not turn.begun and not turn.gone:
             request_id = new_request_id()
             await self._refuse(GatewayBug(request_id), request_id, request)
-        elif turn.gone or self._http.ends_by_closing:
+        elif turn.gone or self._http.answer.ends_by_closing:
             self._wire.abort()
         else:
             await self._wire.close(linger=False)
@@ -197,7 +181,3 @@ class Http1Connection:
         self._client_left = True
         if self._turn is not None:
             self._turn.leave()
-
-
-def _log(error: Exception) -> None:
-    logging.getLogger(__name__).error("the application failed", exc_info=error)

@@ -17,7 +17,7 @@ METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OP
 HTTP2_PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\n"  # the part of it that looks like a head
 
 _END: Final = b"\r\n\r\n"
-_PLAIN: Final = bytes(byte for byte in range(256) if byte == 9 or (byte >= 32 and byte != 127))
+PLAIN: Final = bytes(byte for byte in range(256) if byte == 9 or (byte >= 32 and byte != 127))
 _REQUEST_LINE: Final = re.compile(
     rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([!-~]+) HTTP/([0-9]\.[0-9])\r\n"
 )
@@ -53,7 +53,7 @@ def find_head(data: bytes) -> int:
 def read_request_line(head: bytes) -> RequestLine:
     """Return the first line of a whole head. Raises `MalformedRequest`, also for what stands below it."""
     line_ends = head.count(b"\r\n")
-    if len(head.translate(None, _PLAIN)) != 2 * line_ends:
+    if len(head.translate(None, PLAIN)) != 2 * line_ends:
         raise _bad_bytes()
     if b"\r\n " in head or b"\r\n\t" in head:
         raise MalformedRequest("A header is folded over two lines.")

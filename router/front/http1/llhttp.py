@@ -12,41 +12,40 @@ from router.front.http1.answer import Answer
 from router.front.http1.framing import Body, body_of
 from router.front.http1.head import HTTP2_PREFACE, find_head, read_request_line
 from router.front.http1.last_head import LastHead
-from router.front.http1.message import Headers, RequestHead
+from router.front.http1.message import RequestHead
 from router.front.http1.rules import judge
 
 
 class LlhttpParser:
     """`Http1Parser` on httptools."""
 
-    __slots__ = ("_answer", "_body", "_body_bytes", "_data", "_head", "_last", "request_ended")
+    __slots__ = ("_body", "_body_bytes", "_head", "_last", "answer", "request_ended", "unread")
 
     def __init__(self) -> None:
-        self._data = b""  # received and not yet told of
+        self.unread = b""  # received and not yet told of
         self._head = b""
         self._last: LastHead | None = None
         self._body_bytes: int | None = 0
         self._body: Body | None = None  # where it does not lie there in one piece
-        self._answer: Answer | None = None
         self.request_ended = False
 
     def receive_data(self, data: bytes) -> None:
         """Take in what was read."""
-        self._data = self._data + data if self._data else data
+        self.unread = self.unread + data if self.unread else data
 
     def next_head(self) -> RequestHead | None:
         """The next request's head, or `None` when more data is needed."""
-        data = self._data
+        data = self.unread
         if not data:
             return None
         known = self._last.again(data) if self._last is not None else None
         head, end = known or self._read_head(data)
         if head is None:
             return None
-        self._head, self._data = data[:end], data[end:]
+        self._head, self.unread = data[:end], data[end:]
         self._body_bytes = head.body_bytes
         self.request_ended = head.body_bytes == 0
-        self._answer = Answer(head)
+        self.answer = Answer(head)
         return head
 
     def _read_head(self, data: bytes) -> tuple[RequestHead | None, int]:
@@ -64,70 +63,32 @@ class LlhttpParser:
         """All body bytes at hand in one piece; b"" at the end, `None` when more data is needed."""
         if self.request_ended:
             return b""
-        if self._answer is None:
+        if not self._head:
             raise RuntimeError("there is no request")
         if self._body is None:
-            length, data = self._body_bytes, self._data
+            length, data = self._body_bytes, self.unread
             if length is not None and len(data) >= length:
                 self.request_ended = True
-                self._data = data[length:]
+                self.unread = data[length:]
                 return data[:length]
             self._body = body_of(length)
-        piece, self._data = self._body.take(self._data)
+        piece, self.unread = self._body.take(self.unread)
         self.request_ended = self._body.ended
         return piece if piece or self.request_ended else None
 
-    @property
-    def unread(self) -> bytes:
-        """What was received and not yet told of."""
-        return self._data
-
     def taken_back(self) -> bytes:
         """The bytes of the present head and all that follows."""
-        return self._head + self._data
+        return self._head + self.unread
 
-    def encode_head(self, status: int, headers: Headers, *, close: bool) -> bytes:
-        """The head of the answer. Raises `ValueError` for what is not valid HTTP."""
-        return self._present_answer.head(status, headers, close=close)
-
-    def encode_whole(self, status: int, headers: Headers, body: bytes, *, close: bool) -> bytes:
-        """Head, body and end of an answer. Raises `ValueError` for what is not valid HTTP."""
-        if self._answer is None:
-            raise RuntimeError("there is no request")
-        return self._answer.whole(status, headers, body, close=close)
-
-    def encode_body(self, data: bytes) -> bytes:
-        """A piece of the answer's body. Raises `ValueError` beyond its content-length."""
-        if self._answer is None:
-            raise RuntimeError("there is no request")
-        return self._answer.body(data)
-
-    def encode_end(self) -> bytes:
-        """The end of the answer. Raises `ValueError` short of its content-length."""
-        return self._present_answer.end()
-
-    @property
-    def is_reusable(self) -> bool:
-        """Whether request and answer have ended, and neither side wants to close."""
-        answer = self._answer
-        return answer is not None and answer.ended and not answer.closes and self.request_ended
-
-    @property
-    def ends_by_closing(self) -> bool:
-        """Whether the answer has no other end than that of the connection."""
-        return self._present_answer.ends_by_closing
-
-    def start_next_cycle(self) -> None:
-        """Make ready for another request; only when reusable."""
+    def start_next_cycle(self) -> bool:
+        """Make ready for another request; `False` where none may follow, or this one has not ended."""
+        if not (self.request_ended and self.answer.ended) or self.answer.closes:
+            return False
         self._head = b""
-        self._body = self._answer = None
+        self._body = None
+        del self.answer
         self.request_ended = False
-
-    @property
-    def _present_answer(self) -> Answer:
-        if self._answer is None:
-            raise RuntimeError("there is no request")
-        return self._answer
+        return True
 
 
 class _Lines:

@@ -53,11 +53,35 @@ class RequestHead(msgspec.Struct, frozen=True):
     likeness: Likeness = msgspec.field(default_factory=Likeness)
 
 
+class AnswerBytes(Protocol):
+    """What makes an answer into bytes. Everything raises `ValueError` for what is not valid HTTP."""
+
+    def head(self, status: int, headers: Headers, *, close: bool) -> bytes:
+        """The head of the answer. `close` says that no other request will be read."""
+
+    def whole(self, status: int, headers: Headers, body: bytes, *, close: bool) -> bytes:
+        """Head, body and end of an answer whose headers do not tell of its length."""
+
+    def body(self, data: bytes) -> bytes:
+        """A piece of the answer's body. Raises `ValueError` beyond its content-length."""
+
+    def end(self) -> bytes:
+        """The end of the answer. Raises `ValueError` short of its content-length."""
+
+    @property
+    def ends_by_closing(self) -> bool:
+        """Whether the answer has no other end than that of the connection."""
+
+
 class Http1Parser(Protocol):
     """The server's side of one connection: requests in, answers out, one after another.
 
     The methods that read raise `MalformedRequest`; after that only an answer may follow.
     """
+
+    @property
+    def answer(self) -> AnswerBytes:
+        """The answer to the present request. There is none before a head and after its cycle."""
 
     def receive_data(self, data: bytes) -> None:
         """Take in what was read."""
@@ -79,31 +103,5 @@ class Http1Parser(Protocol):
     def taken_back(self) -> bytes:
         """The bytes of the present head and all that follows, for another protocol to read again."""
 
-    def encode_head(self, status: int, headers: Headers, *, close: bool) -> bytes:
-        """The head of the answer. `close` says that no other request will be read.
-
-        Raises `ValueError` for what is not valid HTTP.
-        """
-
-    def encode_whole(self, status: int, headers: Headers, body: bytes, *, close: bool) -> bytes:
-        """Head, body and end of an answer whose headers do not tell of its length.
-
-        Raises `ValueError` for what is not valid HTTP.
-        """
-
-    def encode_body(self, data: bytes) -> bytes:
-        """A piece of the answer's body. Raises `ValueError` beyond its content-length."""
-
-    def encode_end(self) -> bytes:
-        """The end of the answer. Raises `ValueError` short of its content-length."""
-
-    @property
-    def is_reusable(self) -> bool:
-        """Whether request and answer have ended, and neither side wants to close."""
-
-    @property
-    def ends_by_closing(self) -> bool:
-        """Whether the answer has no other end than that of the connection."""
-
-    def start_next_cycle(self) -> None:
-        """Make ready for another request; only when reusable."""
+    def start_next_cycle(self) -> bool:
+        """Make ready for another request; `False` where none may follow, or this one has not ended."""

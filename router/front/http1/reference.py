@@ -20,9 +20,6 @@ class H11Parser:
         self._data = b""  # received before the head was whole
         self._head = b""
         self._has_head = False
-        self._request: RequestHead | None = None
-        self._has_body = True
-        self._ends_by_closing = False
         self._h11 = _new_connection()
 
     def receive_data(self, data: bytes) -> None:
@@ -46,7 +43,7 @@ class H11Parser:
         if not isinstance(event, h11.Request):
             raise MalformedRequest("The request's headers are not valid HTTP/1.1.")
         head = judge(line, list(event.headers))
-        self._request = head
+        self.answer = H11Answer(self._h11, head)
         if head.body_bytes == 0:
             self._next_event()
         self._has_head = True
@@ -79,23 +76,49 @@ class H11Parser:
         """The bytes of the present head and all that follows."""
         return self._head + self.unread
 
-    def encode_head(self, status: int, headers: Headers, *, close: bool) -> bytes:
+    def start_next_cycle(self) -> bool:
+        """Make ready for another request; `False` where none may follow, or this one has not ended."""
+        if self._h11.our_state is not h11.DONE or self._h11.their_state is not h11.DONE:
+            return False
+        self._data = self.unread
+        self._has_head = False
+        self._h11 = _new_connection()
+        del self.answer
+        return True
+
+    def _next_event(self) -> object:
+        try:
+            return self._h11.next_event()
+        except h11.RemoteProtocolError as error:
+            raise MalformedRequest("The request is not valid HTTP/1.1.") from error
+
+
+class H11Answer:
+    """`AnswerBytes` on h11."""
+
+    def __init__(self, connection: h11.Connection, request: RequestHead) -> None:
+        self._h11 = connection
+        self._request = request
+        self._has_body = True
+        self.ends_by_closing = False
+
+    def head(self, status: int, headers: Headers, *, close: bool) -> bytes:
         """The head of the answer. Raises `ValueError` for what is not valid HTTP."""
         more = [(b"connection", b"close")] if close else []
-        self._has_body = status not in {204, 304} and not self._is_for_head
-        self._ends_by_closing = self._has_body and self._lacks_an_end(headers)
+        self._has_body = status not in {204, 304} and self._request.method != "HEAD"
+        self.ends_by_closing = self._has_body and self._lacks_an_end(headers)
         try:
             return self._h11.send(h11.Response(status_code=status, headers=[*headers, *more]))
         except h11.LocalProtocolError as error:
             raise ValueError("the answer's headers are not valid HTTP") from error
 
-    def encode_whole(self, status: int, headers: Headers, body: bytes, *, close: bool) -> bytes:
+    def whole(self, status: int, headers: Headers, body: bytes, *, close: bool) -> bytes:
         """Head, body and end of an answer. Raises `ValueError` for what is not valid HTTP."""
         length = [] if status == 204 else [(b"content-length", b"%d" % len(body))]
-        head = self.encode_head(status, [*headers, *length], close=close)
-        return head + self.encode_body(body) + self.encode_end()
+        head = self.head(status, [*headers, *length], close=close)
+        return head + self.body(body) + self.end()
 
-    def encode_body(self, data: bytes) -> bytes:
+    def body(self, data: bytes) -> bytes:
         """A piece of the answer's body. Raises `ValueError` beyond its content-length."""
         if not self._has_body:
             return b""
@@ -104,41 +127,15 @@ class H11Parser:
         except h11.LocalProtocolError as error:
             raise ValueError("the answer's body is longer than its content-length") from error
 
-    def encode_end(self) -> bytes:
+    def end(self) -> bytes:
         """The end of the answer. Raises `ValueError` short of its content-length."""
         try:
             return self._h11.send(h11.EndOfMessage())
         except h11.LocalProtocolError as error:
             raise ValueError("the answer's body is shorter than its content-length") from error
 
-    @property
-    def is_reusable(self) -> bool:
-        """Whether request and answer have ended, and neither side wants to close."""
-        return self._h11.our_state is h11.DONE and self._h11.their_state is h11.DONE
-
-    @property
-    def ends_by_closing(self) -> bool:
-        """Whether the answer has no other end than that of the connection."""
-        return self._ends_by_closing
-
-    def start_next_cycle(self) -> None:
-        """Make ready for another request; only when reusable."""
-        self._data = self.unread
-        self._has_head = False
-        self._h11 = _new_connection()
-
-    def _next_event(self) -> object:
-        try:
-            return self._h11.next_event()
-        except h11.RemoteProtocolError as error:
-            raise MalformedRequest("The request is not valid HTTP/1.1.") from error
-
-    @property
-    def _is_for_head(self) -> bool:
-        return self._request is not None and self._request.method == "HEAD"
-
     def _lacks_an_end(self, headers: Headers) -> bool:
-        old = self._request is not None and self._request.http_version == "1.0"
+        old = self._request.http_version == "1.0"
         return old and all(name != b"content-length" for name, _ in headers)
 
 

@@ -34,6 +34,7 @@ class Turn:
 
     __slots__ = (
         "_ahead",
+        "_answer",
         "_cancel",
         "_cancels_on_leave",
         "_closing",
@@ -69,6 +70,7 @@ class Turn:
         cancel: Callable[[], None],
     ) -> None:
         self._http = http
+        self._answer = http.answer
         self._wire = wire
         self._closing = closing
         self._date = date
@@ -155,9 +157,9 @@ class Turn:
         """Send a piece of the body, which is the last unless there is `more`; waits as `send` does."""
         self.sent_bytes += len(data)
         await trio.lowlevel.checkpoint_if_cancelled()
-        framed = self._http.encode_body(data) if self.begun else self._with_head(data)
+        framed = self._answer.body(data) if self.begun else self._with_head(data)
         if not more:
-            framed += self._http.encode_end()
+            framed += self._answer.end()
             self.answered = True
             self._end_wait()
         self._sends += 1
@@ -174,7 +176,7 @@ class Turn:
         await trio.lowlevel.checkpoint_if_cancelled()
         close = self._closing() or not (self._http.request_ended or self._is_whole())
         told = [*headers, *self.limit_headers, *self.common_headers, self._date()]
-        framed = self._http.encode_whole(status, told, body, close=close)
+        framed = self._answer.whole(status, told, body, close=close)
         self.begun = self.answered = True
         if self._over is not None:
             self._over.set()
@@ -195,7 +197,7 @@ class Turn:
         self.sent_bytes += len(data)
         if self.gone:
             return False
-        framed = self._http.encode_body(data) if self.begun else self._with_head(data)
+        framed = self._answer.body(data) if self.begun else self._with_head(data)
         self.owes_flush = not self._wire.write_now(framed)
         return not self.owes_flush
 
@@ -215,10 +217,10 @@ class Turn:
             raise RuntimeError("the answer's body was sent before its head")
         status, headers = self._head
         close = self._closing() or not self._is_whole()
-        head = self._http.encode_head(status, [*headers, self._date()], close=close)
+        head = self._answer.head(status, [*headers, self._date()], close=close)
         self.begun = True
         self._head = None
-        return head + self._http.encode_body(data)
+        return head + self._answer.body(data)
 
     def _is_whole(self) -> bool:
         """Whether all of the request has arrived, so that another may follow it."""

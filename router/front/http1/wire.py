@@ -9,7 +9,7 @@ takes nothing for `write_seconds` is dropped. A cancelled `flush` has lost nothi
 import contextlib
 import os
 import socket
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import trio
 
@@ -24,12 +24,6 @@ class Connected(Protocol):
 
     def fileno(self) -> int:
         """Its number, -1 once it is closed."""
-
-    def getpeername(self) -> tuple[Any, ...]:
-        """The client's address."""
-
-    def getsockname(self) -> tuple[Any, ...]:
-        """Our own."""
 
     def close(self) -> None:
         """Close at once; whoever waits on it is told."""

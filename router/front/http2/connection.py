@@ -26,12 +26,14 @@ from h2.settings import SettingCodes, Settings
 from hypercorn.typing import ASGIFramework
 
 from router.errors import GatewayBug, MalformedRequest
+from router.front.failure import log_failure
 from router.front.headers import new_request_id
+from router.front.http1.asgi_calls import Ends
 from router.front.http1.date import DateHeader
 from router.front.http1.head import MAX_HEAD_BYTES
 from router.front.http1.idle import FIRST_SECONDS
 from router.front.http1.wire import LINGER_SECONDS, Wire
-from router.front.http2.head import Ends, Header, scope_of
+from router.front.http2.head import Header, scope_of
 from router.front.http2.output import Output
 from router.front.http2.patience import Patience
 from router.front.http2.stream import Http2Stream
@@ -226,13 +228,9 @@ class Http2Connection:
             return
         try:
             await self._shared.app(scope, stream.receive, stream.send)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer and we a log line
-            _log(error)
-        except BaseExceptionGroup as group:
-            _, errors = group.split(trio.Cancelled)
-            if not isinstance(errors, ExceptionGroup):
+        except BaseException as error:
+            if not log_failure(error):
                 raise
-            _log(errors)
         if not stream.started:
             request_id = new_request_id()
             await stream.refuse(GatewayBug(request_id), request_id)
@@ -297,7 +295,3 @@ def _new_http() -> H2Connection:
     http.initiate_connection()
     http.increment_flow_control_window(CONNECTION_WINDOW_BYTES - _FIRST_WINDOW_BYTES)
     return http
-
-
-def _log(error: Exception) -> None:
-    logging.getLogger(__name__).error("the application failed", exc_info=error)

@@ -6,34 +6,24 @@ as well, by the same rules: the same methods, targets, hosts and lengths are ser
 
 import re
 from collections.abc import Iterable
-from typing import Final, NamedTuple
-from urllib.parse import unquote
+from typing import Final
 
-from hypercorn.typing import ConnectionState, HTTPScope
+from hypercorn.typing import HTTPScope
 
 from router.errors import MalformedRequest
-from router.front.http1.head import MAX_LINES, METHODS, RequestLine
+from router.front.http1.asgi_calls import Ends, asgi_scope
+from router.front.http1.head import MAX_LINES, METHODS, PLAIN, RequestLine
 from router.front.http1.rules import judge
 
 Header = tuple[bytes, bytes]
-Address = tuple[str, int]
 
 _TARGET: Final = re.compile(rb"[!-~]+")
 _NAME: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9a-z-]+")
-_PLAIN: Final = bytes(byte for byte in range(256) if byte == 9 or (byte >= 32 and byte != 127))
 _ENDS_LINE: Final = re.compile(rb"[\0\r\n]")
 # RFC 9113, section 8.2.2; a body's end is a frame's flag, and codings of transfer there are none.
 _OF_CONNECTIONS: Final = frozenset(
     {b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"}
 )
-
-
-class Ends(NamedTuple):
-    """Both ends of a connection, and whether TLS lies between."""
-
-    scheme: str
-    client: Address
-    server: Address
 
 
 def scope_of(fields: Iterable[Header], ends: Ends) -> HTTPScope:
@@ -54,25 +44,7 @@ def scope_of(fields: Iterable[Header], ends: Ends) -> HTTPScope:
             (b"host", authority),
             *[header for header in headers if header[0] != b"host"],
         ]
-    line = _request_line(pseudo, headers)
-    raw_path, _, query = judge(line, headers).target.partition(b"?")
-    path = raw_path.decode("ascii")
-    return {
-        "type": "http",
-        "http_version": "2",
-        "asgi": {"spec_version": "2.1", "version": "3.0"},
-        "method": line.method,
-        "scheme": ends.scheme,
-        "path": unquote(path) if "%" in path else path,
-        "raw_path": raw_path,
-        "query_string": query,
-        "root_path": "",
-        "headers": headers,
-        "client": ends.client,
-        "server": ends.server,
-        "state": ConnectionState({}),
-        "extensions": {},
-    }
+    return asgi_scope(judge(_request_line(pseudo, headers), headers), ends)
 
 
 def answer_head(status: int, headers: Iterable[Header], date: Header) -> list[Header]:
@@ -98,6 +70,6 @@ def _request_line(pseudo: dict[bytes, bytes], headers: list[Header]) -> RequestL
     target = pseudo[b":path"]
     if not _TARGET.fullmatch(target):
         raise MalformedRequest("The request's target is not a path.")
-    if any(not _NAME.fullmatch(name) or value.translate(None, _PLAIN) for name, value in headers):
+    if any(not _NAME.fullmatch(name) or value.translate(None, PLAIN) for name, value in headers):
         raise MalformedRequest("The request's headers have characters that no header has.")
     return RequestLine(method, target, "2")

@@ -18,10 +18,10 @@ from h2.connection import H2Connection
 
 from router.front.http1.wire import Wire
 
-FULL_BYTES: Final = 64 * 1024  # so much waits for the wire before streams have to
-CHOKED_BYTES: Final = (
-    256 * 1024
-)  # so much, with what the client's frames ask for, before it is read on
+# So much waits for the wire before streams have to.
+FULL_BYTES: Final = 64 * 1024
+# So much, with what the client's frames ask for, before it is read on.
+CHOKED_BYTES: Final = 256 * 1024
 
 _SENDS_WITHOUT_A_WAIT: Final = 16  # then the others have their turn
 

@@ -6,10 +6,10 @@ import trio
 from hypercorn.typing import ASGIFramework
 
 from router.config import ServerConfig
+from router.front.http1.asgi_calls import Ends
 from router.front.http1.date import DateHeader
-from router.front.http1.wire import Connected, Wire
+from router.front.http1.wire import Wire
 from router.front.http2.connection import Http2Connection, Shared
-from router.front.http2.head import Ends
 
 
 class Http2Server:
@@ -28,14 +28,8 @@ class Http2Server:
         for connection in self._connections:
             connection.ask_no_more()
 
-    async def serve(
-        self, wire: Wire, connected: Connected, *, scheme: str, read: bytes = b""
-    ) -> None:
-        """Serve a connection to its end; `read` is what was read from it already.
-
-        Raises `OSError` if it is gone already, and has no address any more.
-        """
-        ends = Ends(scheme, connected.getpeername()[:2], connected.getsockname()[:2])
+    async def serve(self, wire: Wire, ends: Ends, read: bytes) -> None:
+        """Serve a connection to its end; `read` is what was read from it already."""
         connection = Http2Connection(self._shared, wire, ends)
         if self._ending.is_set():
             connection.end()

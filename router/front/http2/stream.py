@@ -7,7 +7,6 @@ takes for an end, and the other streams of the connection know nothing of it.
 """
 
 from collections.abc import Iterable
-from typing import Final
 
 import trio
 from h2.connection import H2Connection
@@ -15,11 +14,10 @@ from h2.errors import ErrorCodes
 from hypercorn.typing import ASGIReceiveEvent, ASGISendEvent
 
 from router.errors import GatewayError
+from router.front.http1.answer import BODYLESS
 from router.front.http1.date import DateHeader
 from router.front.http2.head import Header, answer_head
 from router.front.http2.output import Output
-
-_BODYLESS: Final = frozenset({204, 304})
 
 
 class Http2Stream:
@@ -170,7 +168,7 @@ class Http2Stream:
             raise RuntimeError("the answer's body was sent before its head")
         status, headers = self._head
         fields = answer_head(status, headers, self._date.now())
-        self._without_body = self._is_head or status in _BODYLESS
+        self._without_body = self._is_head or status in BODYLESS
         self._http.send_headers(self.number, fields)
         self.started = True
         self._head = None
