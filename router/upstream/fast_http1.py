@@ -100,6 +100,20 @@ class FastHttp1Client:
                 self._may_follow = False
                 return
 
+    def piece_in(self, data: bytes) -> bytes | None:
+        """The piece of the body that these bytes are, if they are one whole chunk.
+
+        `None`: they may be anything, nothing was taken, and they are for `receive_data`.
+        """
+        if self._stage != "chunked" or not self._told.is_between_chunks:
+            return None
+        end_of_size = data.find(b"\r\n")
+        size = len(data) - end_of_size - 4
+        if size <= 0 or data[:end_of_size] != b"%x" % size or not data.endswith(b"\r\n"):
+            return None
+        self._quiet_bytes = 0
+        return data[end_of_size + 2 : -2]
+
     def next_head(self) -> ResponseHead | None:
         """The final response's head, or None when more data is needed; 1xx are passed over.
 
@@ -204,6 +218,7 @@ class FastHttp1Client:
         before = len(self._pieces)
         self._feed(data)
         self._seam = data[-5:] if len(data) >= 5 else (self._seam + data)[-5:]
+        self._told.is_between_chunks &= data.endswith(b"\n")  # else the next size has begun
         if self._told.ended:
             # llhttp passes over line ends behind the last, and begins a next answer without being asked.
             self._may_follow &= (
@@ -246,13 +261,14 @@ class FastHttp1Client:
 class _Told:
     """What llhttp tells of one response, and of what follows it; body pieces go to `pieces`."""
 
-    __slots__ = ("begun", "ended", "head_ended", "headers", "on_body")
+    __slots__ = ("begun", "ended", "head_ended", "headers", "is_between_chunks", "on_body")
 
     def __init__(self, pieces: list[bytes]) -> None:
         self.headers: list[tuple[bytes, bytes]] = []
         self.begun = 0
         self.head_ended = False
         self.ended = False
+        self.is_between_chunks = True
         self.on_body = pieces.append
 
     def on_message_begin(self) -> None:
@@ -270,6 +286,12 @@ class _Told:
 
     def on_headers_complete(self) -> None:
         self.head_ended = True
+
+    def on_chunk_header(self) -> None:
+        self.is_between_chunks = False
+
+    def on_chunk_complete(self) -> None:
+        self.is_between_chunks = True
 
     def on_message_complete(self) -> None:
         self.ended = True

@@ -108,7 +108,7 @@ class PlainWire:
         """Reset the connection at once."""
         self._polled.let_go()
         reset(self._socket)
-        self._polled.wake()
+        self._polled.close()
 
     async def close(self, *, linger: bool) -> None:
         """Say that nothing more will come, and close once the client can have read what came.
