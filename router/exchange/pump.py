@@ -76,6 +76,7 @@ class Pump:
         with select.epoll() as epoll:
             self._epoll = epoll
             task_status.started()
+            number = epoll.fileno()
             last_turn = trio.current_time()
             is_busy = False
             try:
@@ -83,9 +84,9 @@ class Pump:
                     if is_busy:
                         await trio.sleep(self.gather_seconds)
                     else:
-                        await trio.lowlevel.wait_readable(epoll.fileno())
-                    steps = self._serve(epoll)
+                        await trio.lowlevel.wait_readable(number)
                     now = trio.current_time()
+                    steps = self._serve(epoll, now)
                     is_busy = now - last_turn < steps * BUSY_SECONDS and self.gather_seconds > 0
                     last_turn = now
             finally:
@@ -112,17 +113,18 @@ class Pump:
         if carried.error is not None:
             raise carried.error
 
-    def _serve(self, epoll: select.epoll) -> int:
-        """Run the steps of the sockets that are ready, and of those that become so meanwhile; count them."""
-        start = now = trio.current_time()
-        steps = 0
-        while steps < MOST_AT_ONCE and now - start < TURN_SECONDS:
-            ready = epoll.poll(0, _FEW)
-            if not ready:
+    def _serve(self, epoll: select.epoll, start: float) -> int:
+        """Run the steps of the sockets that are ready, until few are or the turn is over; count them."""
+        ready = epoll.poll(0, _FEW)
+        self._run_steps(ready, start)
+        steps = len(ready)
+        while len(ready) == _FEW and steps < MOST_AT_ONCE:
+            now = trio.current_time()
+            if now - start >= TURN_SECONDS:
                 break
+            ready = epoll.poll(0, _FEW)
             self._run_steps(ready, now)
             steps += len(ready)
-            now = trio.current_time()
         return steps
 
     def _run_steps(self, ready: Sequence[tuple[int, int]], now: float) -> None:
