@@ -114,17 +114,16 @@ class Pump:
             raise carried.error
 
     def _serve(self, epoll: select.epoll, start: float) -> int:
-        """Run the steps of the sockets that are ready, until few are or the turn is over; count them."""
-        ready = epoll.poll(0, _FEW)
-        self._run_steps(ready, start)
-        steps = len(ready)
-        while len(ready) == _FEW and steps < MOST_AT_ONCE:
-            now = trio.current_time()
-            if now - start >= TURN_SECONDS:
-                break
+        """Run the steps of the sockets that are ready, and of those that become so meanwhile; count them."""
+        now = start
+        steps = 0
+        while steps < MOST_AT_ONCE and now - start < TURN_SECONDS:
             ready = epoll.poll(0, _FEW)
+            if not ready:
+                break
             self._run_steps(ready, now)
             steps += len(ready)
+            now = trio.current_time()
         return steps
 
     def _run_steps(self, ready: Sequence[tuple[int, int]], now: float) -> None:
