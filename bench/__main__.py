@@ -22,7 +22,7 @@ from bench.endurance import measure_endurance
 from bench.figures import measure_figures
 from bench.flat import measure_flat
 from bench.flat_record import FlatSettings
-from bench.kept import Result, save
+from bench.kept import AnyJudged, Result, save
 from bench.micro import measure_micro
 from bench.micro_record import MicroSettings
 from bench.money import measure_money
@@ -32,7 +32,6 @@ from bench.race_record import AgreementSettings, StragglerSettings
 from bench.race_report import Row
 from bench.record import EnduranceSettings, FigureSettings
 from bench.report import (
-    Judged,
     capacity_rows,
     figure_rows,
     judged_tables,
@@ -41,7 +40,7 @@ from bench.report import (
     write_page,
 )
 from bench.stragglers import measure_stragglers
-from bench.windows import LoadFailed
+from bench.windows import LoadFailed, WindowSettings
 from bench.workers import measure_workers
 from bench.workers_record import WorkersSettings
 from router.config import ConfigError
@@ -118,6 +117,27 @@ def output_options(default_name: str) -> Callable[[Command], Command]:
 
 SECONDS: Final = click.FloatRange(min=0.1, max=3600)
 REST: Final = click.FloatRange(min=0, max=3600)
+
+
+def window_options(settings: WindowSettings) -> Callable[[Command], Command]:
+    """Add the options of windows of steady load, as `settings` have them where nothing else is said."""
+
+    def add(command: Command) -> Command:
+        for option in (
+            click.option("--tokens", type=click.IntRange(1, 10_000), default=settings.tokens),
+            click.option(
+                "--warm", type=REST, default=settings.warm, help="Seconds of load before a window."
+            ),
+            click.option(
+                "--seconds", type=SECONDS, default=settings.seconds, help="Length of each window."
+            ),
+        ):
+            command = option(command)
+        return command
+
+    return add
+
+
 _F: Final = FigureSettings()
 _E: Final = EnduranceSettings()
 _S: Final = StragglerSettings()
@@ -133,15 +153,13 @@ _W: Final = WorkersSettings()
 @click.option("--connections", type=Numbers(), default=_F.connections, show_default="1,16,64,256")
 @click.option("--streams", type=Numbers(), default=_F.streams, show_default="10,100,500")
 @click.option("--runs", type=click.IntRange(1, 100), default=_F.runs)
-@click.option("--seconds", type=SECONDS, default=_F.seconds, help="Length of each window.")
-@click.option("--warm", type=REST, default=_F.warm, help="Seconds of load before a window.")
+@window_options(_F)
 @click.option(
     "--event-rate",
     type=click.FloatRange(min=1),
     default=_F.event_rate,
     help="Events a second, of all streams together.",
 )
-@click.option("--tokens", type=click.IntRange(1, 10_000), default=_F.tokens)
 @output_options("figures")
 def figures(*, name: str, note: str, output: Path, tsv: bool, **chosen: Any) -> None:  # noqa: ANN401 - by option
     """Measure the CPU time of a request and of a streamed event."""
@@ -242,9 +260,7 @@ def micro(*, name: str, note: str, output: Path, tsv: bool, **chosen: Any) -> No
 @main.command()
 @click.option("--connections", type=click.IntRange(1, 1000), default=_P.connections)
 @click.option("--pairs", type=click.IntRange(1, 100), default=_P.pairs, help="Pairs of windows.")
-@click.option("--seconds", type=SECONDS, default=_P.seconds, help="Length of each window.")
-@click.option("--warm", type=REST, default=_P.warm, help="Seconds of load before a window.")
-@click.option("--tokens", type=click.IntRange(1, 10_000), default=_P.tokens)
+@window_options(_P)
 @output_options("money")
 def money(*, name: str, note: str, output: Path, tsv: bool, **chosen: Any) -> None:  # noqa: ANN401 - by option
     """Measure what accounts, limits and the ledger add to the CPU time of a request."""
@@ -259,9 +275,7 @@ def money(*, name: str, note: str, output: Path, tsv: bool, **chosen: Any) -> No
 @click.option("--keys", type=click.IntRange(2, 1_000_000), default=_L.keys)
 @click.option("--connections", type=click.IntRange(1, 1000), default=_L.connections)
 @click.option("--rounds", type=click.IntRange(1, 100), default=_L.rounds)
-@click.option("--seconds", type=SECONDS, default=_L.seconds, help="Length of each window.")
-@click.option("--warm", type=REST, default=_L.warm, help="Seconds of load before a window.")
-@click.option("--tokens", type=click.IntRange(1, 10_000), default=_L.tokens)
+@window_options(_L)
 @output_options("flat")
 def flat(*, name: str, note: str, output: Path, tsv: bool, **chosen: Any) -> None:  # noqa: ANN401 - by option
     """Measure whether a request costs the same with many candidates and with many API keys."""
@@ -275,9 +289,7 @@ def flat(*, name: str, note: str, output: Path, tsv: bool, **chosen: Any) -> Non
 @click.option("--workers", type=click.IntRange(2, 64), default=_W.workers)
 @click.option("--connections", type=click.IntRange(2, 1000), default=_W.connections)
 @click.option("--rounds", type=click.IntRange(1, 100), default=_W.rounds)
-@click.option("--seconds", type=SECONDS, default=_W.seconds, help="Length of each window.")
-@click.option("--warm", type=REST, default=_W.warm, help="Seconds of load before a window.")
-@click.option("--tokens", type=click.IntRange(1, 10_000), default=_W.tokens)
+@window_options(_W)
 @output_options("workers")
 def workers(*, name: str, note: str, output: Path, tsv: bool, **chosen: Any) -> None:  # noqa: ANN401 - by option
     """Measure whether many workers of one gateway do as much as so many gateways."""
@@ -305,7 +317,7 @@ main.add_command(compare)
 
 
 def finish_judged(
-    result: Judged,
+    result: AnyJudged,
     output: Path,
     problems: Sequence[str],
     *,

@@ -6,7 +6,7 @@ The comparisons of whole gateways (`money`, `flat`) measure this in turn at each
 from typing import Protocol
 
 from bench.processes import Service
-from bench.windows import Show, Span, request_window
+from bench.windows import Show, Span, WindowSettings, request_window
 from bench.work import whole_work
 from router.loadtest.measure import Probe, process_tree
 from router.loadtest.progress import Progress
@@ -14,17 +14,11 @@ from router.loadtest.pump import open_pump
 from router.loadtest.target import Target
 
 
-class Load(Protocol):
-    """How a gateway is loaded: a closed loop on `connections`, and seconds before a window and in it."""
+class Load(WindowSettings, Protocol):
+    """How a gateway is loaded: a closed loop on `connections`."""
 
     @property
     def connections(self) -> int: ...  # noqa: D102 - see the class
-    @property
-    def tokens(self) -> int: ...  # noqa: D102
-    @property
-    def warm(self) -> float: ...  # noqa: D102
-    @property
-    def seconds(self) -> float: ...  # noqa: D102
 
 
 def labelled(progress: Progress, label: str) -> Show:

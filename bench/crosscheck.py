@@ -20,9 +20,10 @@ from bench.compare.cache import NotInstalled, program
 from bench.cores import Layout, running_on
 from bench.crosscheck_record import Crosscheck, CrosscheckSettings, Reading
 from bench.machine import describe_machine
-from bench.processes import Service, StandFailed, ending, raise_file_limit
+from bench.processes import Service, StandFailed, raise_file_limit
+from bench.prose import paragraphs
 from bench.record import Check, Origin
-from bench.stand import announced, python_command
+from bench.stand import serving_provider
 from bench.work import MODEL
 from router.loadtest.measure import cpu_seconds_of
 from router.loadtest.plan import Plan
@@ -72,15 +73,10 @@ def measure_crosscheck(
     ours: list[Reading] = []
     theirs: list[Reading] = []
     with tempfile.TemporaryDirectory(prefix="syze-bench-") as folder, running_on(layout.load):
-        command = python_command("router.simulator", "--port", "0", "--model", MODEL)
-        with running_on(layout.gateway):
-            provider = Service(
-                "provider",
-                [*command, "--tokens", str(settings.tokens)],
-                Path(folder) / "provider.log",
-            )
-        with ending(provider):
-            target = provider.wait_until(lambda: announced(provider.lines()))
+        serving = serving_provider(
+            Path(folder), "--tokens", str(settings.tokens), cores=layout.gateway
+        )
+        with serving as (provider, target):
             for number in range(1, settings.rounds + 1):
                 progress.show(f"round {number} of {settings.rounds}")
                 ours.append(trio.run(_our_turn, target, provider, settings))
@@ -193,4 +189,4 @@ def _method(settings: CrosscheckSettings) -> list[str]:
         seconds=settings.seconds,
         warm=_WARM_SECONDS,
     )
-    return [" ".join(paragraph.split()) for paragraph in text.strip().split("\n\n")]
+    return paragraphs(text)

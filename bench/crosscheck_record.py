@@ -6,7 +6,7 @@ from typing import Self
 
 import msgspec
 
-from bench.record import Check, Origin, all_passed
+from bench.record import Judged
 
 
 class CrosscheckSettings(msgspec.Struct, frozen=True):
@@ -40,18 +40,10 @@ class Reading(msgspec.Struct, frozen=True):
         )
 
 
-class Crosscheck(msgspec.Struct, frozen=True, tag="crosscheck", tag_field="kind"):
+class Crosscheck(Judged, frozen=True, tag="crosscheck", tag_field="kind"):
     """Turns of the load generator and of wrk, in the order in which they were taken."""
 
-    origin: Origin
-    method: list[str]
     settings: CrosscheckSettings
     wrk: str
     ours: list[Reading]
     theirs: list[Reading]
-    checks: list[Check]
-
-    @property
-    def passed(self) -> bool:
-        """Whether every required check passed."""
-        return all_passed(self.checks)

@@ -23,8 +23,9 @@ from bench.cost import labelled, request_cost
 from bench.flat_record import PLAIN, Flat, FlatSettings, Level, judge_flat
 from bench.machine import describe_machine
 from bench.processes import LOOPBACK, Service, ending, free_port, raise_file_limit
+from bench.prose import paragraphs
 from bench.record import Origin
-from bench.stand import announced, gateway_config, python_command, ready, serve_command
+from bench.stand import gateway_config, ready, serve_command, serving_provider
 from bench.work import MODEL
 from router.accounts.keys import generate_key_id
 from router.accounts.revision import changing
@@ -70,17 +71,14 @@ def measure_flat(settings: FlatSettings, *, name: str, note: str, progress: Prog
         for one, cost in zip(gateways, costs, strict=True)
     ]
     checks = judge_flat(levels, settings)
-    return Flat(origin, _method(settings), settings, levels, checks)
+    return Flat(origin, _method(settings), checks, settings, levels)
 
 
 @contextmanager
 def _stand(layout: Layout, settings: FlatSettings) -> Iterator[tuple[Service, list[_Standing]]]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="syze-bench-")))
-        command = python_command("router.simulator", "--port", "0", "--model", MODEL)
-        provider = Service("provider", command, folder / "provider.log")
-        stack.enter_context(ending(provider))
-        direct = provider.wait_until(lambda: announced(provider.lines()))
+        provider, direct = stack.enter_context(serving_provider(folder, cores=layout.load))
         sizes = {
             PLAIN: (1, 1),
             "many candidates": (settings.candidates, 1),
@@ -159,4 +157,4 @@ async def _measure(
 
 def _method(settings: FlatSettings) -> list[str]:
     text = _METHOD.format(**msgspec.structs.asdict(settings))
-    return [" ".join(paragraph.split()) for paragraph in text.strip().split("\n\n")]
+    return paragraphs(text)

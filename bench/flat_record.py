@@ -4,7 +4,7 @@ import statistics
 
 import msgspec
 
-from bench.record import Check, Origin, all_passed
+from bench.record import Check, Judged
 
 PLAIN = "one of each"
 
@@ -40,19 +40,11 @@ class Level(msgspec.Struct, frozen=True):
         return statistics.median(many / one for many, one in pairs)
 
 
-class Flat(msgspec.Struct, frozen=True, tag="flat", tag_field="kind"):
+class Flat(Judged, frozen=True, tag="flat", tag_field="kind"):
     """What a request costs at each gateway; the first of `levels` has one of each."""
 
-    origin: Origin
-    method: list[str]
     settings: FlatSettings
     levels: list[Level]
-    checks: list[Check]
-
-    @property
-    def passed(self) -> bool:
-        """Whether every required check passed."""
-        return all_passed(self.checks)
 
 
 def judge_flat(levels: list[Level], settings: FlatSettings) -> list[Check]:

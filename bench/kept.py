@@ -12,7 +12,8 @@ from bench.race_record import Agreement, Stragglers
 from bench.record import Endurance, Figures
 from bench.workers_record import Workers
 
-Result = Figures | Endurance | Stragglers | Agreement | Micro | Money | Flat | Crosscheck | Workers
+AnyJudged = Endurance | Stragglers | Agreement | Micro | Money | Flat | Crosscheck | Workers
+Result = Figures | AnyJudged
 
 
 def save(result: Result, folder: Path) -> Path:

@@ -5,6 +5,7 @@ The texts are kept inside each result file, so that an old figure keeps the meth
 
 from bench.cores import Layout
 from bench.modelled import TOKENS
+from bench.prose import paragraphs
 from bench.race_record import AgreementSettings, StragglerSettings
 from bench.record import EnduranceSettings, FigureSettings
 
@@ -91,7 +92,7 @@ def figures_method(settings: FigureSettings, layout: Layout) -> list[str]:
         warm=settings.warm,
         runs=settings.runs,
     )
-    return _paragraphs(text)
+    return paragraphs(text)
 
 
 def endurance_method(settings: EnduranceSettings, layout: Layout) -> list[str]:
@@ -105,7 +106,7 @@ def endurance_method(settings: EnduranceSettings, layout: Layout) -> list[str]:
         warm_up=settings.warm_up,
         settle=settings.settle,
     )
-    return _paragraphs(text)
+    return paragraphs(text)
 
 
 def stragglers_method(settings: StragglerSettings, *, share: float, factor: float) -> list[str]:
@@ -118,19 +119,13 @@ def stragglers_method(settings: StragglerSettings, *, share: float, factor: floa
         requests=settings.requests,
         noise=settings.noise,
     )
-    return _paragraphs(text)
+    return paragraphs(text)
 
 
 def agreement_method(settings: AgreementSettings) -> list[str]:
     """The paragraphs for `agreement`."""
-    return _paragraphs(_AGREEMENT.format(virtual_runs=settings.virtual_runs))
+    return paragraphs(_AGREEMENT.format(virtual_runs=settings.virtual_runs))
 
 
 def _placement(layout: Layout) -> str:
     return _DIVIDED if layout.divided else _UNDIVIDED
-
-
-def _paragraphs(text: str) -> list[str]:
-    return [
-        " ".join(paragraph.split()) for paragraph in text.strip().split("\n\n") if paragraph.strip()
-    ]

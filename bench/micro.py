@@ -18,6 +18,7 @@ from bench.micro_contestants import ASKED, BUSY_KEYS, USED, Ours
 from bench.micro_record import Cost, Micro, MicroSettings
 from bench.micro_round import CONTESTANTS
 from bench.processes import StandFailed
+from bench.prose import paragraphs
 from bench.record import Check, Origin
 from router.loadtest.progress import Progress
 
@@ -112,4 +113,4 @@ def _method(settings: MicroSettings) -> list[str]:
         used=USED,
         busy=BUSY_KEYS,
     )
-    return [" ".join(paragraph.split()) for paragraph in text.strip().split("\n\n")]
+    return paragraphs(text)

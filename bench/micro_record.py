@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from bench.record import Check, Origin, all_passed
+from bench.record import Judged
 
 Chosen = Literal["any key", "one key"]
 
@@ -49,16 +49,8 @@ class Cost(msgspec.Struct, frozen=True):
         return min(self.runs_us)
 
 
-class Micro(msgspec.Struct, frozen=True, tag="micro", tag_field="kind"):
+class Micro(Judged, frozen=True, tag="micro", tag_field="kind"):
     """What a reservation costs. The first contestant is ours."""
 
-    origin: Origin
-    method: list[str]
     settings: MicroSettings
     costs: list[Cost]
-    checks: list[Check]
-
-    @property
-    def passed(self) -> bool:
-        """Whether every required check passed."""
-        return all_passed(self.checks)

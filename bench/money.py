@@ -19,8 +19,16 @@ from bench.cost import labelled, request_cost
 from bench.machine import describe_machine
 from bench.money_record import Money, MoneySettings, Pair, median_more
 from bench.processes import LOOPBACK, Service, ending, free_port, raise_file_limit
+from bench.prose import paragraphs
 from bench.record import Check, Origin
-from bench.stand import announced, gateway_config, python_command, ready, serve_command
+from bench.stand import (
+    gateway_config,
+    priced,
+    python_command,
+    ready,
+    serve_command,
+    serving_provider,
+)
 from bench.work import MODEL
 from limiter.demand import Limits
 from router.accounts.account_store import AccountStore
@@ -91,13 +99,7 @@ def _stand(layout: Layout) -> Iterator[tuple[Service, dict[str, Standing]]]:
     """Run the provider and both gateways; their folders outlive them."""
     with ExitStack() as stack:
         logs = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="syze-bench-")))
-        provider = Service(
-            "provider",
-            python_command("router.simulator", "--port", "0", "--model", MODEL),
-            logs / "provider.log",
-        )
-        stack.enter_context(ending(provider))
-        direct = provider.wait_until(lambda: announced(provider.lines()))
+        provider, direct = stack.enter_context(serving_provider(logs, cores=layout.load))
         gateways = {
             name: _gateway(stack, direct, layout.gateway, bare=name == "without")
             for name in ("with money", "without")
@@ -110,10 +112,7 @@ def _gateway(stack: ExitStack, provider: Target, cores: Collection[int], *, bare
     folder = Path(holder.name)
     port = free_port()
     config = folder / "syze.toml"
-    config.write_text(
-        gateway_config(provider, port)
-        + f'[money.prices."sim/{MODEL}"]\ninput = 2.5\noutput = 10.0\ncache_read = 1.25\n'
-    )
+    config.write_text(gateway_config(provider, port) + priced(f"sim/{MODEL}"))
     secret = prepaid_key(folder)
     command = python_command("bench.money_bare", str(config)) if bare else serve_command(config)
     with running_on(cores):
@@ -177,4 +176,4 @@ def _method(settings: MoneySettings) -> list[str]:
         seconds=settings.seconds,
         warm=settings.warm,
     )
-    return [" ".join(paragraph.split()) for paragraph in text.strip().split("\n\n")]
+    return paragraphs(text)

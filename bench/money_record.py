@@ -4,7 +4,7 @@ import statistics
 
 import msgspec
 
-from bench.record import Check, Origin, all_passed
+from bench.record import Judged
 
 
 class MoneySettings(msgspec.Struct, frozen=True):
@@ -30,20 +30,12 @@ class Pair(msgspec.Struct, frozen=True):
         return self.with_money_us - self.without_us
 
 
-class Money(msgspec.Struct, frozen=True, tag="money", tag_field="kind"):
+class Money(Judged, frozen=True, tag="money", tag_field="kind"):
     """What money costs a request. `booked`: settlements that were in the books in the end."""
 
-    origin: Origin
-    method: list[str]
     settings: MoneySettings
     pairs: list[Pair]
     booked: int
-    checks: list[Check]
-
-    @property
-    def passed(self) -> bool:
-        """Whether every required check passed."""
-        return all_passed(self.checks)
 
 
 def median_more(pairs: list[Pair]) -> float:

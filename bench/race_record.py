@@ -10,7 +10,7 @@ from typing import Self
 
 import msgspec
 
-from bench.record import Check, Origin, all_passed
+from bench.record import Judged
 from router.loadtest.measure import Window
 from router.simulation.figures import Figures
 from router.simulation.report import report_of
@@ -112,19 +112,11 @@ class Cell(msgspec.Struct, frozen=True):
         return self.sockets.steady.p50 / self.virtual.steady.p50 - 1
 
 
-class Stragglers(msgspec.Struct, frozen=True, tag="stragglers", tag_field="kind"):
+class Stragglers(Judged, frozen=True, tag="stragglers", tag_field="kind"):
     """What hedging saves at the tail, over sockets."""
 
-    origin: Origin
-    method: list[str]
     settings: StragglerSettings
     cells: list[Cell]
-    checks: list[Check]
-
-    @property
-    def passed(self) -> bool:
-        """Whether every required check passed."""
-        return all_passed(self.checks)
 
 
 class AgreementSettings(msgspec.Struct, frozen=True):
@@ -156,11 +148,9 @@ class Compared(msgspec.Struct, frozen=True):
         return self.sockets / self.virtual - 1
 
 
-class Agreement(msgspec.Struct, frozen=True, tag="agreement", tag_field="kind"):
+class Agreement(Judged, frozen=True, tag="agreement", tag_field="kind"):
     """One scenario over sockets and in virtual time, several times there, for chance differs too."""
 
-    origin: Origin
-    method: list[str]
     settings: AgreementSettings
     scenario: str
     sockets: Seen
@@ -169,9 +159,3 @@ class Agreement(msgspec.Struct, frozen=True, tag="agreement", tag_field="kind"):
     late: float
     window: Window
     problems: list[str]
-    checks: list[Check]
-
-    @property
-    def passed(self) -> bool:
-        """Whether every required check passed."""
-        return all_passed(self.checks)

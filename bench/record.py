@@ -149,11 +149,24 @@ def all_passed(checks: Sequence[Check]) -> bool:
     return all(check.passed for check in checks if check.required)
 
 
-class Endurance(msgspec.Struct, frozen=True, tag="endurance", tag_field="kind"):
-    """Many long streams at once, and what remained of them."""
+class Judged(msgspec.Struct, frozen=True):
+    """What every measurement has that is held against something: where it comes from, how it was made
+    (a paragraph each), and what was found.
+    """
 
     origin: Origin
     method: list[str]
+    checks: list[Check]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every required check passed."""
+        return all_passed(self.checks)
+
+
+class Endurance(Judged, frozen=True, tag="endurance", tag_field="kind"):
+    """Many long streams at once, and what remained of them."""
+
     settings: EnduranceSettings
     streams: StreamTotals
     window: Window
@@ -161,9 +174,3 @@ class Endurance(msgspec.Struct, frozen=True, tag="endurance", tag_field="kind"):
     warmed: Held
     peak: Memory
     after: Held
-    checks: list[Check]
-
-    @property
-    def passed(self) -> bool:
-        """Whether every required check passed."""
-        return all_passed(self.checks)

@@ -11,18 +11,16 @@ from bench.crosscheck_record import Crosscheck
 from bench.crosscheck_report import crosscheck_rows
 from bench.flat_record import Flat
 from bench.flat_report import flat_rows
-from bench.kept import Result, load_all
+from bench.kept import AnyJudged, Result, load_all
 from bench.micro_record import Micro
 from bench.micro_report import micro_rows
 from bench.money_record import Money
 from bench.money_report import money_rows
-from bench.race_record import Agreement, Stragglers
+from bench.race_record import Stragglers
 from bench.race_report import Row, agreement_rows, noise_rows, straggler_rows
-from bench.record import Capacity, Check, Endurance, Figures, Origin, Point
+from bench.record import Capacity, Check, Endurance, Figures, Judged, Origin, Point
 from bench.workers_record import Workers
 from bench.workers_report import worker_rows
-
-Judged = Endurance | Stragglers | Agreement | Micro | Money | Flat | Crosscheck | Workers
 
 PAGE: Final = "README.md"
 _INTRODUCTION: Final = """\
@@ -103,7 +101,7 @@ def endurance_rows(endurance: Endurance) -> list[Row]:
     ]
 
 
-def judged_tables(result: Judged) -> list[list[Row]]:
+def judged_tables(result: AnyJudged) -> list[list[Row]]:
     """All tables of a measurement that is judged."""
     match result:
         case Endurance():

@@ -42,15 +42,27 @@ def stand(layout: Layout) -> Iterator[Stand]:
     """Run a provider and a gateway in front of it. Raises StandFailed if one does not come up."""
     with tempfile.TemporaryDirectory(prefix="syze-bench-") as name:
         folder = Path(name)
-        with running_on(layout.load):
-            provider = Service("provider", _provider_command(), folder / "provider.log")
-        with ending(provider):
-            direct = provider.wait_until(lambda: announced(provider.lines()))
+        with serving_provider(folder, cores=layout.load) as (provider, direct):
             port = free_port()
             written = gateway_config(direct, port)
             with serving_gateway(written, port, folder, cores=layout.gateway) as (gateway, key):
                 through = Target(LOOPBACK, port, "/v1", key, f"{_PROVIDER}/{MODEL}")
                 yield Stand(provider, gateway, through, direct)
+
+
+@contextmanager
+def serving_provider(
+    folder: Path, *arguments: str, cores: Collection[int]
+) -> Iterator[tuple[Service, Target]]:
+    """Run the simulated provider, with more arguments maybe; gives it and how to ask it.
+
+    Raises StandFailed if it does not come up.
+    """
+    command = python_command("router.simulator", "--port", "0", "--model", MODEL, *arguments)
+    with running_on(cores):
+        provider = Service("provider", command, folder / "provider.log")
+    with ending(provider):
+        yield provider, provider.wait_until(lambda: announced(provider.lines()))
 
 
 @contextmanager
@@ -99,13 +111,14 @@ def gateway_config(provider: Target, port: int) -> str:
     )
 
 
+def priced(model: str) -> str:
+    """Write what a model costs, for the configuration of a gateway that charges."""
+    return f'[money.prices."{model}"]\ninput = 2.5\noutput = 10.0\ncache_read = 1.25\n'
+
+
 def python_command(module: str, *arguments: str) -> list[str]:
     """Return the command that runs a module with this Python."""
     return [sys.executable, "-m", module, *arguments]
-
-
-def _provider_command() -> list[str]:
-    return python_command("router.simulator", "--port", "0", "--model", MODEL)
 
 
 def serve_command(config: Path) -> list[str]:

@@ -6,6 +6,7 @@ only when every stream has begun and closes before the first one ends.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import msgspec
 import trio
@@ -25,6 +26,17 @@ Show = Callable[[str], None]
 
 class LoadFailed(Exception):
     """The load did not run as it was meant to, so there is no figure."""
+
+
+class WindowSettings(Protocol):
+    """What was asked for of windows: seconds of load before one and in it, and tokens of an answer."""
+
+    @property
+    def tokens(self) -> int: ...  # noqa: D102 - see the class
+    @property
+    def warm(self) -> float: ...  # noqa: D102
+    @property
+    def seconds(self) -> float: ...  # noqa: D102
 
 
 class Span(msgspec.Struct, frozen=True):

@@ -20,8 +20,9 @@ import trio
 from bench.machine import describe_machine
 from bench.money import prepaid_key
 from bench.processes import LOOPBACK, Service, ending, free_port, raise_file_limit
+from bench.prose import paragraphs
 from bench.record import Origin
-from bench.stand import announced, gateway_config, python_command, ready, serve_command
+from bench.stand import gateway_config, priced, ready, serve_command, serving_provider
 from bench.windows import Span, request_window
 from bench.work import MODEL, whole_work
 from bench.workers_record import Round, Turn, Workers, WorkersSettings, judge_workers
@@ -62,7 +63,7 @@ def measure_workers(
     with _stand(settings) as (together, apart):
         rounds = trio.run(_measure, settings, together, apart, progress)
     checks = judge_workers(rounds, settings)
-    return Workers(origin, _method(settings), settings, rounds, checks)
+    return Workers(origin, _method(settings), checks, settings, rounds)
 
 
 @contextmanager
@@ -70,10 +71,8 @@ def _stand(settings: WorkersSettings) -> Iterator[tuple[_Gateway, list[_Gateway]
     """Run a provider, the gateway of many workers, and the gateways of one."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="syze-bench-")))
-        command = python_command("router.simulator", "--port", "0", "--model", MODEL)
-        provider = Service("provider", command, folder / "provider.log")
-        stack.enter_context(ending(provider))
-        direct = provider.wait_until(lambda: announced(provider.lines()))
+        everywhere = os.sched_getaffinity(0)
+        _provider, direct = stack.enter_context(serving_provider(folder, cores=everywhere))
 
         def started(name: str, workers: int) -> _Gateway:
             own = folder / name
@@ -92,8 +91,7 @@ def _start(provider: Target, folder: Path, workers: int) -> _Gateway:
     config = folder / "syze.toml"
     written = gateway_config(provider, port)
     written = written.replace("[server]\n", f"[server]\nworkers = {workers}\n")
-    prices = f'[money.prices."sim/{MODEL}"]\ninput = 2.5\noutput = 10.0\ncache_read = 1.25\n'
-    config.write_text(written + prices)
+    config.write_text(written + priced(f"sim/{MODEL}"))
     secret = prepaid_key(folder)
     service = Service(folder.name, serve_command(config), folder / "gateway.log")
     return _Gateway(service, Target(LOOPBACK, port, "/v1", secret, f"sim/{MODEL}"))
@@ -145,4 +143,4 @@ async def _turn(settings: WorkersSettings, gateways: Sequence[_Gateway]) -> Turn
 
 def _method(settings: WorkersSettings) -> list[str]:
     text = _METHOD.format(**msgspec.structs.asdict(settings))
-    return [" ".join(paragraph.split()) for paragraph in text.strip().split("\n\n")]
+    return paragraphs(text)

@@ -4,7 +4,7 @@ import statistics
 
 import msgspec
 
-from bench.record import Check, Origin, all_passed
+from bench.record import Check, Judged
 
 
 class WorkersSettings(msgspec.Struct, frozen=True):
@@ -36,19 +36,11 @@ class Round(msgspec.Struct, frozen=True):
     apart: Turn
 
 
-class Workers(msgspec.Struct, frozen=True, tag="workers", tag_field="kind"):
+class Workers(Judged, frozen=True, tag="workers", tag_field="kind"):
     """What the workers of one gateway do beside what each would do alone."""
 
-    origin: Origin
-    method: list[str]
     settings: WorkersSettings
     rounds: list[Round]
-    checks: list[Check]
-
-    @property
-    def passed(self) -> bool:
-        """Whether every required check passed."""
-        return all_passed(self.checks)
 
 
 def capacity(rounds: list[Round], workers: int) -> float:

@@ -87,14 +87,18 @@ class Netpoll(trio.abc.Instrument):
 class PolledSocket:
     """A connected socket, read by one task at a time; its owner must `close` it, or `let_go`.
 
+    Where somebody else closes the socket itself, nothing may be read or written here any more: its number
+    would be that of another connection by then.
+
     Without a `Netpoll` that runs, `socket` is waited for by trio's own means. `held_as` is the number by
     which it is held there, -1 while it is not.
     """
 
-    __slots__ = ("_has_ended", "_has_news", "_netpoll", "_task", "held_as", "socket")
+    __slots__ = ("_has_ended", "_has_news", "_netpoll", "_number", "_task", "held_as", "socket")
 
     def __init__(self, connected: trio.socket.SocketType, netpoll: Netpoll | None = None) -> None:
         self.socket = connected
+        self._number = connected.fileno()  # until it is closed here
         self._netpoll = netpoll
         self._task: trio.lowlevel.Task | None = None
         self._has_news = False
@@ -122,11 +126,10 @@ class PolledSocket:
 
     def read_now(self) -> bytes | None:
         """Read once, without waiting; `None` where nothing has come. Raises like `read`."""
-        fd = self.held_as if self.held_as >= 0 else self.socket.fileno()
-        if fd < 0:
+        if self._number < 0:
             raise trio.ClosedResourceError("this connection was closed")
         try:
-            data = os.read(fd, READ_BYTES)
+            data = os.read(self._number, READ_BYTES)
         except BlockingIOError:
             self._has_news = False
             return None
@@ -153,7 +156,7 @@ class PolledSocket:
     def write_now(self, data: bytes) -> int:
         """Write what goes out at once; returns how many bytes that is, 0 also where it is broken."""
         try:
-            return os.write(self.held_as if self.held_as >= 0 else self.socket.fileno(), data)
+            return os.write(self._number, data)
         except OSError:
             return 0
 
@@ -184,6 +187,7 @@ class PolledSocket:
     def close(self) -> None:
         """Close at once, and tell who waits; again is harmless."""
         self.let_go()
+        self._number = -1
         self.socket.close()
         self.wake()
 

@@ -25,70 +25,71 @@ _VAIN_ATTEMPTS: Final = (
 _decode_text: Final = msgspec.json.Decoder(str).decode
 
 
-class Around:
-    """The bytes around a string, its quotes among them. `was_met`: they have been met again."""
-
-    __slots__ = ("_first", "_last", "_start", "_stop", "was_met")
-
-    def __init__(self, start: bytes, stop: bytes) -> None:
-        self._start = start
-        self._stop = stop
-        self._first = len(start) - 1
-        self._last = 1 - len(stop)
-        self.was_met = False
-
-    def string_in(self, data: bytes) -> bytes | None:
-        """Return the JSON of the string that stands there; `None` if it is empty, or this is another."""
-        if not (data.startswith(self._start) and data.endswith(self._stop)):
-            return None
-        string = data[self._first : self._last]
-        try:
-            if not _decode_text(string):
-                return None
-        except UNREADABLE:
-            return None
-        self.was_met = True
-        return string
-
-
 class Refrain:
     """The refrain of one stream.
 
-    While it is known, `in_event` finds the string in a whole event of the usual form, `in_data` in an
-    event's data; `before` and `behind` are what the client gets around it. `chunk` is one that it got.
+    While one is known, `text_in` finds the string in an event; `before` and `behind` are what the client gets
+    around it. `chunk` is one that it got.
     """
 
-    __slots__ = ("_vain", "before", "behind", "chunk", "in_data", "in_event")
+    __slots__ = (
+        "_first",
+        "_last",
+        "_start",
+        "_stop",
+        "_vain",
+        "_was_met",
+        "before",
+        "behind",
+        "chunk",
+        "is_known",
+    )
 
     def __init__(self) -> None:
-        self.in_event: Around | None = None
-        self.in_data: Around | None = None
+        self.is_known = False
         self.before = b""
         self.behind = b""
         self.chunk = b""
+        self._start = b""  # what an event has before the string, its first quote included
+        self._stop = b""
+        self._first = 0  # where the string is, between them and with its quotes
+        self._last = 0
+        self._was_met = False
         self._vain = 0
 
     @property
     def is_sought(self) -> bool:
         """Whether a chunk is worth the attempt to learn from it."""
-        return self._vain < _VAIN_ATTEMPTS or self._was_met()
+        return self._vain < _VAIN_ATTEMPTS or self._was_met
+
+    def text_in(self, event: bytes) -> bytes | None:
+        """Return the JSON of the string in a whole event; `None` if it is empty, or the event is another."""
+        if not (self.is_known and event.startswith(self._start) and event.endswith(self._stop)):
+            return None
+        text = event[self._first : self._last]
+        try:
+            if not _decode_text(text):
+                return None
+        except UNREADABLE:
+            return None
+        self._was_met = True
+        return text
 
     def learn(self, data: bytes, string: bytes, frame: bytes) -> None:
         """Learn it from the data of an event, the string in it, and what the client gets for the event."""
-        self._vain = 0 if self._was_met() else self._vain + 1
+        self._vain = 0 if self._was_met else self._vain + 1
         self.forget()
         place, other = data.find(string), frame.find(string)
         if place != data.rfind(string) or other != frame.rfind(string) or b"\n" in data:
             return
-        start, stop = data[: place + 1], data[place + len(string) - 1 :]
-        self.in_event = Around(_START + start, stop + _STOP)
-        self.in_data = Around(start, stop)
+        self.is_known = True
+        self._start = _START + data[: place + 1]
+        self._stop = data[place + len(string) - 1 :] + _STOP
+        self._first = len(self._start) - 1
+        self._last = 1 - len(self._stop)
         self.chunk = frame.removeprefix(_START).removesuffix(_STOP)
         self.before, self.behind = frame[:other], frame[other + len(string) :]
 
     def forget(self) -> None:
         """Know none any more, until one is learned."""
-        self.in_event = self.in_data = None
-
-    def _was_met(self) -> bool:
-        return any(form is not None and form.was_met for form in (self.in_event, self.in_data))
+        self.is_known = self._was_met = False

@@ -135,15 +135,11 @@ class ChunkDecoder:
         if isinstance(event, Signal):
             self._is_between_events = self._events.is_between_events
             return event
-        return self._known(event) or self._new(event)
-
-    def _known(self, event: ServerSentEvent) -> StreamEvent | None:
-        """Return what an event means whose refrain is known, `None` if it is not."""
-        refrain = self._refrain.in_data
-        text = refrain.string_in(event.data) if refrain is not None else None
-        if text is None or event.name is not None:
-            return None
-        return StreamEvent(EventKind.OUTPUT, self._say(text))
+        if self._refrain.is_known and event.name is None:
+            text = self._refrain.text_in(b"data: %b\n\n" % event.data)
+            if text is not None:
+                return StreamEvent(EventKind.OUTPUT, self._say(text))
+        return self._new(event)
 
     def _new(self, event: ServerSentEvent) -> StreamEvent:
         """Return what an event means that is to be read."""
@@ -161,10 +157,9 @@ class ChunkDecoder:
 
         `None`: they may be anything, nothing was taken, and they are for `receive_data`.
         """
-        refrain = self._refrain.in_event
-        if refrain is None or not self._is_between_events:
+        if not self._is_between_events:
             return None
-        text = refrain.string_in(data)
+        text = self._refrain.text_in(data)
         return None if text is None else self._say(text)
 
     def closing_frames(self) -> bytes:

@@ -4,6 +4,7 @@ from bench.compare.course import BEGIN_SECONDS, STARTS_PER_SECOND
 from bench.compare.field import LITELLM_STREAMS, MANY_STREAMS, PART_CONNECTIONS, PART_STREAMS
 from bench.compare.record import Settings
 from bench.cores import Layout
+from bench.prose import paragraphs
 
 _METHOD = """
 Each contestant stands alone before the same upstream, a responder that sends canned bytes, and is loaded
@@ -61,4 +62,4 @@ def compare_method(settings: Settings, layout: Layout) -> list[str]:
         begin=BEGIN_SECONDS,
         litellm=LITELLM_STREAMS,
     )
-    return [" ".join(paragraph.split()) for paragraph in text.strip().split("\n\n")]
+    return paragraphs(text)

@@ -10,7 +10,7 @@ import msgspec
 from bench.compare.cache import Cache
 from bench.compare.contestant import MODEL, Place, Start
 from bench.money import prepaid_key
-from bench.stand import MAX_CONNECTIONS, serve_command
+from bench.stand import MAX_CONNECTIONS, priced, serve_command
 from router.loadtest.target import Target
 
 
@@ -48,7 +48,5 @@ def _config(place: Place, workers: int) -> str:
         'dialect = "openai"\n'
         f'base_url = "{place.upstream_url}"\n'
         f'models = ["{MODEL}"]\n'
-        f"max_connections = {MAX_CONNECTIONS}\n"
-        f'[money.prices."mock/{MODEL}"]\n'
-        "input = 2.5\noutput = 10.0\ncache_read = 1.25\n"
+        f"max_connections = {MAX_CONNECTIONS}\n" + priced(f"mock/{MODEL}")
     )

@@ -13,7 +13,8 @@ the socket out of the pump before anything can close it. See `docs/discussion/re
 """
 
 import select
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Final
 
 import trio
@@ -29,8 +30,19 @@ _FEW: Final = 8
 BUSY_SECONDS: Final = 1 / 8_000
 GATHER_SECONDS: Final = 0.001
 
-Step = Callable[[float], bool]
-"""Passes on what has come, at this time; returns whether the stream needs its own task."""
+
+class Carried(ABC):
+    """A stream in the pump: `task` sleeps meanwhile, `error` is what a step has raised."""
+
+    __slots__ = ("error", "task")
+
+    def __init__(self) -> None:
+        self.task: trio.lowlevel.Task | None = None
+        self.error: Exception | None = None
+
+    @abstractmethod
+    def step(self, now: float) -> bool:
+        """Pass on what has come, at this trio time; returns whether the stream needs its own task."""
 
 
 class Pump:
@@ -42,7 +54,7 @@ class Pump:
     def __init__(self, *, gather_seconds: float = GATHER_SECONDS) -> None:
         self.gather_seconds = gather_seconds
         self._epoll: select.epoll | None = None
-        self._carried: dict[int, _Carried] = {}
+        self._carried: dict[int, Carried] = {}
 
     @property
     def is_running(self) -> bool:
@@ -59,6 +71,7 @@ class Pump:
         with select.epoll() as epoll:
             self._epoll = epoll
             task_status.started()
+            number = epoll.fileno()
             last_turn = trio.current_time()
             is_busy = False
             try:
@@ -66,9 +79,9 @@ class Pump:
                     if is_busy:
                         await trio.sleep(self.gather_seconds)
                     else:
-                        await trio.lowlevel.wait_readable(epoll.fileno())
-                    steps = self._serve(epoll)
+                        await trio.lowlevel.wait_readable(number)
                     now = trio.current_time()
+                    steps = self._serve(epoll, now)
                     is_busy = now - last_turn < steps * BUSY_SECONDS and self.gather_seconds > 0
                     last_turn = now
             finally:
@@ -76,14 +89,14 @@ class Pump:
                     self._wake(fd)
                 self._epoll = None
 
-    async def carry(self, fd: int, step: Step) -> None:
-        """Run `step` whenever `fd` can be read, until it returns True, or the pump ends.
+    async def carry(self, fd: int, carried: Carried) -> None:
+        """Run its step whenever `fd` can be read, until that returns True, or the pump ends.
 
-        The socket is left alone by everybody else meanwhile. Raises what `step` raises; cancelled, `step` is
-        not called again.
+        The socket is left alone by everybody else meanwhile. Raises what the step raises; cancelled, the step
+        is not called again.
         """
         assert self._epoll is not None  # noqa: S101 - the caller has asked `is_running`
-        carried = _Carried(step, trio.lowlevel.current_task())
+        carried.task = trio.lowlevel.current_task()
         self._epoll.register(fd, select.EPOLLIN)
         self._carried[fd] = carried
 
@@ -95,9 +108,9 @@ class Pump:
         if carried.error is not None:
             raise carried.error
 
-    def _serve(self, epoll: select.epoll) -> int:
+    def _serve(self, epoll: select.epoll, start: float) -> int:
         """Run the steps of the sockets that are ready, and of those that become so meanwhile; count them."""
-        start = now = trio.current_time()
+        now = start
         steps = 0
         while steps < MOST_AT_ONCE and now - start < TURN_SECONDS:
             ready = epoll.poll(0, _FEW)
@@ -123,20 +136,12 @@ class Pump:
                 self._wake(fd)
 
     def _wake(self, fd: int) -> None:
-        trio.lowlevel.reschedule(self._take_out(fd).task)
+        trio.lowlevel.reschedule(self._take_out(fd))
 
-    def _take_out(self, fd: int) -> "_Carried":
+    def _take_out(self, fd: int) -> trio.lowlevel.Task:
+        """Carry a stream no longer; returns its task."""
+        carried = self._carried.pop(fd)
         assert self._epoll is not None  # noqa: S101 - nothing is carried without it
+        assert carried.task is not None  # noqa: S101 - nor for nobody
         self._epoll.unregister(fd)
-        return self._carried.pop(fd)
-
-
-class _Carried:
-    """One stream in the pump, the task that sleeps meanwhile, and what its step has raised."""
-
-    __slots__ = ("error", "step", "task")
-
-    def __init__(self, step: Step, task: trio.lowlevel.Task) -> None:
-        self.step = step
-        self.task = task
-        self.error: Exception | None = None
+        return carried.task

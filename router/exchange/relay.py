@@ -100,7 +100,7 @@ class StreamRelay:
         while not is_over and pump.is_running:
             silent_at = passage.heard_at + source.idle_seconds
             with trio.CancelScope(deadline=min(silent_at, self._outlet.comment_at)) as scope:
-                await pump.carry(fd, passage.step)
+                await pump.carry(fd, passage)
                 is_over = True
             if scope.cancelled_caught and await self._is_silent(
                 source, passage.heard_at + source.idle_seconds

@@ -41,15 +41,16 @@ class Source:
 
     `must_ask`: it has come to where what is held pays for no more, and whether it may go on is to be found
     out. It stops there even in the middle of what one read brought, which may be much. `stops_here`: for this
-    or another reason more is to be done now than to send the frames and read on.
+    or another reason more is to be done now than to send the frames and read on. `paid_bytes`: to how many
+    bytes of output what is held pays for it, as far as has been asked.
     """
 
     __slots__ = (
         "_decoder",
-        "_paid_bytes",
         "broken",
         "endpoint",
         "must_ask",
+        "paid_bytes",
         "stops_here",
         "stream",
         "watch",
@@ -63,7 +64,7 @@ class Source:
         self.must_ask = False
         self.stops_here = stream.done
         self._decoder = stream.decoder
-        self._paid_bytes: float = -1
+        self.paid_bytes: float = -1
 
     @property
     def idle_seconds(self) -> float:
@@ -81,18 +82,6 @@ class Source:
         self.stream.decoder.receive_data(data)
         return self.go_on()
 
-    def pass_on(self, data: bytes) -> bytes | None:
-        """Return the frame of these bytes if they are one event that only says more text.
-
-        Else they are to be decoded, and this has taken nothing. Most events are such, and go through few
-        hands here; what it notes is what `decode` would note.
-        """
-        decoder = self._decoder
-        frame = decoder.text_frame(data)
-        if frame is not None and decoder.output_bytes > self._paid_bytes:
-            self.stops_here = self._has_come_to_ask()
-        return frame
-
     def cut(self) -> list[bytes]:
         """End it here; return the frames that do so."""
         self.must_ask = False
@@ -107,13 +96,24 @@ class Source:
         while not isinstance(event := decoder.next_event(), Signal):
             self._take(event, frames)
             is_over = self.stream.done or self.broken is not None
-            if is_over or (decoder.output_bytes > self._paid_bytes and self._has_come_to_ask()):
+            if is_over or (decoder.output_bytes > self.paid_bytes and self.has_come_to_ask()):
                 self.stops_here = True
                 return frames
         self.stops_here = event is Signal.END
         if event is Signal.END:
             self._end(frames)
         return frames
+
+    def has_come_to_ask(self) -> bool:
+        """Find out whether what is held pays for no more; notes that it must be asked for.
+
+        To be called, after what was taken past `decode`, when its output exceeds `paid_bytes`.
+        """
+        self.paid_bytes = self.watch.paid_up_to()
+        self.must_ask = self._decoder.output_bytes > self.paid_bytes
+        if self.must_ask:
+            self.stops_here = True
+        return self.must_ask
 
     def _end(self, frames: list[bytes]) -> None:
         """Take note of the body's end, which may be a cut."""
@@ -124,12 +124,6 @@ class Source:
             self.broken = StreamBroken(
                 f"The provider {self.endpoint.provider} cut the stream before its end."
             )
-
-    def _has_come_to_ask(self) -> bool:
-        """Find out whether what is held pays for no more; notes that it must be asked for."""
-        self._paid_bytes = self.watch.paid_up_to()
-        self.must_ask = self._decoder.output_bytes > self._paid_bytes
-        return self.must_ask
 
     def _take(self, event: StreamEvent, frames: list[bytes]) -> None:
         if event.frame:

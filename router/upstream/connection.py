@@ -9,7 +9,7 @@ origin never saw whole.
 
 Body bytes are read only when asked for, at most 64 KiB at a time, so an origin that sends faster
 than the caller reads is held back by TCP. Whoever watches many bodies at once can poll for one
-(`fileno`) and take what has come without waiting (`receive_now`, `at_hand`).
+(`fileno`), read from it without waiting (`source`), and let the `parser` have what came.
 """
 
 from collections.abc import Iterable, Iterator
@@ -104,7 +104,7 @@ class HttpConnection:
         return piece
 
     def fileno(self) -> int | None:
-        """The socket that shows when `receive_now` has something; None where one can only wait.
+        """The socket that shows when `source` has something; None where one can only wait.
 
         Whoever asks watches it from now on, and nobody else does.
         """
@@ -113,18 +113,17 @@ class HttpConnection:
         self._polled.let_go()
         return self._polled.fileno()
 
-    def receive_now(self) -> bytes | None:
-        """Read once, without waiting; None when that made no piece of the body. Raises like `send`."""
+    @property
+    def source(self) -> PolledSocket | TlsStream:
+        """What can be read from without waiting, where `fileno` is not None."""
         source = self._plain or self._tls
         assert source is not None  # noqa: S101 - the caller has asked `fileno`
-        try:
-            data = source.read_now()
-        except (OSError, trio.ClosedResourceError) as error:
-            raise UpstreamCut(self.origin, response_started=True) from error
-        if data is None:
-            return None
-        self._http.receive_data(data)
-        return self._http.next_body()
+        return source
+
+    @property
+    def parser(self) -> FastHttp1Client:
+        """What makes a body of the bytes that were read from `source`."""
+        return self._http
 
     def at_hand(self) -> bytes | None:
         """What of the body has been read already, b"" if that is its end, None if it is nothing.

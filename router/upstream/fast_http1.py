@@ -109,6 +109,20 @@ class FastHttp1Client:
         else:
             self._may_follow = False
 
+    def piece_in(self, data: bytes) -> bytes | None:
+        """The piece of the body that these bytes are, if they are one whole chunk.
+
+        `None`: they may be anything, nothing was taken, and they are for `receive_data`.
+        """
+        if self._stage != "chunked" or not self._told.is_between_chunks:
+            return None
+        end_of_size = data.find(b"\r\n")
+        size = len(data) - end_of_size - 4
+        if size <= 0 or data[:end_of_size] != b"%x" % size or not data.endswith(b"\r\n"):
+            return None
+        self._quiet_bytes = 0
+        return data[end_of_size + 2 : -2]
+
     def next_head(self) -> ResponseHead | None:
         """The final response's head, or None when more data is needed; 1xx are passed over.
 
@@ -231,6 +245,7 @@ class FastHttp1Client:
         except httptools.HttpParserError as error:
             self._fail(str(error))  # llhttp's reasons quote nothing of what was received
         self._seam = data[-5:] if len(data) >= 5 else (self._seam + data)[-5:]
+        self._told.is_between_chunks &= data.endswith(b"\n")  # else the next size has begun
         if self._told.ended:
             # llhttp passes over further line ends; then the fifth byte from the end is one of them.
             self._may_follow &= self._failure is None and self._seam[:1] not in b"\r\n"
@@ -261,11 +276,18 @@ class FastHttp1Client:
 class _Told:
     """What llhttp tells of a body in chunks; its pieces go to `pieces`."""
 
-    __slots__ = ("ended", "on_body")
+    __slots__ = ("ended", "is_between_chunks", "on_body")
 
     def __init__(self, pieces: list[bytes]) -> None:
         self.ended = False
+        self.is_between_chunks = True
         self.on_body = pieces.append
+
+    def on_chunk_header(self) -> None:
+        self.is_between_chunks = False
+
+    def on_chunk_complete(self) -> None:
+        self.is_between_chunks = True
 
     def on_message_complete(self) -> None:
         self.ended = True

@@ -19,7 +19,7 @@ def result(*many: Level) -> Flat:
     settings = FlatSettings(rounds=3)
     origin = Origin("flat", "2026-01-02T03:04:05+00:00", "", MACHINE)
     levels = [ONE, *many]
-    return Flat(origin, ["Often."], settings, levels, judge_flat(levels, settings))
+    return Flat(origin, ["Often."], judge_flat(levels, settings), settings, levels)
 
 
 def candidates(*cpu_us: float) -> Level:

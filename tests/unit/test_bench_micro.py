@@ -27,7 +27,7 @@ def cost(keys: int, *runs_us: float, contestant: str = Ours.name) -> Cost:
 
 def micro(*costs: Cost) -> Micro:
     origin = Origin("micro", "2026-01-02T03:04:05+00:00", "", MACHINE)
-    return Micro(origin, ["With care."], SETTINGS, list(costs), list(judge(costs, SETTINGS)))
+    return Micro(origin, ["With care."], list(judge(costs, SETTINGS)), SETTINGS, list(costs))
 
 
 def test_a_median_over_what_is_allowed_fails_however_good_the_best_round_was() -> None:

@@ -60,7 +60,7 @@ def cell(
 def stragglers(*cells: Cell) -> Stragglers:
     checks = [check for one in cells for check in judge(one, SETTINGS)]
     method = stragglers_method(SETTINGS, share=0.03, factor=10)
-    return Stragglers(ORIGIN, method, SETTINGS, list(cells), checks)
+    return Stragglers(ORIGIN, method, checks, SETTINGS, list(cells))
 
 
 def agreement(sockets: Seen, *virtual: Seen, late: float = 0.002) -> Agreement:

@@ -32,7 +32,7 @@ def test_workers_that_do_too_little_fail(together: float, passed: bool) -> None:
 def test_the_table_tells_every_round() -> None:
     rounds = [one_round(500.0, 400.0), one_round(600.0, 500.0)]
     origin = Origin("workers", "2026-01-02T03:04:05+00:00", "", MACHINE)
-    result = Workers(origin, [], SETTINGS, rounds, judge_workers(rounds, SETTINGS))
+    result = Workers(origin, [], judge_workers(rounds, SETTINGS), SETTINGS, rounds)
     _checks, table = judged_tables(result)
     assert table[1] == ("1", "500.0", "400.0", "2,000", "2,500")
     assert len(table) == 3

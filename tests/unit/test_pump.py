@@ -9,7 +9,7 @@ import pytest
 import trio
 import trio.testing
 
-from router.exchange.pump import MOST_AT_ONCE, Pump
+from router.exchange.pump import MOST_AT_ONCE, Carried, Pump
 
 
 @asynccontextmanager
@@ -24,10 +24,11 @@ async def running() -> AsyncIterator[Pump]:
     assert not pump.is_running
 
 
-class Line:
+class Line(Carried):
     """A socket in the pump, the other end of it, and what its steps have read."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.ours, self.theirs = socket.socketpair()
         self.ours.setblocking(False)
         self.read: list[bytes] = []
@@ -50,7 +51,7 @@ class Line:
         return self.read[-1] == self.until
 
     async def carry(self, pump: Pump) -> None:
-        await pump.carry(self.ours.fileno(), self.step)
+        await pump.carry(self.ours.fileno(), self)
         self.is_back = True
 
 

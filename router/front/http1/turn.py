@@ -198,8 +198,9 @@ class Turn:
         if self.gone:
             return False
         framed = self._answer.body(data) if self.begun else self._with_head(data)
-        self.owes_flush = not self._wire.write_now(framed)
-        return not self.owes_flush
+        is_out = self._wire.write_now(framed)
+        self.owes_flush = not is_out
+        return is_out
 
     async def flush(self) -> None:
         """Write out what is left, or learn, by cancellation, that the client is gone."""

@@ -75,13 +75,13 @@ class PlainWire:
 
     def write_now(self, data: bytes) -> bool:
         """Write what goes out at once and keep the rest; tell whether nothing was kept."""
-        if self._kept:
-            self._kept += data
-            return False
-        written = self._polled.write_now(data)  # of what is broken, `flush` says so
-        if written < len(data):
-            self._kept += memoryview(data)[written:]
-        return not self._kept
+        written = 0
+        if not self._kept:
+            written = self._polled.write_now(data)  # of what is broken, `flush` says so
+            if written == len(data):
+                return True
+        self._kept += memoryview(data)[written:]
+        return False
 
     async def flush(self) -> None:
         """Write out what was kept. Raises `trio.BrokenResourceError`, also at the write limit."""
@@ -102,7 +102,7 @@ class PlainWire:
         """Reset the connection at once."""
         self._polled.let_go()
         reset(self._socket)
-        self._polled.wake()
+        self._polled.close()
 
     async def close(self, *, linger: bool) -> None:
         """Say that nothing more will come, and close once the client can have read what came.
