@@ -2,11 +2,7 @@
 
 Two guards keep a settlement from being booked twice. Each journal file's position is kept in the database
 and moves in the same transaction as the batch, so a batch that is brought again finds itself done. And each
-request id is booked once, whichever file it comes from.
-
-A charge takes what the account has and not more: no balance goes below zero (invariant I3). What is missing
-then was held by nobody, which means that credit was taken away while a request ran on it, or that its
-estimate was too low. It is booked as the operator's loss, so that it can be seen.
+request id is booked once, whichever file it comes from. What is booked for them is worked out in `sheet`.
 """
 
 import time
@@ -17,15 +13,14 @@ import msgspec
 from sqlalchemy import Connection, delete, select, update
 
 from router.accounts.database import Database
-from router.ledger.entry import ATTEMPTS, LOSSES, PROVIDERS, REVENUE, Draft
-from router.ledger.posting import lock_balances, post
+from router.ledger.posting import enter, lock_balances
 from router.ledger.schema import journal_positions, settlements
 from router.ledger.settlement import Settlement
+from router.ledger.sheet import OPERATOR_SIDE, work_out
 from router.ledger.statements import find_known, insert_new, insert_rows
 from router.ledger.usage import add_usage
 
 _COLUMNS: Final = tuple(column.name for column in settlements.columns)
-_OPERATOR_SIDE: Final = (ATTEMPTS, LOSSES, PROVIDERS, REVENUE)
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -42,14 +37,6 @@ class Stored(msgspec.Struct, frozen=True):
 
     position: int
     balances: Mapping[str, int]
-
-
-class Settled(msgspec.Struct, frozen=True, gc=False):
-    """A settlement, what was taken from credit for it, and what was missing there."""
-
-    settlement: Settlement
-    charged: int
-    lost: int
 
 
 class SettlementStore:
@@ -110,17 +97,16 @@ def book_settlements(
     by_request = {record.request_id: record for record in records}
     asked = {record.account_id for record in by_request.values() if record.billed}
     # The locks come first: what another transaction books meanwhile is seen only after them.
-    locked = lock_balances(connection, {*asked, *_OPERATOR_SIDE} if by_request else ())
-    booked = find_known(connection, settlements, "request_id", list(by_request))
-    credit = dict(locked)
-    settled = [_settle(record, credit) for id_, record in by_request.items() if id_ not in booked]
-    if not settled:
+    locked = lock_balances(connection, {*asked, *OPERATOR_SIDE} if by_request else ())
+    for known in find_known(connection, settlements, "request_id", list(by_request)):
+        del by_request[known]
+    if not by_request:
         return {}
-    insert_rows(connection, settlements, _COLUMNS, [_row(one) for one in settled])
-    drafts = [draft for one in settled for draft in _drafts(one)]
-    post(connection, drafts, locked, at=at)
-    add_usage(connection, ((one.settlement, one.charged) for one in settled))
-    return {account: amount for account, amount in credit.items() if amount != locked[account]}
+    sheet = work_out(by_request.values(), locked, at=at)
+    insert_rows(connection, settlements, _COLUMNS, sheet.rows)
+    enter(connection, sheet.lines, locked, sheet.balances)
+    add_usage(connection, sheet.use)
+    return {account: to for account, to in sheet.balances.items() if to != locked[account]}
 
 
 def _locked_position(connection: Connection, file_id: str) -> int:
@@ -130,66 +116,3 @@ def _locked_position(connection: Connection, file_id: str) -> int:
     query = select(journal_positions.c.position).where(journal_positions.c.file_id == file_id)
     position: int = connection.execute(query.with_for_update()).scalar_one()
     return position
-
-
-def _settle(settlement: Settlement, credit: dict[str, int]) -> Settled:
-    """Take the charge from what is left in `credit`."""
-    if not settlement.billed:
-        return Settled(settlement, 0, 0)
-    charged = min(settlement.charge_nanodollars, credit[settlement.account_id])
-    credit[settlement.account_id] -= charged
-    return Settled(settlement, charged, settlement.charge_nanodollars - charged)
-
-
-def _drafts(settled: Settled) -> Iterable[Draft]:
-    settlement = settled.settlement
-    request_id, model = settlement.request_id, settlement.model
-    if settled.charged:
-        yield Draft(
-            key=f"charge:{request_id}",
-            account=settlement.account_id,
-            counter_account=REVENUE,
-            amount=-settled.charged,
-            kind="charge",
-            reference=request_id,
-            model=model,
-        )
-    if settled.lost:
-        yield Draft(
-            key=f"loss:{request_id}",
-            account=LOSSES,
-            counter_account=REVENUE,
-            amount=-settled.lost,
-            kind="operator_cost",
-            reference=request_id,
-            model=model,
-        )
-    if settlement.operator_nanodollars:
-        yield Draft(
-            key=f"attempts:{request_id}",
-            account=ATTEMPTS,
-            counter_account=PROVIDERS,
-            amount=-settlement.operator_nanodollars,
-            kind="operator_cost",
-            reference=request_id,
-            model=model,
-        )
-
-
-def _row(settled: Settled) -> tuple[object, ...]:
-    """Return the values of `_COLUMNS`."""
-    settlement = settled.settlement
-    return (
-        settlement.request_id,
-        settlement.account_id,
-        settlement.key_id,
-        settlement.model,
-        settlement.provider,
-        settlement.at,
-        *msgspec.structs.astuple(settlement.tokens),
-        settlement.charge_nanodollars,
-        settled.charged,
-        settlement.operator_nanodollars,
-        settlement.outcome,
-        settlement.estimated,
-    )
