@@ -2,19 +2,23 @@
 
 The exchange says what each attempt used and who pays for it; here that becomes money. What a prepaid
 account owes stays held until the books have taken it and everybody can have read the new balance
-(`balances`), so that the same credit is never spent twice.
+(`balances`), so that the same credit is never spent twice. Settlements are booked in the order in which they
+were written, so debts need no names: whatever was owed when the notebook was written so far is in the books
+when that is booked so far.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
 import trio
 
+from limiter.demand import Debts
 from router.accounts.caller import Caller
 from router.admission.admitted import Admitted
 from router.billing.balances import SETTLED_SECONDS, Balances
+from router.billing.notebook import Notebook
 from router.billing.prices import PriceList
 from router.errors import BooksUnavailable
 from router.exchange.books import Bill, Charge, Whose
@@ -28,37 +32,35 @@ SWEEP_SECONDS: Final = 0.1
 _NOTHING: Final = Tokens()
 
 
-Pay = Callable[[], None]
-"""Frees what a settled request owes."""
-
-
 class Settling:
-    """Writes the settlements of one process.
+    """Writes the settlements of one process into its `notebook`; `lost` hears of one that it could not take.
 
-    `write` is synchronous and durable against a killed process; `lost` hears of one that it could not take.
+    `take_debts` gives what has become owed since it was last asked, and keeps it held until it is paid.
     """
 
     def __init__(
         self,
         prices: PriceList,
+        notebook: Notebook,
         *,
-        write: Callable[[Settlement], None],
         lost: Callable[[Settlement], None],
+        take_debts: Callable[[], Sequence[Debts]],
         balances: Balances,
         wall_clock: Callable[[], float],
     ) -> None:
         self._prices = prices
-        self._write = write
+        self._notebook = notebook
         self._lost = lost
+        self._take_debts = take_debts
         self._balances = balances
         self._wall_clock = wall_clock
-        self._debts: dict[str, Pay] = {}  # by request, until it is booked
-        self._booked: deque[tuple[float, list[Pay]]] = deque()  # by batch, and since when it is
+        self._unbooked: deque[tuple[int, Sequence[Debts]]] = deque()  # how far that must be booked
+        self._booked: deque[tuple[float, Sequence[Debts]]] = deque()  # since when it is
 
     @property
-    def debts(self) -> int:
-        """Settled requests whose charge is not yet in everybody's balances."""
-        return len(self._debts) + sum(len(batch) for _, batch in self._booked)
+    def owes(self) -> bool:
+        """Whether of what was to be booked anything may not yet be in everybody's balances."""
+        return bool(self._unbooked or self._booked)
 
     def settle(self, caller: Caller, record: RequestRecord, bill: Bill, admitted: Admitted) -> None:
         """Write the settlement down, and end the reservation in any case. Raises `BooksUnavailable`."""
@@ -71,8 +73,6 @@ class Settling:
                 owed = settlement.charge_nanodollars
         finally:
             admitted.settle(usage, owed=owed)
-        if owed:
-            self._debts[record.request_id] = admitted.paid
 
     def settle_late(self, whose: Whose, bill: Bill) -> None:
         """Write down what was found out after a request had been settled: the operator's, all of it.
@@ -98,12 +98,16 @@ class Settling:
         with suppress(BooksUnavailable):
             self._put_down(settlement)
 
-    def booked(self, request_ids: Iterable[str]) -> None:
-        """Hear which requests are in the books now."""
-        debts = self._debts
-        batch = [pay for id_ in request_ids if (pay := debts.pop(id_, None)) is not None]
-        if batch:
-            self._booked.append((self._balances.clock(), batch))
+    def booking(self) -> None:
+        """Hear that what is written by now is booked next: what is owed by now is owed for that."""
+        debts = self._take_debts()
+        if debts:
+            self._unbooked.append((self._notebook.written, debts))
+
+    def booked(self, position: int) -> None:
+        """Hear how far the notebook is in the books now."""
+        while self._unbooked and self._unbooked[0][0] <= position:
+            self._booked.append((self._balances.clock(), self._unbooked.popleft()[1]))
 
     async def run(self) -> None:
         """Free what was booked long enough ago, until cancelled."""
@@ -118,12 +122,12 @@ class Settling:
         """
         known_until = self._balances.read_at - SETTLED_SECONDS
         while self._booked and self._booked[0][0] < known_until:
-            for pay in self._booked.popleft()[1]:
-                pay()
+            for debts in self._booked.popleft()[1]:
+                debts.paid()
 
     def _put_down(self, settlement: Settlement) -> None:
         try:
-            self._write(settlement)
+            self._notebook.append(settlement)
         except JournalFull as error:
             self._lost(settlement)
             raise BooksUnavailable from error

@@ -48,6 +48,12 @@ class Journal:
         self._current: JournalFile | None = self.make_spare()
         self._spare: JournalFile | None = None
         self._sealed: list[JournalFile] = []
+        self.written = 0  # bytes, since it was opened
+
+    @property
+    def booked(self) -> int:
+        """How much of what was `written` is booked, from the first byte on."""
+        return self.written - self.backlog_bytes
 
     @property
     def accepts(self) -> bool:
@@ -96,6 +102,7 @@ class Journal:
                 trouble = error
                 self._seal()
             else:
+                self.written += len(frame)
                 return
         raise JournalFull("the journal has no room, or cannot be written") from trouble
 

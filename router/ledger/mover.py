@@ -40,6 +40,9 @@ _PACE: Final = Pace()
 class Listener:
     """Who wants to know how the journal gets on. Called in trio's thread; must not raise."""
 
+    def booking(self) -> None:
+        """Hear that what is written until now is booked next."""
+
     def booked(self, batch: Batch, stored: Stored) -> None:
         """Hear that a batch is committed, so that what is held for it may go, once all know the new balances.
 
@@ -92,6 +95,7 @@ class JournalMover:
         Cancelling it leaves the rest in the journal; a transaction that is under way may yet be committed.
         """
         async with self._one_at_a_time:
+            self._listener.booking()
             for file in self._journal.files:
                 end = file.end
                 while file.booked < end:
