@@ -4,9 +4,10 @@
 -9` of ours can lose it; a background task has the disk sync it in groups, so that the loss of power takes
 the last moments at most. It costs a few microseconds. A request does not wait for a disk or a database.
 
-The journal holds nothing in memory. Its bound is on the disk: beyond `backlog_bytes` that are not booked
-yet, or with less than half a file of room left, it stops accepting. The gateway asks before it lets a
-request in, not when it ends. So what was let in finds room: half a file is some twenty thousand settlements.
+Its bound is on the disk: beyond `backlog_bytes` that are not booked yet, or with less than half a file of
+room left, it stops accepting. The gateway asks before it lets a request in, not when it ends. So what was let
+in finds room: half a file is some twenty thousand settlements. In memory there is only a copy of the newest
+(`recent`), which nothing depends on.
 """
 
 from collections.abc import Sequence
@@ -93,16 +94,17 @@ class Journal:
         trouble: OSError | None = None
         current = self._current
         if current is not None and current.size - current.end < len(frame):
-            self._seal()
-        while self._current is not None:
+            current = self._seal()
+        while current is not None:
             try:
-                self._current.write(frame, self.disk)
+                current.write(frame, self.disk)
             except OSError as error:
                 # Whatever is wrong with this file, the next has room that is paid for.
                 trouble = error
-                self._seal()
+                current = self._seal()
             else:
                 self.written += len(frame)
+                current.recent.add(settlement, current.end)
                 return
         raise JournalFull("the journal has no room, or cannot be written") from trouble
 
@@ -138,7 +140,9 @@ class Journal:
         self._sealed.clear()
         self._current = self._spare = None
 
-    def _seal(self) -> None:
+    def _seal(self) -> JournalFile | None:
+        """Write to the current file no more; return the next, if there is one."""
         if self._current is not None:
             self._sealed.append(self._current)
         self._current, self._spare = self._spare, None
+        return self._current

@@ -18,6 +18,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from router.ledger.recent import Recent
+
 SUFFIX: Final = ".journal"
 UNFINISHED: Final = ".new"
 DAMAGED: Final = ".damaged"
@@ -48,7 +50,10 @@ class Disk:
 
 
 class JournalFile:
-    """An open file that we own. `size` is its room, `end` the bytes written, `booked` those in the books."""
+    """An open file that we own. `size` is its room, `end` the bytes written, `booked` those in the books.
+
+    `recent` are the newest settlements in it, as their writer had them.
+    """
 
     def __init__(self, path: Path, descriptor: int, *, size: int) -> None:
         self.path = path
@@ -59,6 +64,7 @@ class JournalFile:
         self.synced = 0
         self.damaged = False
         self.is_closed = False
+        self.recent = Recent()
         self._users = 0
 
     @property
@@ -71,7 +77,7 @@ class JournalFile:
 
         What a failing write leaves behind the end is overwritten by the next, or found torn.
         """
-        written = 0
+        written = disk.write(self.descriptor, data, self.end)
         while written < len(data):
             taken = disk.write(self.descriptor, data[written:], self.end + written)
             if taken <= 0:
@@ -90,6 +96,11 @@ class JournalFile:
             pieces.append(piece)
             start += len(piece)
         return b"".join(pieces)
+
+    def until_recent(self, end: int) -> int:
+        """Return how far to read what is to be booked up to `end`: where it goes on in memory."""
+        start = self.recent.start
+        return start if self.booked < start < end else end
 
     @property
     def is_in_use(self) -> bool:

@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 import msgspec
 import trio
 
+from router.ledger.frame import Damage
 from router.ledger.journal import Journal
 from router.ledger.journal_file import JournalFile, take_away
 from router.ledger.live_batch import next_batch
@@ -103,7 +104,7 @@ class JournalMover:
                 await self._remove_done()
 
     async def _book(self, file: JournalFile, end: int) -> None:
-        batch, damage = await self._on_disk(partial(next_batch, file, end))
+        batch, damage = await self._next_batch(file, end)
         stored = await self._in_books(partial(self._books.apply, batch))
         if damage:
             file.damaged = True
@@ -112,6 +113,12 @@ class JournalMover:
         file.booked = stored.position
         if stored.position >= batch.end:
             self._listener.booked(batch, stored)
+
+    async def _next_batch(self, file: JournalFile, end: int) -> tuple[Batch, list[Damage]]:
+        batch = file.recent.take(file.id, file.booked)
+        if batch is not None:
+            return batch, []
+        return await self._on_disk(partial(next_batch, file, file.until_recent(end)))
 
     async def _remove_done(self) -> None:
         for file in self._journal.done:
