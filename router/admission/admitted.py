@@ -28,11 +28,6 @@ class Admitted(msgspec.Struct, eq=False):
     _cached_weight: float
 
     @property
-    def holds_credit(self) -> bool:
-        """Whether what it costs is taken from somebody's credit."""
-        return self._taking.hold is not None
-
-    @property
     def output_limit(self) -> int | None:
         """The tokens of each choice that its credit pays for, where a whole answer must be capped for it."""
         taking = self._taking
@@ -71,8 +66,8 @@ class Admitted(msgspec.Struct, eq=False):
     def settle(self, usage: Usage | None, *, owed: int = 0) -> None:
         """End it with what was used, `None` where the caller is to be charged for nothing.
 
-        `owed`: nano-dollars that stay held, as one of the engine's debts. Whoever waits for what it gives
-        back may try then.
+        `owed`: nano-dollars that stay held where credit was, as one of the engine's debts. Whoever waits for
+        what it gives back may try then.
         """
         taking = self._taking
         try:

@@ -8,8 +8,8 @@ when that is booked so far.
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 import trio
@@ -21,7 +21,7 @@ from router.billing.balances import SETTLED_SECONDS, Balances
 from router.billing.notebook import Notebook
 from router.billing.prices import PriceList
 from router.errors import BooksUnavailable
-from router.exchange.books import Bill, Charge, Whose
+from router.exchange.books import Bill, Charge, Ending, Whose
 from router.ledger.cost import Tokens, cost_of_tokens, possible_tokens
 from router.ledger.journal import JournalFull
 from router.ledger.money import MOST_NANODOLLARS
@@ -29,7 +29,10 @@ from router.ledger.settlement import LONGEST_TEXT, Outcome, Settlement
 from router.observe.record import RequestRecord
 
 SWEEP_SECONDS: Final = 0.1
+MOST_REMEMBERED: Final = 2000
+UNKNOWN: Final = "unknown"
 _NOTHING: Final = Tokens()
+_ENDED: Final[Mapping[Ending, Outcome]] = {"left": "client_left", "failed": "upstream_failed"}
 
 
 class Settling:
@@ -64,15 +67,17 @@ class Settling:
 
     def settle(self, caller: Caller, record: RequestRecord, bill: Bill, admitted: Admitted) -> None:
         """Write the settlement down, and end the reservation in any case. Raises `BooksUnavailable`."""
-        usage = bill.customer.usage if bill.customer is not None else None
         owed = 0
         try:
             settlement = self._settlement(caller, record, bill)
-            self._put_down(settlement)
-            if admitted.holds_credit:
-                owed = settlement.charge_nanodollars
+            try:
+                self._notebook.append(settlement)
+            except JournalFull as error:
+                self._lost(settlement)
+                raise BooksUnavailable from error
+            owed = settlement.charge_nanodollars
         finally:
-            admitted.settle(usage, owed=owed)
+            admitted.settle(None if bill.customer is None else bill.customer.usage, owed=owed)
 
     def settle_late(self, whose: Whose, bill: Bill) -> None:
         """Write down what was found out after a request had been settled: the operator's, all of it.
@@ -84,8 +89,8 @@ class Settling:
             request_id=f"{whose.request_id}:drained{bill.place}",
             account_id=whose.account_id,
             key_id=whose.key_id,
-            model=_name(main.model),
-            provider=_name(main.provider),
+            model=_known_name(main.model),
+            provider=_known_name(main.provider),
             at=self._wall_clock(),
             tokens=_NOTHING,
             charge_nanodollars=0,
@@ -95,8 +100,10 @@ class Settling:
             billed=False,
             requests=0,
         )
-        with suppress(BooksUnavailable):
-            self._put_down(settlement)
+        try:
+            self._notebook.append(settlement)
+        except JournalFull:
+            self._lost(settlement)
 
     def booking(self) -> None:
         """Hear that what is written by now is booked next: what is owed by now is owed for that."""
@@ -125,40 +132,31 @@ class Settling:
             for debts in self._booked.popleft()[1]:
                 debts.paid()
 
-    def _put_down(self, settlement: Settlement) -> None:
-        try:
-            self._notebook.append(settlement)
-        except JournalFull as error:
-            self._lost(settlement)
-            raise BooksUnavailable from error
-
     def _settlement(self, caller: Caller, record: RequestRecord, bill: Bill) -> Settlement:
-        paid = bill.customer
-        main = paid or (bill.charges[0] if bill.charges else None)
-        tokens = possible_tokens(paid.usage) if paid is not None else _NOTHING
+        paid, charges = bill.customer, bill.charges
+        main = paid or (charges[0] if charges else None)
+        tokens, charged = _NOTHING, 0
+        if paid is not None:
+            tokens = possible_tokens(paid.usage)
+            tariff = self._prices.of(paid.provider, paid.upstream_model)
+            if tariff is not None:
+                charged = min(cost_of_tokens(tariff.sale, tokens), MOST_NANODOLLARS)
         return Settlement(
             request_id=record.request_id,
             account_id=caller.account.id,
             key_id=caller.key.id,
-            model=_name(main.model if main is not None else record.model),
-            provider=_name(main.provider if main is not None else None),
+            model=_known_name(main.model) if main is not None else _name(record.model),
+            provider=_known_name(main.provider) if main is not None else UNKNOWN,
             at=self._wall_clock(),
             tokens=tokens,
-            charge_nanodollars=self._charge(paid, tokens) if paid is not None else 0,
-            operator_nanodollars=self._operator(bill)
-            if paid is None or len(bill.charges) > 1
-            else 0,
-            outcome=_outcome(record, bill),
+            charge_nanodollars=charged,
+            operator_nanodollars=0 if len(charges) == 1 and paid else self._operator(bill),
+            outcome=_ENDED.get(bill.ending) or ("rescued" if record.rescuer else "completed"),
             duration=max(0.0, trio.current_time() - record.started),
             first_token=record.first_token_seconds,
             estimated=paid is not None and paid.usage.estimated,
             billed=caller.account.prepaid,
         )
-
-    def _charge(self, paid: Charge, tokens: Tokens) -> int:
-        """Return what the customer pays: the sale price."""
-        tariff = self._prices.of(paid.provider, paid.upstream_model)
-        return 0 if tariff is None else min(cost_of_tokens(tariff.sale, tokens), MOST_NANODOLLARS)
 
     def _operator(self, bill: Bill) -> int:
         """Return what the operator bears: the provider's price."""
@@ -176,12 +174,8 @@ def _name(text: str | None) -> str:
     """Return a name in a form that can be booked, for it may be a client's or a provider's."""
     if text and len(text) <= LONGEST_TEXT and text.isprintable():
         return text
-    return "".join(filter(str.isprintable, text or ""))[:LONGEST_TEXT] or "unknown"
+    return "".join(filter(str.isprintable, text or ""))[:LONGEST_TEXT] or UNKNOWN
 
 
-def _outcome(record: RequestRecord, bill: Bill) -> Outcome:
-    if bill.ending == "left":
-        return "client_left"
-    if bill.ending == "failed":
-        return "upstream_failed"
-    return "rescued" if record.rescuer is not None else "completed"
+# Those of models and providers come again and again; a client's own text is not worth the room.
+_known_name: Final = lru_cache(MOST_REMEMBERED)(_name)

@@ -49,30 +49,28 @@ class Journal:
         self._current: JournalFile | None = self.make_spare()
         self._spare: JournalFile | None = None
         self._sealed: list[JournalFile] = []
-        self.written = 0  # bytes, since it was opened
-
-    @property
-    def booked(self) -> int:
-        """How much of what was `written` is booked, from the first byte on."""
-        return self.written - self.backlog_bytes
+        self.written = 0  # bytes, since it was opened, and how many of them are booked
+        self.booked = 0
 
     @property
     def accepts(self) -> bool:
         """Whether a new request may be let in: its end will find room."""
-        current, spare = self._current, self._spare
-        room = spare.size - spare.end if spare is not None else 0
-        if current is not None:
-            room += current.size - current.end
-        return room >= self._file_bytes // 2 and self.backlog_bytes < self._backlog_bytes
+        if self.written - self.booked >= self._backlog_bytes:
+            return False
+        current = self._current
+        return self._spare is not None or (
+            current is not None and current.size - current.end >= self._file_bytes // 2
+        )
 
     @property
     def backlog_bytes(self) -> int:
         """How much is written and not booked yet."""
-        current = self._current
-        backlog = current.end - current.booked if current is not None else 0
-        for file in self._sealed:
-            backlog += file.end - file.booked
-        return backlog
+        return self.written - self.booked
+
+    def note_booked(self, file: JournalFile, position: int) -> None:
+        """Hear up to which byte a file is booked: less than before, where the books were put back."""
+        self.booked += position - file.booked
+        file.booked = position
 
     @property
     def wants_spare(self) -> bool:

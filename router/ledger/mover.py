@@ -110,7 +110,7 @@ class JournalMover:
             file.damaged = True
             self._listener.trouble(JournalDamaged(file.path, damage))
         # Less than the batch's end if the books were put back to an older state: then from there again.
-        file.booked = stored.position
+        self._journal.note_booked(file, stored.position)
         if stored.position >= batch.end:
             self._listener.booked(batch, stored)
 
