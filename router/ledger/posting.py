@@ -52,8 +52,7 @@ def enter(
     balances: Mapping[str, int],
 ) -> None:
     """Book the lines, whose keys are new, which make of the balances that are `locked` these `balances`."""
-    if lines:
-        insert_rows(connection, ledger_entries, _COLUMNS, lines)
+    insert_rows(connection, ledger_entries, _COLUMNS, lines)
     moved = [
         {"of": account, "to": balances[account]}
         for account in sorted(balances)

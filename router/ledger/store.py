@@ -6,7 +6,7 @@ request id is booked once, whichever file it comes from. What is booked for them
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -54,12 +54,19 @@ class SettlementStore:
         thought, after it was restored from a copy, say; then nothing is booked, and the caller brings the
         file again from there.
         """
+        try:
+            return self._apply(batch, pick=_all)
+        except _BookedBefore:
+            # It takes a file that was copied back, so nobody looks before it has happened.
+            return self._apply(batch, pick=_without_booked)
+
+    def _apply(self, batch: Batch, pick: "_Pick") -> Stored:
         with self._database.writing() as connection:
             done = _locked_position(connection, batch.file_id)
             if done < batch.start or done >= batch.end:
                 return Stored(done, {})
             new = [record for end, record in batch.records if end > done]
-            changed = book_settlements(connection, new, at=self._wall_clock())
+            changed = _book(connection, new, pick, at=self._wall_clock())
             connection.execute(
                 update(journal_positions)
                 .where(journal_positions.c.file_id == batch.file_id)
@@ -90,20 +97,39 @@ class SettlementStore:
             return result.rowcount
 
 
-def book_settlements(
-    connection: Connection, records: Iterable[Settlement], *, at: float
-) -> dict[str, int]:
-    """Book, as of unix time `at`, what is not booked yet; return the balances that this changed."""
+class _BookedBefore(Exception):
+    """Some of the settlements that were to be booked are booked."""
+
+
+_Pick = Callable[[Connection, Sequence[Settlement]], Sequence[Settlement]]
+
+
+def _all(_: Connection, records: Sequence[Settlement]) -> Sequence[Settlement]:
+    return records
+
+
+def _without_booked(connection: Connection, records: Sequence[Settlement]) -> Sequence[Settlement]:
     by_request = {record.request_id: record for record in records}
-    asked = {record.account_id for record in by_request.values() if record.billed}
-    # The locks come first: what another transaction books meanwhile is seen only after them.
-    locked = lock_balances(connection, {*asked, *OPERATOR_SIDE} if by_request else ())
     for known in find_known(connection, settlements, "request_id", list(by_request)):
         del by_request[known]
-    if not by_request:
+    return list(by_request.values())
+
+
+def _book(
+    connection: Connection, records: Sequence[Settlement], pick: _Pick, *, at: float
+) -> dict[str, int]:
+    """Book, as of unix time `at`, what is picked; return the balances that this changed.
+
+    Raises `_BookedBefore` if some of that is booked; then the transaction must not be committed.
+    """
+    if not records:
         return {}
-    sheet = work_out(by_request.values(), locked, at=at)
-    insert_rows(connection, settlements, _COLUMNS, sheet.rows)
+    asked = {record.account_id for record in records if record.billed}
+    # The locks come first: what another transaction books meanwhile is seen only after them.
+    locked = lock_balances(connection, {*asked, *OPERATOR_SIDE})
+    sheet = work_out(pick(connection, records), locked, at=at)
+    if insert_rows(connection, settlements, _COLUMNS, sheet.rows, or_leave=True) < len(sheet.rows):
+        raise _BookedBefore
     enter(connection, sheet.lines, locked, sheet.balances)
     add_usage(connection, sheet.use)
     return {account: to for account, to in sheet.balances.items() if to != locked[account]}
