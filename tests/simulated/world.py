@@ -247,6 +247,10 @@ class Notebook:
         self.settlements: list[Settlement] = []
         self.lost: list[Settlement] = []
 
+    @property
+    def written(self) -> int:
+        return len(self.settlements)
+
     def append(self, settlement: Settlement) -> None:
         if self.fails:
             raise JournalFull("no room")
@@ -457,12 +461,13 @@ async def open_world(
 
         notebook = Notebook()
         with nullcontext(shared) if shared else private_limiter() as limiter:
+            engine = LocalEngine(limiter, clock=trio.current_time)
             gateway = BookedGateway(
                 config or world_config(),
                 log=make_log(log_file),
                 dial=lambda origin: world.dial(nursery, origin),
-                engine=LocalEngine(limiter, clock=trio.current_time),
-                billing=billing_of(config or world_config(), notebook),
+                engine=engine,
+                billing=billing_of(config or world_config(), notebook, engine),
                 tracer=Tracer(),
                 fetcher=fetcher,
                 rng=rng or random.Random(1),
@@ -482,11 +487,12 @@ async def open_world(
             nursery.cancel_scope.cancel()
 
 
-def billing_of(config: Config, notebook: Notebook) -> Billing:
+def billing_of(config: Config, notebook: Notebook, engine: LocalEngine) -> Billing:
     """The billing of a gateway that writes its settlements into the notebook."""
     return Billing(
         price_list(config, load_seed()),
         notebook,
+        take_debts=engine.take_debts,
         lost=notebook.lost.append,
         outage_seconds=60.0,
         wall_clock=lambda: 1_800_000_000.0,
