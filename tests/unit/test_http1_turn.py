@@ -44,8 +44,10 @@ class FakeWire:
         self.writes.append(self.kept)
         self.kept = b""
 
-    async def receive(self) -> bytes:
+    async def read(self) -> bytes:
         raise NotImplementedError
+
+    receive = read
 
     def abort(self) -> None:
         self.broken = True
@@ -61,14 +63,7 @@ def turn_on(
     parser.receive_data(sent)
     request = parser.next_head()
     assert request is not None
-    return Turn(
-        parser,
-        wire,
-        request,
-        closing=lambda: False,
-        date=lambda: (b"date", b"now"),
-        cancel=cancel,
-    )
+    return Turn(parser, wire, request, lambda: False, lambda: (b"date", b"now"), cancel)
 
 
 def piece(data: bytes, *, more: bool = True) -> Any:

@@ -9,6 +9,8 @@ from http import HTTPStatus
 from operator import itemgetter
 from typing import Final
 
+import msgspec
+
 from router.front.http1.message import Headers, RequestHead
 
 LAST_CHUNK: Final = b"0\r\n\r\n"
@@ -46,29 +48,17 @@ _OUR_NAMES: Final = frozenset(
 _name_of: Final = itemgetter(0)
 
 
-class Answer:
+class Answer(msgspec.Struct, eq=False):
     """The bytes of one answer. `closes` and `ended` tell where it has come to."""
 
-    __slots__ = (
-        "_bytes_left",
-        "_is_chunked",
-        "_is_head",
-        "_may_chunk",
-        "_without_body",
-        "closes",
-        "ended",
-        "ends_by_closing",
-    )
-
-    def __init__(self, request: RequestHead) -> None:
-        self._is_head = request.method == "HEAD"
-        self._may_chunk = request.http_version == "1.1"
-        self._is_chunked = False
-        self._bytes_left: int | None = None  # of a body whose length was told
-        self._without_body = False
-        self.closes = not request.keep_alive
-        self.ends_by_closing = False
-        self.ended = False
+    _request: RequestHead
+    closes: bool = False
+    ended: bool = False
+    ends_by_closing: bool = False
+    _is_chunked: bool = False
+    _bytes_left: int | None = None
+    """Of a body whose length was told."""
+    _without_body: bool = False
 
     def head(
         self, status: int, headers: Headers, *, close: bool, length: int | None = None
@@ -86,13 +76,14 @@ class Answer:
             self._bytes_left = length
             if status != 204:
                 lines.append(b"content-length: %d" % length)
-        self._without_body = self._is_head or status in BODYLESS
+        is_head = self._request.method == "HEAD"
+        self._without_body = is_head or status in BODYLESS
         if self._bytes_left is None and status not in BODYLESS:
-            self._is_chunked = self._may_chunk
-            self.ends_by_closing = not self._may_chunk and not self._is_head
+            self._is_chunked = self._request.http_version == "1.1"
+            self.ends_by_closing = not self._is_chunked and not is_head
             if self._is_chunked:
                 lines.append(b"transfer-encoding: chunked")
-        self.closes = self.closes or close or self.ends_by_closing
+        self.closes = self.closes or close or self.ends_by_closing or not self._request.keep_alive
         if self.closes:
             lines.append(b"connection: close")
         head = b"\r\n".join([*lines, b"", b""])

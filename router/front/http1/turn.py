@@ -9,8 +9,9 @@ for that, and what is sent until then is dropped.
 """
 
 from collections.abc import Callable
-from typing import Final
+from typing import ClassVar, Final
 
+import msgspec
 import trio
 
 from router.errors import MalformedRequest
@@ -21,7 +22,7 @@ from router.front.http1.wire import Wire
 _SENDS_WITHOUT_A_WAIT: Final = 16  # then the others have their turn
 
 
-class Turn:
+class Turn(msgspec.Struct, eq=False):
     """`router.exchange.reply.Reply` and `router.front.body.BodySource` of one request.
 
     `closing` tells whether the server ends, `date` gives that header, `cancel` cancels the connection's task.
@@ -32,65 +33,30 @@ class Turn:
     not be read.
     """
 
-    __slots__ = (
-        "_ahead",
-        "_answer",
-        "_cancel",
-        "_cancels_on_leave",
-        "_closing",
-        "_date",
-        "_head",
-        "_http",
-        "_over",
-        "_owes_continue",
-        "_sends",
-        "_wire",
-        "answered",
-        "begun",
-        "body_ended",
-        "common_headers",
-        "gone",
-        "limit_headers",
-        "owes_flush",
-        "refusal",
-        "sent_bytes",
-        "started",
-    )
+    _http: Http1Parser
+    _wire: Wire
+    _request: RequestHead
+    _closing: Callable[[], bool]
+    _date: Callable[[], tuple[bytes, bytes]]
+    _cancel: Callable[[], None]
+    _ahead: list[bytes] = []
+    _sent_continue: bool = False
+    _head: tuple[int, Headers] | None = None
+    _sends: int = 0
+    _over: trio.Event | None = None
+    _cancels_on_leave: bool = False
+    common_headers: Headers = ()
+    limit_headers: Headers = ()
+    body_ended: bool = False
+    started: bool = False
+    sent_bytes: int = 0
+    begun: bool = False
+    answered: bool = False
+    gone: bool = False
+    owes_flush: bool = False
+    refusal: MalformedRequest | None = None
 
-    drops_who_stops_reading = True
-
-    def __init__(
-        self,
-        http: Http1Parser,
-        wire: Wire,
-        request: RequestHead,
-        *,
-        closing: Callable[[], bool],
-        date: Callable[[], tuple[bytes, bytes]],
-        cancel: Callable[[], None],
-    ) -> None:
-        self._http = http
-        self._answer = http.answer
-        self._wire = wire
-        self._closing = closing
-        self._date = date
-        self._cancel = cancel
-        self._ahead: list[bytes] = []  # a deque is never small, and hardly ever is anything in it
-        self._owes_continue = request.expects_continue
-        self._head: tuple[int, Headers] | None = None
-        self._sends = 0
-        self._over: trio.Event | None = None
-        self._cancels_on_leave = False
-        self.common_headers: Headers = ()
-        self.limit_headers: Headers = ()
-        self.body_ended = False
-        self.started = False
-        self.sent_bytes = 0
-        self.begun = False
-        self.answered = False
-        self.gone = False
-        self.owes_flush = False
-        self.refusal: MalformedRequest | None = None
+    drops_who_stops_reading: ClassVar[bool] = True
 
     # The request
 
@@ -157,9 +123,9 @@ class Turn:
         """Send a piece of the body, which is the last unless there is `more`; waits as `send` does."""
         self.sent_bytes += len(data)
         await trio.lowlevel.checkpoint_if_cancelled()
-        framed = self._answer.body(data) if self.begun else self._with_head(data)
+        framed = self._http.answer.body(data) if self.begun else self._with_head(data)
         if not more:
-            framed += self._answer.end()
+            framed += self._http.answer.end()
             self.answered = True
             self._end_wait()
         self._sends += 1
@@ -176,7 +142,7 @@ class Turn:
         await trio.lowlevel.checkpoint_if_cancelled()
         close = self._closing() or not (self._http.request_ended or self._is_whole())
         told = [*headers, *self.limit_headers, *self.common_headers, self._date()]
-        framed = self._answer.whole(status, told, body, close=close)
+        framed = self._http.answer.whole(status, told, body, close=close)
         self.begun = self.answered = True
         if self._over is not None:
             self._over.set()
@@ -197,7 +163,7 @@ class Turn:
         self.sent_bytes += len(data)
         if self.gone:
             return False
-        framed = self._answer.body(data) if self.begun else self._with_head(data)
+        framed = self._http.answer.body(data) if self.begun else self._with_head(data)
         is_out = self._wire.write_now(framed)
         self.owes_flush = not is_out
         return is_out
@@ -218,10 +184,10 @@ class Turn:
             raise RuntimeError("the answer's body was sent before its head")
         status, headers = self._head
         close = self._closing() or not self._is_whole()
-        head = self._answer.head(status, [*headers, self._date()], close=close)
+        head = self._http.answer.head(status, [*headers, self._date()], close=close)
         self.begun = True
         self._head = None
-        return head + self._answer.body(data)
+        return head + self._http.answer.body(data)
 
     def _is_whole(self) -> bool:
         """Whether all of the request has arrived, so that another may follow it."""
@@ -246,8 +212,8 @@ class Turn:
         return piece
 
     async def _more(self) -> bytes:
-        if self._owes_continue and not self.begun:
-            self._owes_continue = False
+        if self._request.expects_continue and not (self._sent_continue or self.begun):
+            self._sent_continue = True
             self._wire.write_now(CONTINUE)
             await self.flush()
         return await self._wire.receive()
