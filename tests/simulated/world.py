@@ -130,6 +130,7 @@ class Client:
     def body_at_hand(self) -> bytes | None:
         if len(self._parts) != 1 or self._left.is_set():
             return None
+        self.cancel_on_leave()
         return self._parts.pop()
 
     async def receive(self) -> dict[str, Any]:

@@ -39,7 +39,7 @@ class Turn(msgspec.Struct, eq=False):
     _closing: Callable[[], bool]
     _date: Callable[[], tuple[bytes, bytes]]
     _cancel: Callable[[], None]
-    _ahead: list[bytes] = []
+    _ahead: bytes = b""
     _sent_continue: bool = False
     _head: tuple[int, Headers] | None = None
     _sends: int = 0
@@ -61,24 +61,27 @@ class Turn(msgspec.Struct, eq=False):
     # The request
 
     def body_at_hand(self) -> bytes | None:
-        """Return the whole body if all of it has come; `None`, and nothing is taken, if it has not."""
+        """Return the whole body if all of it has come, and from then on cancel the request on leave.
+
+        `None`, and nothing is taken, if it has not.
+        """
         if self.body_ended or not self._is_whole():
             return None
-        self.body_ended = True
-        if len(self._ahead) == 1:
-            return self._ahead.pop()
-        body = b"".join(self._ahead)
-        self._ahead.clear()
+        self.body_ended = self._cancels_on_leave = True
+        if self.gone:
+            self.leave()
+        body, self._ahead = self._ahead, b""
         return body
 
     async def next_piece(self) -> bytes:
         """Return the next piece of the body. Raises `ClientGone` when the client leaves before its end."""
-        piece = self._ahead.pop(0) if self._ahead else await self._read_piece()
+        piece = self._ahead or await self._read_piece()
+        self._ahead = b""
         if piece is None:
             self.body_ended = True
             self.leave()
             raise ClientGone
-        self.body_ended = not self._ahead and self._http.request_ended
+        self.body_ended = self._http.request_ended
         return piece
 
     def cancel_on_leave(self) -> None:
@@ -192,8 +195,8 @@ class Turn(msgspec.Struct, eq=False):
     def _is_whole(self) -> bool:
         """Whether all of the request has arrived, so that another may follow it."""
         try:
-            while not self._http.request_ended and (piece := self._http.next_body()):
-                self._ahead.append(piece)
+            if not self._http.request_ended:
+                self._ahead += self._http.next_body() or b""
         except MalformedRequest as error:
             self.refusal = error
         return self.refusal is None and self._http.request_ended
