@@ -32,10 +32,10 @@ class BodySource(Protocol):
     def body_ended(self) -> bool:
         """Whether the last piece has been told."""
 
-    def body_at_hand(self) -> bytes | None:
+    def body_at_hand(self, most_bytes: int) -> bytes | None:
         """Return the whole body if all of it has come, and do what `cancel_on_leave` does.
 
-        `None`, and nothing is taken, if it has not, or where that is not known.
+        `None`, and nothing is taken, if it has not, or is longer than that, or where nothing is known of it.
         """
 
     async def next_piece(self) -> bytes:

@@ -11,7 +11,7 @@ from adapters.anthropic.request import decode_count
 from adapters.dialect import BadCall
 from router.accounts.caller import Caller
 from router.accounts.keyring import KeyRing
-from router.errors import BodyTooLarge, ClientFault, GatewayBug, GatewayError, InvalidRequest
+from router.errors import ClientFault, GatewayBug, GatewayError, InvalidRequest
 from router.exchange.exchange import Asked, Exchange
 from router.exchange.options import NO_OPTIONS, read_options
 from router.exchange.reply import Reply
@@ -55,11 +55,9 @@ class Endpoints:
             caller = heading.credentials.identify(self._ring, "inference")
             record.key_id = caller.key.id
             try:
-                content = body.body_at_hand()
+                content = body.body_at_hand(self.body_limits.most_bytes)
                 if content is None:
                     content = await read_body(body, self.body_limits)
-                elif len(content) > self.body_limits.most_bytes:
-                    raise BodyTooLarge(self.body_limits.most_bytes)  # noqa: TRY301 - as `read_body` does
                 if endpoint == "count_tokens":
                     await self._count(caller, content, reply, record)
                 else:

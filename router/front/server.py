@@ -25,6 +25,7 @@ from router.front.http1.idle import IdleConnections
 from router.front.http1.leaving import LeaveWatch
 from router.front.http1.llhttp import LlhttpParser
 from router.front.http1.message import Http1Parser
+from router.front.http1.usual import UsualHeads
 from router.front.http1.wire import Connected, PlainWire, TlsWire, Wire
 from router.front.http2.server import Http2Server
 from router.front.hypercorn_connection import HypercornServer
@@ -64,7 +65,7 @@ class Server:
                 parser=parser,
                 idle=self._idle,
                 watch=LeaveWatch(),
-                date=DateHeader(),
+                heads=UsualHeads(DateHeader().now),
                 closing=lambda: self._stopping,
             )
             if config.http1 == "lean" and HAS_EPOLL

@@ -17,12 +17,12 @@ from router.errors import GatewayBug, GatewayError, MalformedRequest
 from router.front.failure import log_failure
 from router.front.headers import new_request_id
 from router.front.http1.asgi_calls import Address, AsgiCalls, Ends, asgi_scope
-from router.front.http1.date import DateHeader
 from router.front.http1.idle import IdleConnections
 from router.front.http1.leaving import LeaveWatch
 from router.front.http1.message import Http1Parser, RequestHead
 from router.front.http1.refusal import refusal
 from router.front.http1.turn import Turn
+from router.front.http1.usual import UsualHeads
 from router.front.http1.wire import GONE, Connected, Wire
 
 
@@ -43,7 +43,7 @@ class Shared(NamedTuple):
     parser: Callable[[], Http1Parser]
     idle: IdleConnections
     watch: LeaveWatch
-    date: DateHeader
+    heads: UsualHeads
     closing: Callable[[], bool]
 
 
@@ -133,7 +133,7 @@ class Http1Connection:
 
     def _begin(self, request: RequestHead) -> Turn:
         shared = self._shared
-        turn = Turn(self._http, self._wire, request, shared.closing, shared.date.now, self._cancel)
+        turn = Turn(self._http, self._wire, request, shared.closing, shared.heads, self._cancel)
         self._was_asked = True
         if self._client_left:
             turn.leave()
@@ -169,7 +169,7 @@ class Http1Connection:
         self, error: GatewayError, request_id: str, request: RequestHead | None = None
     ) -> None:
         """Answer what is no request, or was not answered by the application, and close."""
-        self._wire.write_now(refusal(error, request_id, request, self._shared.date.now()))
+        self._wire.write_now(refusal(error, request_id, request, self._shared.heads.date()))
         with contextlib.suppress(trio.BrokenResourceError):
             await self._wire.flush()
         await self._wire.close(linger=True)

@@ -17,6 +17,7 @@ import trio
 from router.errors import MalformedRequest
 from router.front.body import ClientGone
 from router.front.http1.message import CONTINUE, Headers, Http1Parser, RequestHead
+from router.front.http1.usual import UsualHeads
 from router.front.http1.wire import Wire
 
 _SENDS_WITHOUT_A_WAIT: Final = 16  # then the others have their turn
@@ -25,8 +26,8 @@ _SENDS_WITHOUT_A_WAIT: Final = 16  # then the others have their turn
 class Turn(msgspec.Struct, eq=False):
     """`router.exchange.reply.Reply` and `router.front.body.BodySource` of one request.
 
-    `closing` tells whether the server ends, `date` gives that header, `cancel` cancels the connection's task.
-    `common_headers` go out with every answer (request id, CORS).
+    `_closing` tells whether the server ends, `_cancel` cancels the connection's task. `common_headers` go out
+    with every answer to such a request (CORS), `own_headers` with this one (its id).
 
     `begun`: the answer's head has been written, or tried to be. `answered`: so has its end. `gone`: the
     client is. `owes_flush`: a part of what was sent is still here. `refusal`: why the request's body could
@@ -37,7 +38,7 @@ class Turn(msgspec.Struct, eq=False):
     _wire: Wire
     _request: RequestHead
     _closing: Callable[[], bool]
-    _date: Callable[[], tuple[bytes, bytes]]
+    _heads: UsualHeads
     _cancel: Callable[[], None]
     _ahead: bytes = b""
     _sent_continue: bool = False
@@ -46,6 +47,7 @@ class Turn(msgspec.Struct, eq=False):
     _over: trio.Event | None = None
     _cancels_on_leave: bool = False
     common_headers: Headers = ()
+    own_headers: Headers = ()
     limit_headers: Headers = ()
     body_ended: bool = False
     started: bool = False
@@ -60,12 +62,12 @@ class Turn(msgspec.Struct, eq=False):
 
     # The request
 
-    def body_at_hand(self) -> bytes | None:
+    def body_at_hand(self, most_bytes: int) -> bytes | None:
         """Return the whole body if all of it has come, and from then on cancel the request on leave.
 
-        `None`, and nothing is taken, if it has not.
+        `None`, and nothing is taken, if it has not, or is longer than that.
         """
-        if self.body_ended or not self._is_whole():
+        if self.body_ended or not self._is_whole() or len(self._ahead) > most_bytes:
             return None
         self.body_ended = self._cancels_on_leave = True
         if self.gone:
@@ -111,8 +113,9 @@ class Turn(msgspec.Struct, eq=False):
     async def start(self, status: int, headers: Headers) -> None:
         """Take the head of a streamed answer; it goes out with the first piece."""
         self.started = True
-        self._head = status, [*headers, *self.limit_headers, *self.common_headers]
-        self.limit_headers = self.common_headers = ()  # a stream may be open for long
+        told = [*headers, *self.common_headers, *self.limit_headers, *self.own_headers]
+        self._head = status, told
+        self.limit_headers = self.own_headers = ()  # a stream may be open for long
 
     async def send(self, data: bytes) -> None:
         """Send a piece of the body; waits while the client does not take it."""
@@ -144,8 +147,9 @@ class Turn(msgspec.Struct, eq=False):
         self.sent_bytes += len(body)
         await trio.lowlevel.checkpoint_if_cancelled()
         close = self._closing() or not (self._http.request_ended or self._is_whole())
-        told = [*headers, *self.limit_headers, *self.common_headers, self._date()]
-        framed = self._http.answer.whole(status, told, body, close=close)
+        usual = self._heads.of(status, (*headers, *self.common_headers))
+        own = [*self.limit_headers, *self.own_headers]
+        framed = self._http.answer.whole(usual, own, body, close=close)
         self.begun = self.answered = True
         if self._over is not None:
             self._over.set()
@@ -187,7 +191,7 @@ class Turn(msgspec.Struct, eq=False):
             raise RuntimeError("the answer's body was sent before its head")
         status, headers = self._head
         close = self._closing() or not self._is_whole()
-        head = self._http.answer.head(status, [*headers, self._date()], close=close)
+        head = self._http.answer.head(status, [*headers, self._heads.date()], close=close)
         self.begun = True
         self._head = None
         return head + self._http.answer.body(data)
