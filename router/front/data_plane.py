@@ -106,4 +106,6 @@ class DataPlane:
 def _named(asking: Asking, request_id: str) -> Headers:
     """Return the headers of one answer with the request's id."""
     told = request_id.encode()
+    if len(asking.names) == 1:
+        return [(asking.names[0], told)]
     return [(name, told) for name in asking.names]

@@ -58,6 +58,7 @@ class Server:
         self._hypercorn = HypercornServer(app, config)
         self._http2 = Http2Server(app, config)
         self._idle = IdleConnections(config.keep_alive_seconds)
+        self._heads = UsualHeads(DateHeader().now)
         self._lean = (
             Shared(
                 app=app,
@@ -65,15 +66,13 @@ class Server:
                 parser=parser,
                 idle=self._idle,
                 watch=LeaveWatch(),
-                heads=UsualHeads(DateHeader().now),
-                closing=lambda: self._stopping,
+                heads=self._heads,
             )
             if config.http1 == "lean" and HAS_EPOLL
             else None
         )
         self._accepting = trio.CancelScope()
         self._connections = trio.CancelScope()
-        self._stopping = False
         self.connections = 0
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -96,7 +95,7 @@ class Server:
 
     async def stop(self, *, drain_seconds: float) -> None:
         """Stop accepting; connections end with their request, and after `drain_seconds` at the latest."""
-        self._stopping = True
+        self._heads.closing = True
         self._accepting.cancel()
         self._idle.close_all()
         self._http2.stop(drain_seconds=drain_seconds)

@@ -64,7 +64,7 @@ def turn_on(
     parser.receive_data(sent)
     request = parser.next_head()
     assert request is not None
-    return Turn(parser, wire, request, lambda: False, UsualHeads(lambda: (b"date", b"now")), cancel)
+    return Turn(parser, wire, request, UsualHeads(lambda: (b"date", b"now")), cancel)
 
 
 def piece(data: bytes, *, more: bool = True) -> Any:

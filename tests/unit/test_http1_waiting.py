@@ -117,7 +117,6 @@ async def test_i7_who_left_while_idle_has_left_when_its_request_is_read() -> Non
             idle=IdleConnections(40),
             watch=watch,
             heads=UsualHeads(DateHeader().now),
-            closing=lambda: False,
         )
         wire = PlainWire(PolledSocket(ours), write_seconds=30)
         connection = Http1Connection(shared, wire, ours, ENDS)

@@ -44,7 +44,6 @@ class Shared(NamedTuple):
     idle: IdleConnections
     watch: LeaveWatch
     heads: UsualHeads
-    closing: Callable[[], bool]
 
 
 class Http1Connection:
@@ -81,6 +80,7 @@ class Http1Connection:
 
         Cancelled, it resets the connection, so that no answer looks whole that is not.
         """
+        plane = self._shared.plane
         number = self._shared.watch.add(self._socket, self._on_leave)
         try:
             with self._life:
@@ -89,7 +89,10 @@ class Http1Connection:
                         return self._http.taken_back()
                     turn = self._begin(request)
                     try:
-                        await self._serving(request, turn)
+                        serving = None
+                        if plane is not None:
+                            serving = plane.serve_turn(request, turn, client=self._ends.client)
+                        await (serving or self._serve_asgi(request, turn))
                     except BaseException as error:
                         if not log_failure(error):
                             raise
@@ -132,23 +135,17 @@ class Http1Connection:
         return None
 
     def _begin(self, request: RequestHead) -> Turn:
-        shared = self._shared
-        turn = Turn(self._http, self._wire, request, shared.closing, shared.heads, self._cancel)
+        turn = Turn(self._http, self._wire, request, self._shared.heads, self._cancel)
         self._was_asked = True
         if self._client_left:
             turn.leave()
         self._turn = turn
         return turn
 
-    def _serving(self, request: RequestHead, turn: Turn) -> Awaitable[None]:
-        """Return what answers the request: the plane, and else the application."""
-        shared = self._shared
-        if shared.plane is not None:
-            serving = shared.plane.serve_turn(request, turn, client=self._ends.client)
-            if serving is not None:
-                return serving
+    def _serve_asgi(self, request: RequestHead, turn: Turn) -> Awaitable[None]:
+        scope = asgi_scope(request, self._ends)
         calls = AsgiCalls(turn)
-        return shared.app(asgi_scope(request, self._ends), calls.receive, calls.send)
+        return self._shared.app(scope, calls.receive, calls.send)
 
     async def _end(self, request: RequestHead, turn: Turn) -> None:
         """Close after a turn that nothing can follow."""

@@ -26,8 +26,8 @@ _SENDS_WITHOUT_A_WAIT: Final = 16  # then the others have their turn
 class Turn(msgspec.Struct, eq=False):
     """`router.exchange.reply.Reply` and `router.front.body.BodySource` of one request.
 
-    `_closing` tells whether the server ends, `_cancel` cancels the connection's task. `common_headers` go out
-    with every answer to such a request (CORS), `own_headers` with this one (its id).
+    `_cancel` cancels the connection's task. `common_headers` go out with every answer to such a request
+    (CORS), `own_headers` with this one (its id).
 
     `begun`: the answer's head has been written, or tried to be. `answered`: so has its end. `gone`: the
     client is. `owes_flush`: a part of what was sent is still here. `refusal`: why the request's body could
@@ -37,7 +37,6 @@ class Turn(msgspec.Struct, eq=False):
     _http: Http1Parser
     _wire: Wire
     _request: RequestHead
-    _closing: Callable[[], bool]
     _heads: UsualHeads
     _cancel: Callable[[], None]
     _ahead: bytes = b""
@@ -146,7 +145,7 @@ class Turn(msgspec.Struct, eq=False):
         self.started = True
         self.sent_bytes += len(body)
         await trio.lowlevel.checkpoint_if_cancelled()
-        close = self._closing() or not (self._http.request_ended or self._is_whole())
+        close = self._heads.closing or not (self._http.request_ended or self._is_whole())
         usual = self._heads.of(status, (*headers, *self.common_headers))
         own = [*self.limit_headers, *self.own_headers]
         framed = self._http.answer.whole(usual, own, body, close=close)
@@ -190,7 +189,7 @@ class Turn(msgspec.Struct, eq=False):
         if self._head is None:
             raise RuntimeError("the answer's body was sent before its head")
         status, headers = self._head
-        close = self._closing() or not self._is_whole()
+        close = self._heads.closing or not self._is_whole()
         head = self._http.answer.head(status, [*headers, self._heads.date()], close=close)
         self.begun = True
         self._head = None

@@ -24,12 +24,16 @@ class Usual(msgspec.Struct, frozen=True, eq=False):
 
 
 class UsualHeads:
-    """Gives the beginnings of answers. `date` makes that header, and gives the same object for a second."""
+    """Gives the beginnings of answers. `date` makes that header, and gives the same object for a second.
 
-    __slots__ = ("_dated", "_kept", "date")
+    `closing`: the server ends, so that every answer is to be the last of its connection.
+    """
+
+    __slots__ = ("_dated", "_kept", "closing", "date")
 
     def __init__(self, date: Callable[[], Header]) -> None:
         self.date = date
+        self.closing = False
         self._dated: Header | None = None
         self._kept: dict[tuple[int, tuple[Header, ...]], Usual] = {}
 
