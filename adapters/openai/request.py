@@ -95,8 +95,13 @@ _READ_AT_ONCE: Final = {
 }
 
 
-def decode_call(endpoint: Endpoint, body: bytes) -> Call:
-    """Read a client's request body. Raises `BadCall` naming the field and what was expected."""
+def decode_call(
+    endpoint: Endpoint, body: bytes, *, request_id: str = "", asked_at: int = 0
+) -> Call:
+    """Read a client's request body, for a call of this id and time (see `Call`).
+
+    Raises `BadCall` naming the field and what was expected.
+    """
     fields = read_object(body)
     try:
         values = _READ_AT_ONCE[endpoint](body)
@@ -116,6 +121,8 @@ def decode_call(endpoint: Endpoint, body: bytes) -> Call:
         endpoint=endpoint,
         model=values.model or read_model(fields),
         fields=fields,
+        request_id=request_id,
+        asked_at=asked_at,
         stream=values.stream or False,
         include_usage=options is not None and options.get("include_usage") == _TRUE,
         output_cap=0 if endpoint == "embeddings" else _output_cap(values),
