@@ -65,8 +65,7 @@ def with_model(data: bytes, served_model: str, reported: str | None) -> bytes:
     """Return a whole answer with the gateway's own id of the model, as `ModelName` does for many chunks."""
     if reported is None:
         return data
-    replacements = _kept_replacements if len(reported) <= LONGEST_KEPT_NAME else _replacements
-    for member, replacement in replacements(reported, served_model):
+    for member, replacement in _replacements(reported, served_model):
         changed = replace_member(data, member, replacement)
         if changed is not None:
             return changed
@@ -81,11 +80,16 @@ def name_field(model: str) -> msgspec.Raw:
 
 def _replacements(reported: str, served_model: str) -> tuple[tuple[bytes, bytes], ...]:
     """Return the member `model` as it may stand in an answer, and what takes its place."""
+    make = _kept if len(reported) <= LONGEST_KEPT_NAME else _make_replacements
+    return make(reported, served_model)
+
+
+def _make_replacements(reported: str, served_model: str) -> tuple[tuple[bytes, bytes], ...]:
     found, name = _encode(reported), _encode(served_model)
     return tuple((key + found, key + name) for key in _MODEL_KEYS)
 
 
-_kept_replacements = lru_cache(maxsize=MOST_NAMES)(_replacements)
+_kept = lru_cache(maxsize=MOST_NAMES)(_make_replacements)
 
 
 def replace_member(data: bytes, member: bytes, replacement: bytes) -> bytes | None:
