@@ -13,6 +13,7 @@ from adapters.anthropic.foreign_thoughts import without_foreign_thoughts
 from adapters.anthropic.version import with_passed, with_version
 from adapters.dialect import BadCall, Call, EncodedRequest, Headers, Target
 from adapters.openai.client_body import is_absent, read_field, read_model, read_object
+from adapters.openai.rewrite import name_field
 
 # What the documented fields must look like: the JSON type in words, and the type that reads it.
 _FORMS: Final[dict[str, tuple[str, Any]]] = {
@@ -69,7 +70,7 @@ def decode_count(body: bytes) -> str:
 def encode_request(call: Call, target: Target) -> EncodedRequest:
     """Write the call for an upstream of the same dialect: its own model name, all else as it came."""
     fields = dict(call.fields)
-    fields["model"] = msgspec.Raw(_encode(target.upstream_model))
+    fields["model"] = name_field(target.upstream_model)
     fields["messages"] = without_foreign_thoughts(fields["messages"])
     if call.output_limit is not None:
         fields["max_tokens"] = msgspec.Raw(_encode(call.output_limit))
