@@ -18,6 +18,10 @@ a hedge delay spends from the first minute what it says that it spends.
 
 from collections.abc import Mapping
 from math import inf
+from typing import Final
+
+# Shares that differ by less are equal but for the order in which they were worked out.
+_ROUNDING: Final = 1e-9
 
 
 def position(answered: Mapping[int, int], outlasted: Mapping[int, int], q: float) -> float | None:
@@ -39,7 +43,7 @@ def position(answered: Mapping[int, int], outlasted: Mapping[int, int], q: float
         answers = answered.get(bucket, 0)
         any_answer = any_answer or answers
         running += answers + outlasted.get(bucket, 0)
-        if any_answer and bucket <= first_stop and 1.0 - running / attempts < q:
+        if any_answer and bucket <= first_stop and 1.0 - running / attempts < q - _ROUNDING:
             break
     share = 1.0 - running / attempts
     slowest: int | None = None
@@ -48,7 +52,7 @@ def position(answered: Mapping[int, int], outlasted: Mapping[int, int], q: float
         if answers:
             before, slowest = share, bucket
             share = 1.0 - (1.0 - share) * (1.0 - answers / running)
-            if share >= q:
-                return bucket + (q - before) / (share - before)
+            if share >= q - _ROUNDING:
+                return bucket + min(1.0, (q - before) / (share - before))
         running -= answers + outlasted.get(bucket, 0)
     return None if slowest is None else slowest + 1.0
