@@ -31,22 +31,29 @@ def position(answered: Mapping[int, int], outlasted: Mapping[int, int], q: float
     many never answer that the share is not reached: the end of the slowest answer's bucket, as nothing shows
     that waiting longer has ever paid. None without any answer.
     """
-    buckets = sorted(answered.keys() | outlasted.keys())
-    attempts = sum(answered.values()) + sum(outlasted.values()) + 1
+    buckets = sorted(answered)
+    fastest = next((bucket for bucket in buckets if answered[bucket]), None)
+    if fastest is None:
+        return None
+    # What was stopped before anything answered says nothing.
+    stops = {bucket: n for bucket, n in outlasted.items() if n and bucket >= fastest}
+    if stops:
+        buckets = sorted(answered.keys() | stops.keys())
+    attempts = sum(answered.values()) + sum(stops.values()) + 1
     # Up to the first that was stopped, the share is simply that of all who answered. So the walk begins as
     # high up as it can: what a hedge delay asks for is near the top.
-    first_stop = min((bucket for bucket, stopped in outlasted.items() if stopped), default=inf)
+    first_stop = min(stops, default=inf)
     running, place, any_answer = 1, len(buckets), 0
     while place:
         place -= 1
         bucket = buckets[place]
         answers = answered.get(bucket, 0)
         any_answer = any_answer or answers
-        running += answers + outlasted.get(bucket, 0)
+        running += answers + stops.get(bucket, 0)
         if any_answer and bucket <= first_stop and 1.0 - running / attempts < q - _ROUNDING:
             break
     share = 1.0 - running / attempts
-    slowest: int | None = None
+    slowest = fastest
     for bucket in buckets[place:]:
         answers = answered.get(bucket, 0)
         if answers:
@@ -54,5 +61,5 @@ def position(answered: Mapping[int, int], outlasted: Mapping[int, int], q: float
             share = 1.0 - (1.0 - share) * (1.0 - answers / running)
             if share >= q - _ROUNDING:
                 return bucket + min(1.0, (q - before) / (share - before))
-        running -= answers + outlasted.get(bucket, 0)
-    return None if slowest is None else slowest + 1.0
+        running -= answers + stops.get(bucket, 0)
+    return slowest + 1.0
