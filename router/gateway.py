@@ -49,7 +49,7 @@ from router.observe.metrics import Metrics
 from router.observe.observer import Observer
 from router.observe.trace import Tracer
 from router.routing.budget import AttemptBudget
-from router.routing.director import RaceLimits
+from router.routing.opening import RaceLimits
 from router.upstream.client import OutgoingRequest, PoolLimits, UpstreamClient
 from router.upstream.dial import Dial
 from router.upstream.fetching import Fetcher

@@ -59,7 +59,7 @@ class Choice:
         first = self._crowd_of(first_tier).first(form, rng=self._rng, now=now)
         if first is None:
             return self.contenders(route, call, wish, now), None
-        return [[first.contender(form)]], partial(self.contenders, route, call, wish)
+        return [[first]], partial(self.contenders, route, call, wish)
 
     def contenders(self, route: Route, call: Call, wish: Wish, now: float) -> Tiers:
         """Return all tiers of a race. `now` is monotonic seconds."""

@@ -10,14 +10,15 @@ In a small tier one that is due for a probe goes before all others, whoever is d
 taken there only while nothing is known against anybody.
 """
 
+from array import array
 from bisect import bisect
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from random import Random
 from typing import Final
 
 from router.catalog.candidate import Candidate
-from router.exchange.live import Form, LiveEndpoint
+from router.exchange.live import FORMS, Contender, Form, LiveEndpoint
 from router.routing.availability import Availability, Standing
 from router.routing.two_choices import handicap
 
@@ -33,37 +34,40 @@ class Crowd:
     def __init__(self, tier: tuple[Candidate, ...], members: Sequence[LiveEndpoint]) -> None:
         self.tier = tier
         self._members = members
-        self._pictures = [member.picture for member in members]
-        self._ends = list(accumulate(member.endpoint.weight for member in members))
+        self._lines: dict[Form, list[Contender]] = {
+            form: [member.contender(form) for member in members] for form in FORMS
+        }
+        weights = [member.endpoint.weight for member in members]
+        self._are_equal = min(weights) == max(weights)
+        self._ends = array("d", accumulate(weights))
         self._whole = self._ends[-1]  # the weight of all
         self._last = len(members) - 1
 
-    def first(self, form: Form, *, rng: Random, now: float) -> LiveEndpoint | None:
+    def first(self, form: Form, *, rng: Random, now: float) -> Contender | None:
         """Return whom the policy would ask first, `None` where that takes a look at all."""
-        if self._last == 0 and self._pictures[0].is_well(now):
-            return self._members[0]
-        if self._last < LEAST_MEMBERS - 1 and not self._are_well(now):
+        line = self._lines[form]
+        are_few = self._last < LEAST_MEMBERS - 1
+        if are_few and not _are_well(line, now):
             return None
+        if self._last == 0:
+            return line[0]
         seen: set[int] = set()
-        in_hand: LiveEndpoint | None = None
+        in_hand: Contender | None = None
         for _ in range(_MOST_DRAWS_FOR_FIRST):
             place = self._drawn_place(rng)
             if place in seen:
                 continue
             seen.add(place)
-            member = self._members[place]
-            if not self._pictures[place].is_well(now):
-                availability = member.availability(now)
+            one = line[place]
+            if not (are_few or one.picture.is_well(now)):
+                availability = one.availability(now)
                 if availability.standing is Standing.PROBE:
                     return None
                 if not _takes_part(availability, rng):
                     continue
-            if in_hand is None:
-                in_hand = member
-                continue
-            must_be_better = handicap(member.endpoint.weight, in_hand.endpoint.weight)
-            overtakes = member.cost(form, now) * must_be_better < in_hand.cost(form, now)
-            return member if overtakes else in_hand
+            if in_hand is not None:
+                return one if self._overtakes(one, in_hand, now) else in_hand
+            in_hand = one
         return None
 
     def draw(self, rng: Random, wanted: int | None) -> Sequence[LiveEndpoint]:
@@ -81,11 +85,23 @@ class Crowd:
                     return [members[place] for place in places]
         return sorted(members, key=lambda member: rng.expovariate(member.endpoint.weight))
 
-    def _are_well(self, now: float) -> bool:
-        return all(picture.is_well(now) for picture in self._pictures)
-
     def _drawn_place(self, rng: Random) -> int:
+        if self._are_equal:
+            return int(rng.random() * len(self._ends))
         return bisect(self._ends, rng.random() * self._whole, 0, self._last)
+
+    def _overtakes(self, one: Contender, in_hand: Contender, now: float) -> bool:
+        cost = one.cost(now)
+        if not self._are_equal:
+            cost *= handicap(one.live.endpoint.weight, in_hand.live.endpoint.weight)
+        return cost < in_hand.cost(now)
+
+
+def _are_well(line: Iterable[Contender], now: float) -> bool:
+    for one in line:  # noqa: SIM110 - without a generator: it is asked for every request
+        if not one.picture.is_well(now):
+            return False
+    return True
 
 
 def _takes_part(availability: Availability, rng: Random) -> bool:

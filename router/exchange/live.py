@@ -28,6 +28,7 @@ from router.routing.sticky import fingerprint
 
 # A stream answers with its first token, a whole answer with its last: their times have nothing in common.
 Form = Literal["stream", "whole"]
+FORMS: Final[tuple[Form, ...]] = ("stream", "whole")
 
 # What a failure counts in the expected latency, in seconds: or who refuses fast would look fast.
 PENALTY_SECONDS: Final = 5.0
@@ -87,7 +88,8 @@ class LiveEndpoint:
         self.endpoint = endpoint
         self.picture = picture
         self._contenders = {
-            form: Contender(self, form, picture, timing) for form, timing in picture.timing.items()
+            form: Contender(self, picture, timing.expected, timing.delay)
+            for form, timing in picture.timing.items()
         }
         name = f"{endpoint.origin} {endpoint.target.upstream_model}"
         self._place = fingerprint(name.encode())
@@ -95,14 +97,9 @@ class LiveEndpoint:
     def availability(self, now: float) -> Availability:
         """Return whether it may be asked: the worse of what endpoint and key say."""
         picture = self.picture
-        if picture.is_well(now):
+        if picture.health.well_from <= now >= picture.key.well_from:
             return USABLE
         return joined(picture.health.availability(now), picture.key.availability(now))
-
-    def cost(self, form: Form, now: float) -> float:
-        """The load that one more request would meet, as `CandidateView.cost` has it."""
-        picture = self.picture
-        return picture.timing[form].expected.read(now) * (picture.in_flight + 1)
 
     def contender(self, form: Form) -> "Contender":
         """Return it as it competes for one form of answer: always the same."""
@@ -127,20 +124,24 @@ def _untimed(_run: "Run", _moment: float | None) -> None:
 
 
 class Contender(msgspec.Struct, frozen=True, eq=False):
-    """A live endpoint as it competes for one form of answer."""
+    """A live endpoint as it competes for one form of answer: all that a race looks at, close at hand."""
 
     live: LiveEndpoint
-    form: Form
-    _picture: Picture
-    _timing: Timing
+    picture: Picture
+    expected: PeakEwma
+    delay: HedgeDelay
 
     def availability(self, now: float) -> Availability:
         """Return whether it may be asked now."""
-        return USABLE if self._picture.is_well(now) else self.live.availability(now)
+        return self.live.availability(now)
+
+    def cost(self, now: float) -> float:
+        """Return the load that one more request would meet, as `CandidateView.cost` has it."""
+        return self.expected.read(now) * (self.picture.in_flight + 1)
 
     def hedge_after(self, now: float) -> float | None:
         """Return after how many seconds an attempt is worth a hedge; `None` while too little is known."""
-        return self._timing.delay.after(now)
+        return self.delay.after(now)
 
 
 class Run:
@@ -157,10 +158,11 @@ class Run:
     """
 
     __slots__ = (
+        "_delay",
+        "_expected",
         "_key_trial",
         "_picture",
         "_timed",
-        "_timing",
         "_trial",
         "fate",
         "has_asked",
@@ -175,16 +177,16 @@ class Run:
 
     def __init__(
         self,
-        live: LiveEndpoint,
-        form: Form,
+        contender: Contender,
         now: float,
         timed: Callable[["Run", float | None], None] = _untimed,
     ) -> None:
-        picture = live.picture
-        self.live = live
+        picture = contender.picture
+        self.live = contender.live
         self._timed = timed
         self._picture = picture
-        self._timing = picture.timing[form]
+        self._expected = contender.expected
+        self._delay = contender.delay
         self.started = now
         self._trial = picture.health.begin(now)
         self._key_trial = picture.key.begin(now)
@@ -218,8 +220,8 @@ class Run:
         self._timed = _untimed  # the race is over, and a stream may outlive it by minutes
         self.interrupt = None
         seconds = now - self.started
-        self._timing.expected.observe(seconds, now)
-        self._timing.delay.observe(seconds, now)
+        self._expected.observe(seconds, now)
+        self._delay.observe(seconds, now)
         self._picture.health.committed(self._trial, now)
         self._picture.key.committed(self._key_trial)
 
@@ -236,9 +238,9 @@ class Run:
         told = error.told_retry_after
         mark = reaction_to(error, retry_after=told).mark
         if mark is Mark.PENALISE:
-            self._timing.expected.observe(max(PENALTY_SECONDS, now - self.started), now)
+            self._expected.observe(max(PENALTY_SECONDS, now - self.started), now)
         if isinstance(error, UpstreamTimeout) and not self.has_committed:
-            self._timing.delay.observe_lower_bound(now - self.started, now)
+            self._delay.observe_lower_bound(now - self.started, now)
         self._picture.health.failed(self._trial, mark, now=now, rng=rng, retry_after=told)
         self._picture.key.failed(self._key_trial, mark, now=now, rng=rng, retry_after=told)
 
@@ -257,9 +259,9 @@ class Run:
         It is news for the policy only if it is worse than what was expected. Without it, an endpoint that
         never answers, and always loses, would look as good as on its best day.
         """
-        self._timing.delay.observe_lower_bound(seconds, now)
-        if seconds > self._timing.expected.read(now):
-            self._timing.expected.observe(seconds, now)
+        self._delay.observe_lower_bound(seconds, now)
+        if seconds > self._expected.read(now):
+            self._expected.observe(seconds, now)
 
     def _fate_of(self, error: GatewayError) -> Fate:
         if self.has_committed:

@@ -6,10 +6,10 @@ open its URL themselves; where its prompt turns out too long for everybody, and 
 with a larger context, a last leg asks those.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from math import inf
 from random import Random
-from typing import Any, Generic, TypeVar
+from typing import TypeVar
 
 import msgspec
 import trio
@@ -28,11 +28,12 @@ from router.exchange.alarms import Alarms
 from router.exchange.books import Books
 from router.exchange.choice import Choice, openers, rescuers
 from router.exchange.drains import Drains
-from router.exchange.hedge import Race, Won
+from router.exchange.hedge import Race
 from router.exchange.live import Contender, LiveEndpoints, Run
 from router.exchange.options import Hedging
 from router.routing.budget import AttemptBudget
-from router.routing.director import Director, Lost, RaceLimits
+from router.routing.director import Director, Lost
+from router.routing.opening import RaceLimits
 
 T = TypeVar("T")
 
@@ -110,18 +111,10 @@ class Racing:
         run.failed(error, now=trio.current_time(), rng=self.rng)
 
 
-class Contest(Generic[T]):
-    """One request's race, with what all of them share. `pays_in`: whether it pays into the budget."""
+class Contest(Race[T]):
+    """The race of one request. `pays_in`: whether it pays into the budget."""
 
-    __slots__ = (
-        "_attempt",
-        "_discard",
-        "_limits",
-        "_pays_in",
-        "_request",
-        "_route",
-        "_shared",
-    )
+    __slots__ = ("_pays_in", "_request", "_route", "_shared")
 
     def __init__(
         self,
@@ -136,42 +129,33 @@ class Contest(Generic[T]):
         if request.hedge is not limits.hedge:
             after = None if isinstance(request.hedge, bool) else request.hedge
             limits = msgspec.structs.replace(limits, hedge=bool(request.hedge), hedge_after=after)
-        self._shared = shared
-        self._request = request
-        self._limits = limits
         drains = shared.drains
-        self._attempt = drains.outliving(attempt, request.books) if drains.is_on else attempt
-        self._discard = discard
-        self._pays_in = pays_in
-        self._route = request.route  # of the leg that runs
-
-    def run(self, now: float) -> Coroutine[Any, Any, Won[T]]:
-        """Run to the end, from `now` on, a trio time.
-
-        Raises `GatewayError`, `Overdue`; cancellation ends every attempt at once.
-        """
-        shared, request = self._shared, self._request
-        if self._pays_in:
-            shared.budget.deposit(now)
-        race = Race(
-            self._leg(now),
-            again=self._again,
-            attempt=self._attempt,
-            discard=self._discard,
+        super().__init__(
+            limits=limits,
+            attempt=drains.outliving(attempt, request.books) if drains.is_on else attempt,
+            discard=discard,
             begun=request.books.begun,
             alarms=shared.alarms,
             rng=shared.rng,
             until=request.until,
         )
-        return race.run(now)
+        self._shared = shared
+        self._request = request
+        self._pays_in = pays_in
+        self._route = request.route  # of the leg that runs
 
-    def _leg(self, now: float) -> Director[Contender]:
-        """Return who decides about those who may serve on the route."""
+    def _line_up(self, now: float) -> None:
         shared, request = self._shared, self._request
-        head, rest = shared.choice.head(self._route, request.call, request.wish, now)
+        if self._pays_in:
+            self._pays_in = False
+            shared.budget.deposit(now)
+        self._tiers, self._rest = shared.choice.head(self._route, request.call, request.wish, now)
+
+    def _directed(self, now: float) -> Director[Contender]:
+        shared = self._shared
         return Director(
-            head,
-            rest=rest,
+            self._tiers,
+            rest=self._rest,
             limits=self._limits,
             may_spend=shared.may_spend,
             may_hedge=shared.may_hedge,
@@ -179,13 +163,12 @@ class Contest(Generic[T]):
             now=now,
         )
 
-    def _again(self, director: Director[Contender], lost: Lost, now: float) -> Director[Contender]:
-        """Return who decides about those who may serve after a leg was lost, or raise why nobody does."""
+    def _follow(self, director: Director[Contender], lost: Lost, now: float) -> None:
         route = self._next_route(lost)
         if route is None:
             raise lost.fatal or _exhausted(director, now)
         self._route = route
-        return self._leg(now)
+        self._line_up(now)
 
     def _next_route(self, lost: Lost) -> Route | None:
         request = self._request

@@ -17,45 +17,21 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from operator import itemgetter
 from random import Random
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Final, Generic, TypeVar
 
 import msgspec
 
 from router.errors import GatewayError
-from router.routing.availability import Availability, Standing
+from router.routing.availability import Standing
 from router.routing.backoff import backoff
+from router.routing.opening import Asked, RaceLimits, opener
 from router.routing.reaction import NextCandidate, Reaction, SameKey, reaction_to
 from router.routing.reaction import Wait as RowWait
 
 _NEVER: Final = float("inf")
 
 
-class Asked(Protocol):
-    """What the director needs to know of a candidate."""
-
-    def availability(self, now: float) -> Availability:
-        """Return whether it may be asked, and if not, when."""
-
-    def hedge_after(self, now: float) -> float | None:
-        """Return the seconds after which an attempt of it is worth a hedge; `None`: not known."""
-
-
 C = TypeVar("C", bound=Asked)
-
-
-class RaceLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """How far one race may go. Durations in seconds.
-
-    `patience`: how long a tier may wait, in all, for parked or failed candidates; the time in which an
-    attempt runs is not waiting. `slow`: after so long without a first token, the next tier is asked as well.
-    `hedge_after` stands for the delay that a candidate has learned; `None` leaves it at that.
-    """
-
-    patience: float = 3.0
-    slow: float = 10.0
-    max_attempts: int = 6
-    hedge: bool = True
-    hedge_after: float | None = None
 
 
 class Start(msgspec.Struct, Generic[C], frozen=True):
@@ -168,11 +144,9 @@ class Director(Generic[C]):
             return Lost(self._fatal)
         if self._running:
             return self._beside_running(now)
-        if not self.attempts and self._untried and self._untried[0]:
-            best = self._untried[0][0]
-            if best.availability(now).standing <= Standing.PROBE:  # as nearly always
-                self._take(best)
-                return Start(best, hedge=False, alone=not self._is_anybody_left)
+        if not self.attempts and (best := opener(self._untried, now)) is not None:
+            self._take(best)
+            return Start(best, hedge=False, alone=not self._is_anybody_left)
         return self._from_nothing(now)
 
     def started(self, attempt: object, candidate: C, now: float) -> float:
@@ -180,13 +154,16 @@ class Director(Generic[C]):
 
         Return when to ask what to do beside it, if it runs alone so far.
         """
-        self.attempts += 1
-        if not self._running:
-            self._busy_since = now
         hedge_at = self._hedge_at(candidate, now)
-        slow_at = now + self._limits.slow
-        self._running[attempt] = _Running(candidate, self._levels[candidate], hedge_at, slow_at)
-        return min(hedge_at, slow_at)
+        return min(hedge_at, self._note_start(attempt, candidate, hedge_at=hedge_at, now=now))
+
+    def opened(self, attempt: object, candidate: C, *, hedge_at: float, now: float) -> None:
+        """Note that the race has been opened, at `now`, before anything had to be decided (see `opener`).
+
+        `hedge_at` is what `RaceLimits.hedge_at` said then.
+        """
+        self._take(candidate)
+        self._note_start(attempt, candidate, hedge_at=hedge_at, now=now)
 
     def timed_from(self, attempt: object, moment: float | None) -> None:
         """Note from when on an attempt is timed; `None`: it waits for what is not its candidate's doing.
@@ -243,11 +220,17 @@ class Director(Generic[C]):
             self._waiting_since += now - max(self._busy_since, self._waiting_since)
         return ended.candidate
 
+    def _note_start(self, attempt: object, candidate: C, *, hedge_at: float, now: float) -> float:
+        """Enter an attempt; return when it is slow."""
+        self.attempts += 1
+        if not self._running:
+            self._busy_since = now
+        slow_at = now + self._limits.slow
+        self._running[attempt] = _Running(candidate, self._levels[candidate], hedge_at, slow_at)
+        return slow_at
+
     def _hedge_at(self, candidate: C, now: float) -> float:
-        delay = self._limits.hedge_after
-        if delay is None and self._limits.hedge and self._is_anybody_left:
-            delay = candidate.hedge_after(now)
-        return now + delay if delay is not None else _NEVER
+        return self._limits.hedge_at(candidate, now, may_be_joined=self._is_anybody_left)
 
     def _wait(self, reaction: Reaction, retry_after: float | None) -> float:
         if reaction.wait is RowWait.NONE:

@@ -29,7 +29,8 @@ class FailureShare:
             self._advance(newest)
         place = self._newest % _SLICES
         self._total[place] += 1
-        self._failed[place] += failed
+        if failed:
+            self._failed[place] += 1
 
     def read(self, now: float) -> tuple[int, int]:
         """Return how many outcomes there were, and how many of them failures."""

@@ -23,7 +23,7 @@ from router.routing.quantile import SlidingQuantile
 _WINDOW_SECONDS: Final = 300.0
 
 
-class HedgeDelay:
+class HedgeDelay(SlidingQuantile):
     """The hedge delay of one model at one endpoint. All times are seconds.
 
     `quantile`: share of attempts that should answer unhedged; `minimum`: a shorter delay is never given,
@@ -34,14 +34,7 @@ class HedgeDelay:
     with the time since that attempt's own start. An attempt that failed by itself says nothing about time.
     """
 
-    __slots__ = (
-        "_known",
-        "_minimum",
-        "_quantile",
-        "_times",
-        "observe",
-        "observe_lower_bound",
-    )
+    __slots__ = ("_known", "_minimum", "_quantile")
 
     def __init__(
         self,
@@ -53,17 +46,14 @@ class HedgeDelay:
     ) -> None:
         if not 0.0 < quantile < 1.0:
             raise ValueError("a hedge's quantile lies between 0 and 1")
+        super().__init__(window_seconds=window_seconds, least_samples=least_samples)
         self._quantile = quantile
         self._minimum = minimum
-        self._times = SlidingQuantile(window_seconds=window_seconds, least_samples=least_samples)
         self._known: float | None = None
-        # Taken in as they are: `seconds`, and `now`.
-        self.observe = self._times.observe
-        self.observe_lower_bound = self._times.observe_lower_bound
 
     def after(self, now: float) -> float | None:
         """Return how long after an attempt's start to hedge it; None while too little is known."""
-        delay = self._times.read(self._quantile, now)
+        delay = self.read(self._quantile, now)
         if delay is not None:
             self._known = max(self._minimum, delay)
         return self._known

@@ -23,7 +23,7 @@ from collections import Counter, deque
 from math import exp, floor, inf, log, log1p, nan, sqrt
 from typing import Final
 
-from router.routing.survival import SurvivalCurve
+from router.routing.survival import position
 
 _SMALLEST_SECONDS: Final = 1e-4
 _REFRESHES_PER_WINDOW: Final = 16
@@ -54,8 +54,6 @@ class SlidingQuantile:
     __slots__ = (
         "_answered",
         "_count",
-        "_curve",
-        "_curve_expires",
         "_fresh",
         "_growth",
         "_least_samples",
@@ -68,6 +66,7 @@ class SlidingQuantile:
         "_slices",
         "_slices_most",
         "_value",
+        "_value_expires",
         "_window_seconds",
     )
 
@@ -95,10 +94,9 @@ class SlidingQuantile:
         self._count = 0  # of the samples that are
         self._answered: Counter[int] = Counter()
         self._outlasted: Counter[int] = Counter()
-        self._curve: SurvivalCurve | None = None
-        self._curve_expires = 0  # with so many more samples in buckets
-        self._q = nan  # what was read from the curve last
+        self._q = nan  # what was read last
         self._value: float | None = None
+        self._value_expires = 0  # with so many more samples in buckets
 
     def observe(self, seconds: float, now: float) -> None:
         """Take in an answer that came after `seconds`. ValueError if they are negative or not finite."""
@@ -120,7 +118,7 @@ class SlidingQuantile:
         self._slices[-1].outlasted.append(bucket)
         self._outlasted[bucket] += 1
         self._count += 1
-        self._curve_expires -= 1
+        self._value_expires -= 1
 
     def read(self, q: float, now: float) -> float | None:
         """Return the seconds within which the share `q` (0 to 1) answers; None while too little is known."""
@@ -129,14 +127,11 @@ class SlidingQuantile:
         fresh = len(self._fresh)
         if self._count + fresh < self._least_samples:
             return None
-        if self._curve is None or self._curve_expires <= fresh:
+        if q != self._q or self._value_expires <= fresh:
             self._take_in()
-            self._curve = SurvivalCurve(self._answered, self._outlasted)
-            self._curve_expires = self._count // _REFRESHES_PER_WINDOW
-            self._q = nan
-        if q != self._q:
-            position = self._curve.position(q)
-            self._value = None if position is None else exp(position * self._growth)
+            bucket = position(self._answered, self._outlasted, q)
+            self._value = None if bucket is None else exp(bucket * self._growth)
+            self._value_expires = self._count // _REFRESHES_PER_WINDOW
             self._q = q
         return self._value
 
@@ -150,7 +145,7 @@ class SlidingQuantile:
             kept.append(bucket)
             answered[bucket] += 1
         self._count += len(self._fresh)
-        self._curve_expires -= len(self._fresh)
+        self._value_expires -= len(self._fresh)
         self._fresh.clear()
 
     def _open_slice(self, now: float) -> None:
@@ -196,7 +191,7 @@ class SlidingQuantile:
         self._count -= len(oldest)
         self._answered.subtract(oldest.answered)
         self._outlasted.subtract(oldest.outlasted)
-        self._curve = None
+        self._q = nan
 
 
 def _no_duration(seconds: float) -> ValueError:

@@ -16,42 +16,50 @@ of attempts beyond the quantile `q` is then `1 - q`, not more (Weibull's plottin
 a hedge delay spends from the first minute what it says that it spends.
 """
 
-from bisect import bisect_left
 from collections.abc import Mapping
+from math import inf
+from typing import Final
+
+# Shares that differ by less are equal but for the order in which they were worked out.
+_ROUNDING: Final = 1e-9
 
 
-class SurvivalCurve:
-    """The share of attempts that have answered, by time; times are numbered buckets.
+def position(answered: Mapping[int, int], outlasted: Mapping[int, int], q: float) -> float | None:
+    """Return where the share `q` of attempts has answered, in buckets of time, interpolated within one.
 
-    `answered` and `outlasted` map a bucket to how many attempts answered in it, or were stopped in it.
+    `answered` and `outlasted` map a bucket to how many attempts answered in it, or were stopped in it. If so
+    many never answer that the share is not reached: the end of the slowest answer's bucket, as nothing shows
+    that waiting longer has ever paid. None without any answer.
     """
-
-    __slots__ = ("_buckets", "_shares")
-
-    def __init__(self, answered: Mapping[int, int], outlasted: Mapping[int, int]) -> None:
-        self._buckets: list[int] = []
-        self._shares: list[float] = []
-        running = sum(answered.values()) + sum(outlasted.values()) + 1
-        lasting = 1.0
-        for bucket in sorted(answered.keys() | outlasted.keys()):
-            answers = answered.get(bucket, 0)
-            if answers:
-                lasting *= 1.0 - answers / running
-                self._buckets.append(bucket)
-                self._shares.append(1.0 - lasting)
-            running -= answers + outlasted.get(bucket, 0)
-
-    def position(self, q: float) -> float | None:
-        """Return where the share `q` has answered, in buckets, interpolated within the bucket.
-
-        If so many never answer that the curve does not reach `q`: the end of the slowest answer's bucket, as
-        nothing shows that waiting longer has ever paid. None without any answer.
-        """
-        if not self._buckets:
-            return None
-        index = bisect_left(self._shares, q)
-        if index == len(self._shares):
-            return self._buckets[-1] + 1.0
-        before = self._shares[index - 1] if index else 0.0
-        part = (q - before) / (self._shares[index] - before)
-        return self._buckets[index] + part
+    buckets = sorted(answered)
+    fastest = next((bucket for bucket in buckets if answered[bucket]), None)
+    if fastest is None:
+        return None
+    # What was stopped before anything answered says nothing.
+    stops = {bucket: n for bucket, n in outlasted.items() if n and bucket >= fastest}
+    if stops:
+        buckets = sorted(answered.keys() | stops.keys())
+    attempts = sum(answered.values()) + sum(stops.values()) + 1
+    # Up to the first that was stopped, the share is simply that of all who answered. So the walk begins as
+    # high up as it can: what a hedge delay asks for is near the top.
+    first_stop = min(stops, default=inf)
+    running, place, any_answer = 1, len(buckets), 0
+    while place:
+        place -= 1
+        bucket = buckets[place]
+        answers = answered.get(bucket, 0)
+        any_answer = any_answer or answers
+        running += answers + stops.get(bucket, 0)
+        if any_answer and bucket <= first_stop and 1.0 - running / attempts < q - _ROUNDING:
+            break
+    share = 1.0 - running / attempts
+    slowest = fastest
+    for bucket in buckets[place:]:
+        answers = answered.get(bucket, 0)
+        if answers:
+            before, slowest = share, bucket
+            share = 1.0 - (1.0 - share) * (1.0 - answers / running)
+            if share >= q - _ROUNDING:
+                return bucket + min(1.0, (q - before) / (share - before))
+        running -= answers + stops.get(bucket, 0)
+    return slowest + 1.0

@@ -23,7 +23,8 @@ from router.errors import GatewayError
 from router.exchange.choice import Choice
 from router.exchange.live import Contender, HedgeSettings, LiveEndpoints, Run
 from router.routing.budget import AttemptBudget
-from router.routing.director import Director, RaceLimits, Start, Wait
+from router.routing.director import Director, Start, Wait
+from router.routing.opening import RaceLimits
 from router.simulation.figures import Figures
 from router.simulation.scenario import Scenario
 from router.simulation.upstreams import Fate, Upstream, upstreams_of
@@ -173,7 +174,7 @@ class World:
         number = contest.director.attempts + 1
         contest.director.started(number, start.candidate, now)
         fate = upstream.fate(now, self._luck)
-        run = Run(live, start.candidate.form, now)
+        run = Run(start.candidate, now)
         contest.running[number] = _Attempt(run, fate, now + fate.seconds, start.hedge)
         ends = min(now + fate.seconds, contest.deadline)
         self._at(ends, partial(self._end, contest, number, upstream))

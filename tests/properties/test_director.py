@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from router import errors
 from router.routing.availability import Availability, Standing
-from router.routing.director import Director, Lost, RaceLimits, Start, Wait
+from router.routing.director import Director, Lost, Start, Wait
+from router.routing.opening import RaceLimits
 from router.routing.reaction import Mark, NextCandidate, SameKey, reaction_to
 
 MOST_STEPS = 500

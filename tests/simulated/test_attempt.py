@@ -34,7 +34,7 @@ def attempt_at(world: World, *, stream: bool) -> tuple[Run, Coroutine[Any, Any, 
     )
     route = gateway.catalog.resolve("openai/gpt-4o-mini")
     assert route is not None
-    run = Run(gateway.live.of(route.tiers[0][0]), "whole", trio.current_time())
+    run = Run(gateway.live.of(route.tiers[0][0]).contender("whole"), trio.current_time())
     fields = {"messages": msgspec.Raw(b'[{"role":"user","content":"Hi"}]')}
     if stream:
         fields["stream"] = msgspec.Raw(b"true")

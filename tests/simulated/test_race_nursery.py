@@ -12,7 +12,8 @@ from router.exchange.alarms import Alarms
 from router.exchange.company import GivenUp
 from router.exchange.hedge import Begun, Race, Won
 from router.exchange.live import Contender, Fate, HedgeSettings, LiveEndpoints, Run
-from router.routing.director import Director, Lost, RaceLimits
+from router.routing.director import Director, Lost
+from router.routing.opening import RaceLimits
 from tests.simulated.world import in_virtual_time
 from tests.unit.test_exchange_endpoint import candidate
 
@@ -25,8 +26,26 @@ class LostRace(Exception):
         self.outcome = outcome
 
 
-def _nobody(_director: Director[Contender], lost: Lost, _now: float) -> Director[Contender]:
-    raise LostRace(lost)
+class Alone(Race[str]):
+    """A race after which there is no other."""
+
+    line: list[Contender]
+
+    def _line_up(self, now: float) -> None:
+        self._tiers = [[one] for one in self.line]
+
+    def _directed(self, now: float) -> Director[Contender]:
+        return Director(
+            self._tiers,
+            limits=self._limits,
+            may_spend=lambda _now: True,
+            may_hedge=lambda: True,
+            rng=Random(1),
+            now=now,
+        )
+
+    def _follow(self, director: Director[Contender], lost: Lost, now: float) -> None:
+        raise LostRace(lost)
 
 
 class Track:
@@ -61,23 +80,16 @@ class Track:
     def race(self) -> Race[str]:
         names = ("first", "second")
         line = [self.live.of(candidate(upstream_model=name)).contender("stream") for name in names]
-        director = Director(
-            [[one] for one in line],
+        race = Alone(
             limits=RaceLimits(slow=1.0),
-            may_spend=lambda _now: True,
-            may_hedge=lambda: True,
-            rng=Random(1),
-            now=trio.current_time(),
-        )
-        return Race(
-            director,
-            again=_nobody,
             attempt=self._asked,
             discard=self.discarded.append,
             begun=self._enter,
             alarms=self.alarms,
             rng=Random(1),
         )
+        race.line = line
+        return race
 
     def _enter(self, run: Run, *, hedge: bool) -> None:
         self.begun.append((run, hedge))

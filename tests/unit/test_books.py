@@ -29,7 +29,7 @@ class Request:
         self.books = Books(whose, PROMPT, lambda size: size // 4)
 
     def attempt(self, *, at: str = "m", hedge: bool = False, asked: bool = True) -> Run:
-        run = Run(self._live.of(candidate(upstream_model=at)), "stream", 0.0)
+        run = Run(self._live.of(candidate(upstream_model=at)).contender("stream"), 0.0)
         self.books.begun(run, hedge=hedge)
         if asked:
             run.has_asked = True

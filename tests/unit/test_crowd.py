@@ -46,7 +46,9 @@ def names(line: list[Contender]) -> list[str]:
 
 def eject(endpoint: LiveEndpoint) -> None:
     for _ in range(5):
-        Run(endpoint, "whole", 0.0).failed(UpstreamUnreachable("gone"), now=0.0, rng=Random(1))
+        Run(endpoint.contender("whole"), 0.0).failed(
+            UpstreamUnreachable("gone"), now=0.0, rng=Random(1)
+        )
 
 
 def test_a_race_looks_at_a_few_of_many(choice: Choice) -> None:
@@ -164,7 +166,7 @@ def test_who_begins_is_whom_the_policy_would_ask_first_of_all(
     """Two are slow, one weighs more; each begins as often as it leads the whole line."""
     tier = tier_of(count, m1=3.0)
     for slow in tier[:2]:
-        run = Run(live.of(slow), "whole", 0.0)
+        run = Run(live.of(slow).contender("whole"), 0.0)
         run.committed(4.0)
         run.completed(4.0)
     route, draws = route_of(tier), 6000

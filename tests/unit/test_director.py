@@ -14,7 +14,8 @@ import pytest
 from adapters.dialect import Failure, FailureKind
 from router import errors
 from router.routing.availability import Availability, Standing
-from router.routing.director import Director, Lost, RaceLimits, Start, Wait
+from router.routing.director import Director, Lost, Start, Wait
+from router.routing.opening import RaceLimits
 from router.routing.reaction import Mark, reaction_to
 
 NEVER = float("inf")
