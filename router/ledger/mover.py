@@ -96,10 +96,11 @@ class JournalMover:
         Cancelling it leaves the rest in the journal; a transaction that is under way may yet be committed.
         """
         async with self._one_at_a_time:
-            self._listener.booking()
             for file in self._journal.files:
                 end = file.end
                 while file.booked < end:
+                    # Right before, so that nothing is in the batch that was not owed for yet.
+                    self._listener.booking()
                     await self._book(file, end)
                 await self._remove_done()
 
