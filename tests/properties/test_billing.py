@@ -21,7 +21,7 @@ from router.simulator import Behaviour, Latency, Profile
 from tests.conftest import SIZE
 from tests.simulated.money_world import OUTPUT, Buyer, Shop, cost, open_shop, priced
 from tests.simulated.race_world import race_config
-from tests.simulated.world import Client, chat_fields, in_virtual_time, private_limiter
+from tests.simulated.world import Client, chat_fields, in_virtual_time, table_folder
 
 REQUESTS = 60
 SECONDS = 25.0
@@ -106,7 +106,7 @@ async def history(seed: int) -> Counter[str]:
     def takes() -> float:
         return rng.uniform(0, 0.5) if rng.random() < 0.9 else rng.uniform(0, 3)
 
-    with private_limiter() as limiter:
+    with table_folder() as folder:
         opened = partial(
             open_shop,
             PROFILE,
@@ -114,7 +114,7 @@ async def history(seed: int) -> Counter[str]:
             config=config,
             hosts="abc",
             takes=takes,
-            shared=limiter,
+            shared=folder,
         )
         async with opened(rng=Random(seed)) as one, opened(rng=Random(seed + 1)) as two:
             for account in ACCOUNTS:

@@ -437,16 +437,16 @@ async def open_world(
     config: Config | None = None,
     hosts: Sequence[str] = ("simulator",),
     rng: random.Random | None = None,
-    shared: LocalLimiter | None = None,
+    shared: Path | None = None,
     provider: Callable[..., Simulator] = Simulator,
     wall_clock: Callable[[], float] | None = None,
     fetcher: Fetcher | None = None,
 ) -> AsyncIterator[World]:
     """Run a gateway and a simulator for each host, for the length of the block.
 
-    `shared`: the limiter that it shares with others; it has one of its own else. `provider` makes the
-    simulators. `wall_clock`: one for both sides; else that of the simulators stands still. `fetcher`: what
-    it gets files with; nothing is fetched else.
+    `shared`: the folder of the table of limits that it shares with others, as another worker does; it has
+    one of its own else. `provider` makes the simulators. `wall_clock`: one for both sides; else that of the
+    simulators stands still. `fetcher`: what it gets files with; nothing is fetched else.
     """
     still = wall_clock or (lambda: 1_800_000_000.0)
     simulators = {
@@ -458,7 +458,7 @@ async def open_world(
         world: World
 
         notebook = Notebook()
-        with nullcontext(shared) if shared else private_limiter() as limiter:
+        with open_limiter(shared) as limiter:
             engine = LocalEngine(limiter, clock=trio.current_time)
             gateway = BookedGateway(
                 config or world_config(),
@@ -498,10 +498,20 @@ def billing_of(config: Config, notebook: Notebook, engine: LocalEngine) -> Billi
 
 
 @contextmanager
-def private_limiter() -> Iterator[LocalLimiter]:
-    """A limiter that nobody else shares."""
-    with tempfile.TemporaryDirectory(dir=_MEMORY) as folder, Table.open(Path(folder)) as table:
+def open_limiter(shared: Path | None) -> Iterator[LocalLimiter]:
+    """The limiter of one worker, on a table in a folder that is `shared` with others, or is its own."""
+    with (
+        nullcontext(shared) if shared else table_folder() as folder,
+        Table.open(folder) as table,
+    ):
         yield LocalLimiter(table)
+
+
+@contextmanager
+def table_folder() -> Iterator[Path]:
+    """A folder for a table, in memory."""
+    with tempfile.TemporaryDirectory(dir=_MEMORY) as folder:
+        yield Path(folder)
 
 
 def refused(origin: Origin) -> Exception:
