@@ -44,10 +44,20 @@ _READERS: Final = {
 _encode: Final = msgspec.json.encode
 
 
-def decode_call(body: bytes) -> Call:
-    """Read the body of a client's `/v1/rerank`. Raises `BadCall` naming the field."""
+def decode_call(body: bytes, *, request_id: str = "", asked_at: int = 0) -> Call:
+    """Read the body of a client's `/v1/rerank`, for a call of this id and time (see `Call`).
+
+    Raises `BadCall` naming the field.
+    """
     fields = read_object(body)
-    call = Call(endpoint="rerank", model=read_model(fields), fields=fields, output_cap=0)
+    call = Call(
+        endpoint="rerank",
+        model=read_model(fields),
+        fields=fields,
+        request_id=request_id,
+        asked_at=asked_at,
+        output_cap=0,
+    )
     _wish(call)
     return call
 

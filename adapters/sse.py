@@ -89,6 +89,8 @@ class EventDecoder:
                 data = data[1:]
         if self._plain and b"\r" in data:
             self._plain = False
+        if self._at_start and not self._buffer and data[:1] != _BYTE_ORDER_MARK[:1]:
+            self._at_start = False
         if self._plain and not (self._buffer or self._at_start or self._whole):
             data = self._take_whole(data)
         self._buffer += data

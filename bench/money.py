@@ -1,31 +1,28 @@
 """Money: what accounts, limits and the ledger add to the CPU time of a request.
 
 Two gateways stand before one provider: the real one, whose caller is prepaid and limited in every way, and
-one that is the same program without money (`bench.money_bare`). They are loaded in turn, pair by pair, so
-that a slow minute of the machine falls on both.
+one that is the same program without money (`bench.money_bare`). They are started anew for each pair of
+windows and loaded in turn, so that a slow minute of the machine falls on both.
 """
 
 import os
 import tempfile
-from collections.abc import Collection, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
-import trio
-
 from bench.cores import Layout, running_on
-from bench.cost import labelled, request_cost
+from bench.cost import costs_by_round
 from bench.machine import describe_machine
 from bench.money_record import Money, MoneySettings, Pair, median_more
-from bench.processes import LOOPBACK, Service, ending, free_port, raise_file_limit
+from bench.processes import LOOPBACK, free_port, raise_file_limit
 from bench.prose import paragraphs
 from bench.record import Check, Origin
 from bench.stand import (
+    Prepared,
     gateway_config,
     priced,
     python_command,
-    ready,
     serve_command,
     serving_provider,
 )
@@ -39,6 +36,8 @@ from router.loadtest.progress import Progress
 from router.loadtest.target import Target
 
 PLENTY: Final = 10**9
+WITH: Final = "with money"
+WITHOUT: Final = "without"
 CREDIT: Final = 10**15  # nano-dollars: a million dollars
 _LIMITS: Final = Limits(requests=PLENTY, tokens=PLENTY * 1000, concurrency=PLENTY)
 _METHOD: Final = """
@@ -56,7 +55,8 @@ the tasks that read balances and book are replaced by nothing. Keys are checked 
 
 Requests: POST /v1/chat/completions without streaming, {tokens} tokens in the answer, {connections} kept-alive
 connections in a closed loop; the provider answers at once. {pairs} pairs of windows of {seconds:g} s, each
-after {warm:g} s of load, in turn one or the other first.
+after {warm:g} s of load, in turn one or the other first. Both gateways are started anew for each pair: a
+process differs from another of the same program by a tenth, by where its memory came to lie.
 """
 
 
@@ -66,10 +66,10 @@ def measure_money(settings: MoneySettings, *, name: str, note: str, progress: Pr
     layout = Layout.of(cores)
     raise_file_limit(4 * settings.connections + 200)
     origin = Origin.now(name=name, note=note, machine=describe_machine(len(cores)))
-    with running_on(layout.load), _stand(layout) as (provider, gateways):
-        pairs = trio.run(_measure, settings, provider, gateways, progress)
-        folder = gateways["with money"][2]
-    booked, sound = _books_of(folder)
+    with running_on(layout.load), tempfile.TemporaryDirectory(prefix="syze-bench-") as kept:
+        folder = Path(kept)
+        pairs = _measure(settings, folder, layout, progress)
+        booked, sound = _books_of(folder / WITH.replace(" ", "-"))
     more = median_more(pairs)
     checks = [
         Check(
@@ -79,8 +79,6 @@ def measure_money(settings: MoneySettings, *, name: str, note: str, progress: Pr
         ),
         Check("the books are sound", sound, f"{booked:,} requests booked"),
     ]
-    for kept in gateways.values():
-        kept[3].cleanup()
     return Money(
         origin=origin,
         method=_method(settings),
@@ -91,35 +89,29 @@ def measure_money(settings: MoneySettings, *, name: str, note: str, progress: Pr
     )
 
 
-Standing = tuple[Service, Target, Path, "tempfile.TemporaryDirectory[str]"]
+def _measure(
+    settings: MoneySettings, folder: Path, layout: Layout, progress: Progress
+) -> list[Pair]:
+    with serving_provider(folder, cores=layout.load) as (provider, direct):
+        gateways = [_prepared(name, direct, folder, layout.gateway) for name in (WITH, WITHOUT)]
+        costs = costs_by_round(
+            settings, gateways, rounds=settings.pairs, provider=provider, progress=progress
+        )
+        return [Pair(*pair) for pair in costs]
 
 
-@contextmanager
-def _stand(layout: Layout) -> Iterator[tuple[Service, dict[str, Standing]]]:
-    """Run the provider and both gateways; their folders outlive them."""
-    with ExitStack() as stack:
-        logs = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="syze-bench-")))
-        provider, direct = stack.enter_context(serving_provider(logs, cores=layout.load))
-        gateways = {
-            name: _gateway(stack, direct, layout.gateway, bare=name == "without")
-            for name in ("with money", "without")
-        }
-        yield provider, gateways
-
-
-def _gateway(stack: ExitStack, provider: Target, cores: Collection[int], *, bare: bool) -> Standing:
-    holder = tempfile.TemporaryDirectory(prefix="syze-bench-")
-    folder = Path(holder.name)
+def _prepared(name: str, provider: Target, folder: Path, cores: Collection[int]) -> Prepared:
+    """Make a gateway's folder: its configuration, and a store with a key."""
+    own = folder / name.replace(" ", "-")
+    own.mkdir()
     port = free_port()
-    config = folder / "syze.toml"
+    config = own / "syze.toml"
     config.write_text(gateway_config(provider, port) + priced(f"sim/{MODEL}"))
-    secret = prepaid_key(folder)
-    command = python_command("bench.money_bare", str(config)) if bare else serve_command(config)
-    with running_on(cores):
-        service = Service("gateway", command, folder / "gateway.log")
-    stack.enter_context(ending(service))
-    service.wait_until(lambda: ready(port))
-    return service, Target(LOOPBACK, port, "/v1", secret, f"sim/{MODEL}"), folder, holder
+    secret = prepaid_key(own)
+    bare = python_command("bench.money_bare", str(config))
+    command = serve_command(config) if name == WITH else bare
+    target = Target(LOOPBACK, port, "/v1", secret, f"sim/{MODEL}")
+    return Prepared(name, own, command, target, cores)
 
 
 def prepaid_key(folder: Path) -> str:
@@ -132,30 +124,6 @@ def prepaid_key(folder: Path) -> str:
         return store.create("bench", account=account.id, terms=terms)[1]
     finally:
         store.close()
-
-
-async def _measure(
-    settings: MoneySettings,
-    provider: Service,
-    gateways: dict[str, Standing],
-    progress: Progress,
-) -> list[Pair]:
-    pairs = []
-    for number in range(settings.pairs):
-        names = ["with money", "without"]
-        measured = {}
-        for name in names if number % 2 else reversed(names):
-            service, target = gateways[name][:2]
-            label = f"pair {number + 1} of {settings.pairs}, {name}"
-            measured[name] = await request_cost(
-                settings,
-                provider=provider,
-                gateway=service,
-                target=target,
-                show=labelled(progress, label),
-            )
-        pairs.append(Pair(measured["with money"], measured["without"]))
-    return pairs
 
 
 def _books_of(folder: Path) -> tuple[int, bool]:

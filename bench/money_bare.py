@@ -29,7 +29,6 @@ class NothingTaken:
 
     prompt_tokens = 0
     output_limit = None
-    holds_credit = False
 
     def tokens_of(self, output_bytes: int) -> int:
         """Guess, as the real one does for a provider that tells nothing."""

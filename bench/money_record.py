@@ -11,8 +11,8 @@ class MoneySettings(msgspec.Struct, frozen=True):
     """What `money` was asked for: pairs of windows, each of so many seconds after so much load."""
 
     connections: int = 64
-    pairs: int = 8
-    seconds: float = 5.0
+    pairs: int = 16
+    seconds: float = 3.0
     warm: float = 1.0
     tokens: int = 10
     allowed_us: float = 60.0

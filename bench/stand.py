@@ -37,6 +37,25 @@ class Stand(msgspec.Struct, frozen=True):
     direct: Target
 
 
+class Prepared(msgspec.Struct, frozen=True):
+    """A gateway that can be started, more than once: on its cores, with what lies in its folder."""
+
+    name: str
+    folder: Path
+    command: Sequence[str]
+    target: Target
+    cores: Collection[int]
+
+    @contextmanager
+    def serving(self) -> Iterator[Service]:
+        """Run it. Raises StandFailed if it does not come up."""
+        with running_on(self.cores):
+            service = Service("gateway", self.command, self.folder / "gateway.log")
+        with ending(service):
+            service.wait_until(lambda: ready(self.target.port))
+            yield service
+
+
 @contextmanager
 def stand(layout: Layout) -> Iterator[Stand]:
     """Run a provider and a gateway in front of it. Raises StandFailed if one does not come up."""
@@ -76,10 +95,9 @@ def serving_gateway(
     config = folder / "syze.toml"
     config.write_text(written, encoding="utf-8")
     key = _create_key(config)
-    with running_on(cores):
-        gateway = Service("gateway", serve_command(config), folder / "gateway.log")
-    with ending(gateway):
-        gateway.wait_until(lambda: ready(port))
+    target = Target(LOOPBACK, port, "/v1", key, f"{_PROVIDER}/{MODEL}")
+    prepared = Prepared("gateway", folder, serve_command(config), target, cores)
+    with prepared.serving() as gateway:
         yield gateway, key
 
 

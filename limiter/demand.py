@@ -92,12 +92,16 @@ class Reservation(Protocol):
 
         Tokens that were reserved and not used go back to where they were taken. Those used beyond the
         reservation are counted now, past the limit if need be: whoever comes next waits for them. Of the
-        credit, `owed` nano-dollars stay held until `paid`. Raises `ValueError` for one that took no call:
-        that is released.
+        credit, `owed` nano-dollars stay held, as one of the engine's `Debts`. Raises `ValueError` for one
+        that took no call: that is released.
         """
-
-    def paid(self) -> None:
-        """Free the credit that was owed, now that the balance has been lowered by it. Does nothing twice."""
 
     def release(self, *, now: float) -> None:
         """End it as if it had never been: the request is given back too. Raises `EndedTwice`."""
+
+
+class Debts(Protocol):
+    """What calls that have ended owe together: it stays held of their credit until it is paid."""
+
+    def paid(self) -> None:
+        """Free it, now that the balances have been lowered by it. Does nothing twice."""

@@ -17,6 +17,7 @@ from typing import Final
 
 import msgspec
 
+from limiter.debts import LocalDebts
 from limiter.demand import NO_LIMITS, Demand, Refusal, Standing, Use
 from limiter.errors import TableClosed
 from limiter.fence import Fence
@@ -109,6 +110,17 @@ class LocalLimiter:
             attempts -= 1
             if not attempts:
                 return msgspec.structs.replace(refusal, fits_after=0.0)
+
+    def take_debts(self) -> LocalDebts | None:
+        """Return what calls owe that have ended since this was last asked; `None`: nothing.
+
+        It stays held until it is paid, and it is the caller's to see to that.
+        """
+        own = self._table.own
+        if own is None or not own.owed:
+            return None
+        owed, own.owed = own.owed, {}
+        return LocalDebts(own, owed)
 
     def standing(self, subject: str, *, now: float) -> Standing:
         """What all workers together have in use of a subject. Raises `TableClosed`, `StaleTime`."""

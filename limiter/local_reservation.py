@@ -31,8 +31,6 @@ class LocalReservation:
 
     __slots__ = (
         "_bucket_seconds",
-        "_owed",
-        "_owing",
         "calls",
         "ended",
         "own",
@@ -48,8 +46,6 @@ class LocalReservation:
         self.calls = calls
         self.ended = False
         self.own = own
-        self._owed = 0
-        self._owing: Sequence[int] = ()
         self._bucket_seconds = bucket_seconds
 
     def settle(self, *, tokens: int, now: float, owed: int = 0) -> None:
@@ -71,23 +67,13 @@ class LocalReservation:
                 newest = advance(words, row, int(now // self._bucket_seconds))
                 words[row + TOKENS] += surplus
                 words[row + CELLS + 2 * (newest % RING) + 1] += surplus
-            if held is not None and held != owed:
-                words[row + HELD] += owed - held
+            if held is not None:
+                if held != owed:
+                    words[row + HELD] += owed - held
+                if owed:
+                    by_row = self.own.owed
+                    by_row[row] = by_row.get(row, 0) + owed
             words[row + IN_FLIGHT] -= 1
-        if owed:
-            self._owed = owed
-            self._owing = [row for row, _, held in self.parts if held is not None]
-        # Thousands of debts may stand at a time, and nothing else of them is asked for again.
-        self.parts = self.uses = ()
-
-    def paid(self) -> None:
-        """Free the credit that was owed. See `Reservation`."""
-        owed, self._owed = self._owed, 0
-        if not owed or self.own.closed:
-            return
-        words = self.own.words
-        for row in self._owing:
-            words[row + HELD] -= owed
 
     def release(self, *, now: float) -> None:  # noqa: ARG002 (what is given back goes where it came from)
         """End it as if it had never been. See `Reservation`."""

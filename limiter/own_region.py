@@ -47,12 +47,15 @@ COPIED: Final = 16  # slots copied per arrival while a larger directory is fille
 class OwnRegion(Region):
     """A region that this worker holds, and alone writes to."""
 
-    __slots__ = ("_copied", "_hand")
+    __slots__ = ("_copied", "_hand", "owed")
 
     _writable = True
 
     def __init__(self, path: Path, *, index: int, tenure: int, origin: int) -> None:
         super().__init__(path, index=index, tenure=tenure, origin=origin)
+        self.owed: dict[
+            int, int
+        ] = {}  # by row, since somebody asked for it last: see `limiter.debts`
         self._hand = 0
         self._copied = (
             0  # a copy that the last holder left half done begins again: nothing is put in twice

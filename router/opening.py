@@ -88,14 +88,15 @@ async def open_worker(
     def lost(settlement: Settlement) -> None:
         log.logger.error("a settlement could not be written down", settlement=repr(settlement))
 
+    engine, shared = _engine(config, LocalLimiter(table), seat, log)
     billing = Billing(
         price_list(config, load_seed()),
         journal,
+        take_debts=engine.take_debts,
         lost=lost,
         outage_seconds=config.money.outage_seconds,
         clock=time.monotonic,
     )
-    engine, shared = _engine(config, LocalLimiter(table), seat, log)
     gateway = Gateway(
         config,
         log=log,

@@ -1,14 +1,21 @@
 """Reading requests through the seam of `router.front.http1`, whichever parser stands behind it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from router.errors import MalformedRequest
+from router.front.http1.lines import Header, beginning
 from router.front.http1.llhttp import LlhttpParser
 from router.front.http1.message import Http1Parser, RequestHead
 from router.front.http1.reference import H11Parser
+from router.front.http1.usual import Usual
 
 PARSERS: dict[str, Callable[[], Http1Parser]] = {"llhttp": LlhttpParser, "h11": H11Parser}
+
+
+def usual(status: int, headers: Sequence[Header] = ()) -> Usual:
+    """What a whole answer begins with that has these headers, and no date."""
+    return Usual(status, tuple(headers), beginning(status, headers))
 
 
 class Read(NamedTuple):

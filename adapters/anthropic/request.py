@@ -11,8 +11,9 @@ import msgspec
 
 from adapters.anthropic.foreign_thoughts import without_foreign_thoughts
 from adapters.anthropic.version import with_passed, with_version
-from adapters.dialect import BadCall, Call, EncodedRequest, Target
+from adapters.dialect import BadCall, Call, EncodedRequest, Headers, Target
 from adapters.openai.client_body import is_absent, read_field, read_model, read_object
+from adapters.openai.rewrite import name_field
 
 # What the documented fields must look like: the JSON type in words, and the type that reads it.
 _FORMS: Final[dict[str, tuple[str, Any]]] = {
@@ -36,8 +37,13 @@ _READERS: Final = {
 _encode: Final = msgspec.json.encode
 
 
-def decode_call(body: bytes) -> Call:
-    """Read the body of a client's `/v1/messages`. Raises `BadCall` naming the field."""
+def decode_call(
+    body: bytes, *, request_id: str = "", asked_at: int = 0, passed_headers: Headers = ()
+) -> Call:
+    """Read the body of a client's `/v1/messages`, for a call of this id, time and headers (see `Call`).
+
+    Raises `BadCall` naming the field.
+    """
     fields, values = _read(body, required=("messages", "max_tokens"))
     if values["max_tokens"] < 0:
         raise BadCall("max_tokens: must not be negative", param="max_tokens")
@@ -46,6 +52,9 @@ def decode_call(body: bytes) -> Call:
         face="messages",
         model=read_model(fields),
         fields=fields,
+        request_id=request_id,
+        asked_at=asked_at,
+        passed_headers=passed_headers,
         stream=values.get("stream", False),
         include_usage=True,
         output_cap=values["max_tokens"],
@@ -61,7 +70,7 @@ def decode_count(body: bytes) -> str:
 def encode_request(call: Call, target: Target) -> EncodedRequest:
     """Write the call for an upstream of the same dialect: its own model name, all else as it came."""
     fields = dict(call.fields)
-    fields["model"] = msgspec.Raw(_encode(target.upstream_model))
+    fields["model"] = name_field(target.upstream_model)
     fields["messages"] = without_foreign_thoughts(fields["messages"])
     if call.output_limit is not None:
         fields["max_tokens"] = msgspec.Raw(_encode(call.output_limit))

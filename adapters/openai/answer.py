@@ -14,7 +14,7 @@ from adapters.openai.embedding import in_asked_form
 from adapters.openai.error import classify_object
 from adapters.openai.foreign import FALSY, NULL, UNREADABLE, check_utf8, starts_with
 from adapters.openai.rewrite import with_fields, with_model
-from adapters.openai.usage import read_usage
+from adapters.openai.usage import UsageView, usage_in, view_usage
 
 
 class _WholeChoice(msgspec.Struct):
@@ -29,6 +29,14 @@ class _WholeChoice(msgspec.Struct):
 
 class _AnswerView(msgspec.Struct):
     model: str | None = None
+    usage: UsageView | None = None
+    error: msgspec.Raw = NULL
+    choices: msgspec.Raw = NULL
+    data: msgspec.Raw = NULL
+
+
+class _WithStrangeUsage(msgspec.Struct):
+    model: str | None = None
     usage: msgspec.Raw = NULL
     error: msgspec.Raw = NULL
     choices: msgspec.Raw = NULL
@@ -36,6 +44,7 @@ class _AnswerView(msgspec.Struct):
 
 
 _decode_view: Final = msgspec.json.Decoder(_AnswerView).decode
+_decode_strange: Final = msgspec.json.Decoder(_WithStrangeUsage).decode
 _decode_choices: Final = msgspec.json.Decoder(list[_WholeChoice]).decode
 
 
@@ -43,7 +52,7 @@ def decode_answer(call: Call, target: Target, body: bytes) -> Answer:
     """Read the body of a 200 answer. Raises `BadAnswer` when it is none, or holds an error."""
     try:
         check_utf8(body)
-        view = _decode_view(body)
+        view = _view(body)
         if view.error not in FALSY:
             raise BadAnswer(classify_object(view.error))
         if call.endpoint == "embeddings":
@@ -54,9 +63,19 @@ def decode_answer(call: Call, target: Target, body: bytes) -> Answer:
         body = with_model(body, target.served_model, view.model)
     except UNREADABLE as error:
         raise _invalid(f"The provider's answer cannot be read: {error}") from None
-    usage = read_usage(view.usage)
+    usage = None if view.usage is None else usage_in(view.usage)
     told = (usage is not None and usage.output_tokens > 0) or call.endpoint == "embeddings"
     return Answer(body, usage, 0 if told else _output_bytes(view.choices))
+
+
+def _view(body: bytes) -> _AnswerView:
+    """Read an answer. Raises what is `UNREADABLE`; a usage in no known form is none."""
+    try:
+        return _decode_view(body)
+    except msgspec.ValidationError:
+        view = _decode_strange(body)
+        usage = view_usage(view.usage)
+        return _AnswerView(view.model, usage, view.error, view.choices, view.data)
 
 
 def _output_bytes(choices: msgspec.Raw) -> int:

@@ -14,6 +14,7 @@ from adapters.dialect import Beginning, Usage
 from adapters.middle.beginning import MAX_TEXT_BYTES
 from adapters.openai.chunk import Choice
 from adapters.openai.foreign import EMPTY
+from adapters.openai.rewrite import name_field
 
 _SHARED: Final[tuple[str, ...]] = ("id", "created")
 
@@ -60,7 +61,7 @@ class BeginningKeeper:
     def _shared_members(self, data: bytes) -> dict[str, msgspec.Raw]:
         fields = _decode_fields(data)
         shared = {name: msgspec.Raw(bytes(fields[name])) for name in _SHARED if name in fields}
-        return {**shared, "model": msgspec.Raw(_encode(self._served_model))}
+        return {**shared, "model": name_field(self._served_model)}
 
     def _note(self, choice: Choice) -> None:
         if not choice.is_plain_text():

@@ -33,4 +33,4 @@ def check_utf8(data: bytes) -> None:
 
 def starts_with(value: msgspec.Raw, mark: bytes) -> bool:
     """Tell whether the JSON of a value begins with these bytes, without copying it."""
-    return bytes(memoryview(value)[: len(mark)]) == mark
+    return memoryview(value)[: len(mark)] == mark

@@ -15,6 +15,7 @@ from adapters.openai.call_ids import without_thoughts
 from adapters.openai.client_body import is_absent, read_field, read_model, read_object
 from adapters.openai.continuation import with_prefill
 from adapters.openai.foreign import NULL, UNREADABLE, starts_with
+from adapters.openai.rewrite import name_field
 from adapters.openai.variant import Variant
 
 _TRUE: Final = msgspec.Raw(b"true")
@@ -30,10 +31,15 @@ _REQUIRED: Final[dict[Endpoint, str]] = {
     "embeddings": "input",
 }
 
+
+class _Message(msgspec.Struct):
+    """Any object; what it holds is read where it is needed."""
+
+
 # What the documented fields must look like: the JSON type in words, and the type that reads it.
 _FORMS: Final[dict[Endpoint, dict[str, tuple[str, Any]]]] = {
     "chat": {
-        "messages": ("an array of messages", list[dict[str, msgspec.Raw]]),
+        "messages": ("an array of messages", list[_Message]),
         "temperature": ("a number", float),
         "top_p": ("a number", float),
         "max_tokens": ("an integer", int),
@@ -95,8 +101,13 @@ _READ_AT_ONCE: Final = {
 }
 
 
-def decode_call(endpoint: Endpoint, body: bytes) -> Call:
-    """Read a client's request body. Raises `BadCall` naming the field and what was expected."""
+def decode_call(
+    endpoint: Endpoint, body: bytes, *, request_id: str = "", asked_at: int = 0
+) -> Call:
+    """Read a client's request body, for a call of this id and time (see `Call`).
+
+    Raises `BadCall` naming the field and what was expected.
+    """
     fields = read_object(body)
     try:
         values = _READ_AT_ONCE[endpoint](body)
@@ -116,6 +127,8 @@ def decode_call(endpoint: Endpoint, body: bytes) -> Call:
         endpoint=endpoint,
         model=values.model or read_model(fields),
         fields=fields,
+        request_id=request_id,
+        asked_at=asked_at,
         stream=values.stream or False,
         include_usage=options is not None and options.get("include_usage") == _TRUE,
         output_cap=0 if endpoint == "embeddings" else _output_cap(values),
@@ -138,7 +151,7 @@ def encode_request(call: Call, target: Target, variant: Variant | None = None) -
         )
     if call.output_limit is not None:
         _limit_output(fields, call, target)
-    fields["model"] = msgspec.Raw(_encode(target.upstream_model))
+    fields["model"] = name_field(target.upstream_model)
     if call.stream and target.stream_usage:
         fields["stream_options"] = _with_usage(fields.get("stream_options"))
     elif not target.stream_usage:

@@ -7,6 +7,7 @@ quote does open a string. Any doubt (a nested twin, another spacing) takes the s
 field's own bytes too.
 """
 
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -14,15 +15,17 @@ import msgspec
 _decode_fields: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode: Final = msgspec.json.encode
 _MODEL_KEYS: Final = (b'"model":', b'"model": ')
+MOST_NAMES: Final = 2_000
+LONGEST_KEPT_NAME: Final = 200  # a provider may call its model what it likes
 
 
 class ModelName:
     """Replaces the top-level `model` of a stream's chunks by the gateway's own id of the model."""
 
-    __slots__ = ("_beginning", "_name", "_needles", "_new_beginning", "_reported")
+    __slots__ = ("_beginning", "_needles", "_new_beginning", "_reported", "_served_model")
 
     def __init__(self, served_model: str) -> None:
-        self._name = _encode(served_model)
+        self._served_model = served_model
         self._reported: str | None = None
         self._needles: tuple[tuple[bytes, bytes], ...] = ()
         self._beginning = b""
@@ -42,7 +45,7 @@ class ModelName:
             if changed is not None:
                 self._keep_beginning(data, member, replacement)
                 return changed
-        return with_fields(data, {"model": msgspec.Raw(self._name)})
+        return with_fields(data, {"model": name_field(self._served_model)})
 
     def _keep_beginning(self, data: bytes, member: bytes, replacement: bytes) -> None:
         """Keep all up to the member, if that alone makes it certain: the next chunk may begin likewise."""
@@ -55,20 +58,38 @@ class ModelName:
     def _learn(self, reported: str) -> None:
         self._reported = reported
         self._beginning = b""
-        value = _encode(reported)
-        self._needles = tuple((key + value, key + self._name) for key in _MODEL_KEYS)
+        self._needles = _replacements(reported, self._served_model)
 
 
 def with_model(data: bytes, served_model: str, reported: str | None) -> bytes:
     """Return a whole answer with the gateway's own id of the model, as `ModelName` does for many chunks."""
     if reported is None:
         return data
-    found, name = _encode(reported), _encode(served_model)
-    for key in _MODEL_KEYS:
-        changed = replace_member(data, key + found, key + name)
+    for member, replacement in _replacements(reported, served_model):
+        changed = replace_member(data, member, replacement)
         if changed is not None:
             return changed
-    return with_fields(data, {"model": msgspec.Raw(name)})
+    return with_fields(data, {"model": name_field(served_model)})
+
+
+@lru_cache(maxsize=MOST_NAMES)
+def name_field(model: str) -> msgspec.Raw:
+    """Return a model's name as a field has it; it is asked for with every request."""
+    return msgspec.Raw(_encode(model))
+
+
+def _replacements(reported: str, served_model: str) -> tuple[tuple[bytes, bytes], ...]:
+    """Return the member `model` as it may stand in an answer, and what takes its place."""
+    make = _kept if len(reported) <= LONGEST_KEPT_NAME else _make_replacements
+    return make(reported, served_model)
+
+
+def _make_replacements(reported: str, served_model: str) -> tuple[tuple[bytes, bytes], ...]:
+    found, name = _encode(reported), _encode(served_model)
+    return tuple((key + found, key + name) for key in _MODEL_KEYS)
+
+
+_kept = lru_cache(maxsize=MOST_NAMES)(_make_replacements)
 
 
 def replace_member(data: bytes, member: bytes, replacement: bytes) -> bytes | None:

@@ -222,7 +222,8 @@ class ChunkDecoder:
         mends = [self._progress.note(choice) for choice in choices]
         data = self._model.replace(event.data, chunk.model)
         if chunk.usage is not ABSENT:
-            self._note_usage(event.data, chunk)
+            if chunk.usage != NULL:
+                self._note_usage(event.data, chunk)
             data = self._without_usage(data, chunk.usage)
         if any(mends):
             data = with_mended_choices(data, mends)

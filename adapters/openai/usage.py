@@ -19,7 +19,9 @@ class _OutputDetails(msgspec.Struct):
     reasoning_tokens: _Count | None = None
 
 
-class _UsageView(msgspec.Struct):
+class UsageView(msgspec.Struct):
+    """The counts that a `usage` object tells."""
+
     prompt_tokens: _Count | None = None
     completion_tokens: _Count | None = None
     prompt_tokens_details: _InputDetails | None = None
@@ -28,7 +30,7 @@ class _UsageView(msgspec.Struct):
 
 _UNTOLD: Final = (ABSENT, *EMPTY)
 
-_decode_view: Final = msgspec.json.Decoder(_UsageView).decode
+_decode_view: Final = msgspec.json.Decoder(UsageView).decode
 
 
 def read_usage(usage: msgspec.Raw) -> Usage | None:
@@ -36,12 +38,22 @@ def read_usage(usage: msgspec.Raw) -> Usage | None:
 
     An answer is worth having without its usage, so a strange one is no error.
     """
+    view = view_usage(usage)
+    return None if view is None else usage_in(view)
+
+
+def view_usage(usage: msgspec.Raw) -> UsageView | None:
+    """Read the JSON of a `usage` field; `None` where it is no object, or none in a known form."""
     if usage in _UNTOLD:
         return None
     try:
-        view = _decode_view(usage)
+        return _decode_view(usage)
     except UNREADABLE:
         return None
+
+
+def usage_in(view: UsageView) -> Usage | None:
+    """Return the usage that these counts make, `None` where there is none."""
     if view.prompt_tokens is None and view.completion_tokens is None:
         return None
     cached = view.prompt_tokens_details

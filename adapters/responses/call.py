@@ -40,8 +40,11 @@ _WANTING_MEMORY: Final = {
 }
 
 
-def decode_call(body: bytes) -> Call:
-    """Read the body of a client's `/v1/responses`. Raises `BadCall` naming the field."""
+def decode_call(body: bytes, *, request_id: str = "", asked_at: int = 0) -> Call:
+    """Read the body of a client's `/v1/responses`, for a call of this id and time (see `Call`).
+
+    Raises `BadCall` naming the field.
+    """
     fields = read_object(body)
     for name, said in _WANTING_MEMORY.items():
         if fields.get(name, EMPTY[0]) not in EMPTY:
@@ -67,6 +70,8 @@ def decode_call(body: bytes) -> Call:
         face="responses",
         model=read_model(fields),
         fields=fields,
+        request_id=request_id,
+        asked_at=asked_at,
         stream=values.get("stream", False),
         include_usage=True,
         output_cap=cap,

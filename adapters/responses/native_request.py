@@ -13,6 +13,7 @@ import msgspec
 from adapters.dialect import BadCall, Call, EncodedRequest, Target
 from adapters.middle.signature import split_signature
 from adapters.openai.foreign import UNREADABLE, starts_with
+from adapters.openai.rewrite import name_field
 from adapters.responses.seal import is_sealed_here
 
 _FALSE: Final = msgspec.Raw(b"false")
@@ -39,7 +40,7 @@ def encode_request(call: Call, target: Target) -> EncodedRequest:
     """Write the call. Raises `BadCall` for an item that is to be found where nothing is stored."""
     fields = dict(call.fields)
     fields["input"] = _understood(fields["input"])
-    fields["model"] = msgspec.Raw(_encode(target.upstream_model))
+    fields["model"] = name_field(target.upstream_model)
     fields["store"] = _FALSE
     if call.output_limit is not None:
         fields["max_output_tokens"] = msgspec.Raw(_encode(call.output_limit))

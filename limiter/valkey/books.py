@@ -6,7 +6,7 @@ the oldest are dropped and counted; what they would have given back stays counte
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from limiter.valkey.places import Part, Place
 from limiter.valkey.reservation import Note
@@ -22,6 +22,7 @@ class Books:
         self._noted = noted
         self.dropped = 0
         self.running: dict[str, tuple[int, int]] = {}
+        self._owed: dict[str, int] = {}  # by subject, since somebody asked for it last
         self.notes: deque[Note] = deque()
         self._places: dict[str, Place] = {}
         self._room = room
@@ -38,21 +39,36 @@ class Books:
             self._places[place.subject] = place
 
     def end(self, group: Iterable[Part], credit: int, *, owed: int = 0, calls: int = 1) -> None:
-        """Count the end of what `begin` counted; of its credit, `owed` stays held."""
-        self._move(group, -calls, owed - credit)
-
-    def paid(self, group: Iterable[Part], owed: int) -> None:
-        """Free what was owed for a call that has ended."""
-        self._move(group, 0, -owed)
-
-    def _move(self, group: Iterable[Part], calls: int, credit: int) -> None:
+        """Count the end of what `begin` counted; of its credit, `owed` stays held as a debt."""
         for place, demand in group:
-            in_flight, held = self.running[place.subject]
-            moved = (in_flight + calls, held + (0 if demand.credit is None else credit))
-            if moved == (0, 0):
-                del self.running[place.subject], self._places[place.subject]
-            else:
-                self.running[place.subject] = moved
+            subject = place.subject
+            if demand.credit is None:
+                self._move(subject, -calls, 0)
+                continue
+            self._move(subject, -calls, owed - credit)
+            if owed:
+                self._owed[subject] = self._owed.get(subject, 0) + owed
+
+    def take_debts(self) -> "ValkeyDebts | None":
+        """Return what calls owe that have ended since this was last asked; `None`: nothing."""
+        if not self._owed:
+            return None
+        owed, self._owed = self._owed, {}
+        return ValkeyDebts(self, owed)
+
+    def free(self, subject: str, owed: int) -> None:
+        """Hold so much less of a subject's credit, and have the server told of it."""
+        place = self._places[subject]
+        self._move(subject, 0, -owed)
+        self.note(Note((place,)))
+
+    def _move(self, subject: str, calls: int, credit: int) -> None:
+        in_flight, held = self.running[subject]
+        moved = (in_flight + calls, held + credit)
+        if moved == (0, 0):
+            del self.running[subject], self._places[subject]
+        else:
+            self.running[subject] = moved
 
     def note(self, note: Note) -> None:
         """Keep a note until it is sent."""
@@ -78,3 +94,17 @@ class Books:
     def figures(self, places: Sequence[Place]) -> list[int]:
         """Return calls in flight and credit held for each place, one after the other."""
         return [figure for place in places for figure in self.running.get(place.subject, (0, 0))]
+
+
+class ValkeyDebts:
+    """Some of the `Debts` in `books`: nano-dollars by subject. See `limiter.debts`."""
+
+    def __init__(self, books: Books, by_subject: Mapping[str, int]) -> None:
+        self._books = books
+        self._by_subject = by_subject
+
+    def paid(self) -> None:
+        """Free them. See `Debts`."""
+        by_subject, self._by_subject = self._by_subject, {}
+        for subject, owed in by_subject.items():
+            self._books.free(subject, owed)

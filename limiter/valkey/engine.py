@@ -6,6 +6,7 @@ from secrets import token_hex
 import trio
 
 from limiter.demand import Demand, Refusal, Standing
+from limiter.valkey.books import ValkeyDebts
 from limiter.valkey.link import Store, store_at
 from limiter.valkey.places import parts, place
 from limiter.valkey.reservation import ValkeyReservation
@@ -92,6 +93,13 @@ class ValkeyLimiter:
         )
         await self._rounds.ask(waiting)
         return waiting.outcome
+
+    def take_debts(self) -> ValkeyDebts | None:
+        """Return what calls owe that have ended since this was last asked; `None`: nothing.
+
+        It stays held until it is paid, and it is the caller's to see to that.
+        """
+        return self._rounds.books.take_debts()
 
     async def standing(self, subject: str, *, tag: str | None = None) -> Standing:
         """Return what a subject has in use on all gateways together. Raises `StoreAway`.

@@ -62,15 +62,12 @@ class ValkeyReservation:
         calls: int,
         taken_at: float,
         end: Callable[[Sequence[Holding], list[Note], int], None],
-        paid: Callable[[Sequence[Holding], list[Note], int], None],
     ) -> None:
         self.tokens = tokens
         self.taken_at = taken_at
         self._calls = calls
         self._holdings = holdings
         self._end = end
-        self._paid = paid
-        self._owed = 0
         self._ended = False
 
     @property
@@ -90,13 +87,6 @@ class ValkeyReservation:
         if not self._calls:
             raise ValueError("no call was taken that could be settled")
         self._finish(requests_back=0, tokens=tokens - self.tokens, owed=owed)
-        self._owed = owed
-
-    def paid(self) -> None:
-        """Free the credit that was owed. See `Reservation`."""
-        owed, self._owed = self._owed, 0
-        if owed:
-            self._paid(self._holdings, self._notes(0, 0), owed)
 
     def release(self, *, now: float) -> None:  # noqa: ARG002 - the server's clock counts
         """End it as if it had never been. Raises `EndedTwice`."""
@@ -106,10 +96,8 @@ class ValkeyReservation:
         if self._ended:
             raise EndedTwice("a reservation on the shared windows ends once")
         self._ended = True
-        self._end(self._holdings, self._notes(requests_back, tokens), owed)
-
-    def _notes(self, requests_back: int, tokens: int) -> list[Note]:
-        return [
+        notes = [
             Note(holding.places, holding.bucket, requests_back, tokens)
             for holding in self._holdings
         ]
+        self._end(self._holdings, notes, owed)

@@ -127,7 +127,6 @@ class WaitingForReservation(Waiting):
             calls=self._calls,
             taken_at=taken_at,
             end=self._end,
-            paid=self._paid,
         )
         if self.left:
             self._outcome.release(now=0.0)
@@ -135,12 +134,6 @@ class WaitingForReservation(Waiting):
     def _end(self, holdings: Sequence[Holding], notes: Sequence[Note], owed: int) -> None:
         for holding in holdings:
             self._books.end(holding.group, self._credit, owed=owed, calls=self._calls)
-        for note in notes:
-            self._books.note(note)
-
-    def _paid(self, holdings: Sequence[Holding], notes: Sequence[Note], owed: int) -> None:
-        for holding in holdings:
-            self._books.paid(holding.group, owed)
         for note in notes:
             self._books.note(note)
 

@@ -1,7 +1,5 @@
 """An admitted request: what it has reserved, until that ends exactly once."""
 
-from collections.abc import Callable
-
 import msgspec
 
 from adapters.dialect import Usage
@@ -28,11 +26,6 @@ class Admitted(msgspec.Struct, eq=False):
     prompt_tokens: int
     _reserving: Reserving
     _cached_weight: float
-
-    @property
-    def holds_credit(self) -> bool:
-        """Whether what it costs is taken from somebody's credit."""
-        return self._taking.hold is not None
 
     @property
     def output_limit(self) -> int | None:
@@ -73,8 +66,8 @@ class Admitted(msgspec.Struct, eq=False):
     def settle(self, usage: Usage | None, *, owed: int = 0) -> None:
         """End it with what was used, `None` where the caller is to be charged for nothing.
 
-        `owed`: nano-dollars that stay held until `paid` is called. Whoever waits for what it gives back may
-        try then.
+        `owed`: nano-dollars that stay held where credit was, as one of the engine's debts. Whoever waits for
+        what it gives back may try then.
         """
         taking = self._taking
         try:
@@ -99,8 +92,3 @@ class Admitted(msgspec.Struct, eq=False):
         finally:
             if taking.more:
                 taking.free()
-
-    @property
-    def paid(self) -> Callable[[], None]:
-        """What frees that which was owed, once the balance has been lowered by it; it outlives the rest."""
-        return self._reservation.paid

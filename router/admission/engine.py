@@ -9,7 +9,7 @@ is.
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol, TypeVar
 
-from limiter.demand import Demand, Refusal, Reservation, Standing
+from limiter.demand import Debts, Demand, Refusal, Reservation, Standing
 from limiter.errors import StaleTime
 from limiter.local import LocalLimiter
 from limiter.turns import Coming
@@ -44,6 +44,9 @@ class Engine(Protocol):
         With `calls` of 0 nothing but credit is taken: a call that is running holds more of it.
         """
 
+    def take_debts(self) -> Sequence[Debts]:
+        """Return what calls owe that have ended since this was last asked; it stays held until paid."""
+
     async def standing(self, subject: str) -> Standing:
         """Return what a subject has in use now."""
 
@@ -75,6 +78,11 @@ class LocalEngine:
                 )
             except StaleTime:
                 continue  # this process stood still between reading the clock and deciding
+
+    def take_debts(self) -> Sequence[Debts]:
+        """Return what calls owe that have ended since this was last asked."""
+        debts = self._limiter.take_debts()
+        return () if debts is None else (debts,)
 
     async def standing(self, subject: str) -> Standing:
         """Return what a subject has in use now; does not wait."""

@@ -11,7 +11,7 @@ from contextlib import suppress
 import msgspec
 import trio
 
-from limiter.demand import Demand, Limits, Refusal, Reservation, Standing
+from limiter.demand import Debts, Demand, Limits, Refusal, Reservation, Standing
 from limiter.turns import spread_evenly
 from limiter.valkey import StoreAway, ValkeyLimiter
 from router.admission.engine import Engine, LocalEngine, Schedule
@@ -68,6 +68,12 @@ class SharedEngine:
         shares = [_share_of(demand, self._machines) for demand in demands]
         most = min((d.limits.tokens for d in shares if d.limits.tokens is not None), default=tokens)
         return await share.reserve(shares, tokens=min(tokens, most), credit=credit, calls=calls)
+
+    def take_debts(self) -> Sequence[Debts]:
+        """Return what calls owe that have ended since this was last asked, wherever they were counted."""
+        debts = self._store.take_debts()
+        of_share = () if self._share is None else self._share.take_debts()
+        return of_share if debts is None else (debts, *of_share)
 
     async def standing(self, subject: str) -> Standing:
         """Return what a subject has in use on all machines, or here while the store is away."""

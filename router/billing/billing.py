@@ -1,11 +1,12 @@
 """The billing of one process, put together: prices, credit in memory, holds, and settlements written down."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import trio
 
+from limiter.demand import Debts
 from router.billing.balances import SETTLED_SECONDS, Balances, CreditSource, watch_balances
 from router.billing.notebook import Notebook
 from router.billing.prices import PriceList
@@ -21,13 +22,17 @@ DRAIN_SECONDS = 5.0
 
 
 class Billing:
-    """What admission and exchange need of money. `clock` is monotonic seconds, `wall_clock` unix time."""
+    """What admission and exchange need of money. `clock` is monotonic seconds, `wall_clock` unix time.
 
-    def __init__(
+    `take_debts` gives what has become owed since it was last asked, see `Settling`.
+    """
+
+    def __init__(  # noqa: PLR0913 - what all of the billing is made of comes in here
         self,
         prices: PriceList,
         notebook: Notebook,
         *,
+        take_debts: Callable[[], Sequence[Debts]],
         lost: Callable[[Settlement], None],
         outage_seconds: float,
         clock: Callable[[], float] = trio.current_time,
@@ -38,8 +43,9 @@ class Billing:
         self.purse = Purse(prices, self.balances, notebook)
         self.settling = Settling(
             prices,
-            write=notebook.append,
+            notebook,
             lost=lost,
+            take_debts=take_debts,
             balances=self.balances,
             wall_clock=wall_clock,
         )
@@ -97,12 +103,16 @@ class Desk(Listener):
         except Exception as error:  # noqa: BLE001 - it stays in the journal, for whoever starts next
             self._report("settlements are left in the journal", error)
         else:
-            if self._billing.settling.debts:
+            if self._billing.settling.owes:
                 await trio.sleep(SETTLED_SECONDS)
 
+    def booking(self) -> None:
+        """Note what is owed for the settlements that are booked next."""
+        self._billing.settling.booking()
+
     def booked(self, batch: Batch, stored: Stored) -> None:  # noqa: ARG002 - balances are read by the watch
-        """Free what was held for a batch, once everybody can have read the new balances."""
-        self._billing.settling.booked(settlement.request_id for _, settlement in batch.records)
+        """Free what was held for what is booked, once everybody can have read the new balances."""
+        self._billing.settling.booked(self._journal.booked)
 
     def adopted(self, replayed: Replayed) -> None:
         """Nothing is held here for what dead workers had left."""

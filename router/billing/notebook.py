@@ -12,5 +12,9 @@ class Notebook(Protocol):
     def accepts(self) -> bool:
         """Whether a new request may be let in: its end will find room."""
 
+    @property
+    def written(self) -> int:
+        """How far it is written to; grows with every settlement."""
+
     def append(self, settlement: Settlement) -> None:
         """Write one down, durably. Raises `JournalFull`."""

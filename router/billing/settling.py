@@ -2,22 +2,26 @@
 
 The exchange says what each attempt used and who pays for it; here that becomes money. What a prepaid
 account owes stays held until the books have taken it and everybody can have read the new balance
-(`balances`), so that the same credit is never spent twice.
+(`balances`), so that the same credit is never spent twice. Settlements are booked in the order in which they
+were written, so debts need no names: whatever was owed when the notebook was written so far is in the books
+when that is booked so far.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 import trio
 
+from limiter.demand import Debts
 from router.accounts.caller import Caller
 from router.admission.admitted import Admitted
 from router.billing.balances import SETTLED_SECONDS, Balances
+from router.billing.notebook import Notebook
 from router.billing.prices import PriceList
 from router.errors import BooksUnavailable
-from router.exchange.books import Bill, Charge, Whose
+from router.exchange.books import Bill, Charge, Ending, Whose
 from router.ledger.cost import Tokens, cost_of_tokens, possible_tokens
 from router.ledger.journal import JournalFull
 from router.ledger.money import MOST_NANODOLLARS
@@ -25,54 +29,55 @@ from router.ledger.settlement import LONGEST_TEXT, Outcome, Settlement
 from router.observe.record import RequestRecord
 
 SWEEP_SECONDS: Final = 0.1
+MOST_REMEMBERED: Final = 2000
+UNKNOWN: Final = "unknown"
 _NOTHING: Final = Tokens()
-
-
-Pay = Callable[[], None]
-"""Frees what a settled request owes."""
+_ENDED: Final[Mapping[Ending, Outcome]] = {"left": "client_left", "failed": "upstream_failed"}
 
 
 class Settling:
-    """Writes the settlements of one process.
+    """Writes the settlements of one process into its `notebook`; `lost` hears of one that it could not take.
 
-    `write` is synchronous and durable against a killed process; `lost` hears of one that it could not take.
+    `take_debts` gives what has become owed since it was last asked, and keeps it held until it is paid.
     """
 
     def __init__(
         self,
         prices: PriceList,
+        notebook: Notebook,
         *,
-        write: Callable[[Settlement], None],
         lost: Callable[[Settlement], None],
+        take_debts: Callable[[], Sequence[Debts]],
         balances: Balances,
         wall_clock: Callable[[], float],
     ) -> None:
         self._prices = prices
-        self._write = write
+        self._notebook = notebook
         self._lost = lost
+        self._take_debts = take_debts
         self._balances = balances
         self._wall_clock = wall_clock
-        self._debts: dict[str, Pay] = {}  # by request, until it is booked
-        self._booked: deque[tuple[float, list[Pay]]] = deque()  # by batch, and since when it is
+        self._unbooked: deque[tuple[int, Sequence[Debts]]] = deque()  # how far that must be booked
+        self._booked: deque[tuple[float, Sequence[Debts]]] = deque()  # since when it is
 
     @property
-    def debts(self) -> int:
-        """Settled requests whose charge is not yet in everybody's balances."""
-        return len(self._debts) + sum(len(batch) for _, batch in self._booked)
+    def owes(self) -> bool:
+        """Whether of what was to be booked anything may not yet be in everybody's balances."""
+        return bool(self._unbooked or self._booked)
 
     def settle(self, caller: Caller, record: RequestRecord, bill: Bill, admitted: Admitted) -> None:
         """Write the settlement down, and end the reservation in any case. Raises `BooksUnavailable`."""
-        usage = bill.customer.usage if bill.customer is not None else None
         owed = 0
         try:
             settlement = self._settlement(caller, record, bill)
-            self._put_down(settlement)
-            if admitted.holds_credit:
-                owed = settlement.charge_nanodollars
+            try:
+                self._notebook.append(settlement)
+            except JournalFull as error:
+                self._lost(settlement)
+                raise BooksUnavailable from error
+            owed = settlement.charge_nanodollars
         finally:
-            admitted.settle(usage, owed=owed)
-        if owed:
-            self._debts[record.request_id] = admitted.paid
+            admitted.settle(None if bill.customer is None else bill.customer.usage, owed=owed)
 
     def settle_late(self, whose: Whose, bill: Bill) -> None:
         """Write down what was found out after a request had been settled: the operator's, all of it.
@@ -84,8 +89,8 @@ class Settling:
             request_id=f"{whose.request_id}:drained{bill.place}",
             account_id=whose.account_id,
             key_id=whose.key_id,
-            model=_name(main.model),
-            provider=_name(main.provider),
+            model=_known_name(main.model),
+            provider=_known_name(main.provider),
             at=self._wall_clock(),
             tokens=_NOTHING,
             charge_nanodollars=0,
@@ -95,15 +100,21 @@ class Settling:
             billed=False,
             requests=0,
         )
-        with suppress(BooksUnavailable):
-            self._put_down(settlement)
+        try:
+            self._notebook.append(settlement)
+        except JournalFull:
+            self._lost(settlement)
 
-    def booked(self, request_ids: Iterable[str]) -> None:
-        """Hear which requests are in the books now."""
-        debts = self._debts
-        batch = [pay for id_ in request_ids if (pay := debts.pop(id_, None)) is not None]
-        if batch:
-            self._booked.append((self._balances.clock(), batch))
+    def booking(self) -> None:
+        """Hear that what is written by now is booked next: what is owed by now is owed for that."""
+        debts = self._take_debts()
+        if debts:
+            self._unbooked.append((self._notebook.written, debts))
+
+    def booked(self, position: int) -> None:
+        """Hear how far the notebook is in the books now."""
+        while self._unbooked and self._unbooked[0][0] <= position:
+            self._booked.append((self._balances.clock(), self._unbooked.popleft()[1]))
 
     async def run(self) -> None:
         """Free what was booked long enough ago, until cancelled."""
@@ -118,43 +129,34 @@ class Settling:
         """
         known_until = self._balances.read_at - SETTLED_SECONDS
         while self._booked and self._booked[0][0] < known_until:
-            for pay in self._booked.popleft()[1]:
-                pay()
-
-    def _put_down(self, settlement: Settlement) -> None:
-        try:
-            self._write(settlement)
-        except JournalFull as error:
-            self._lost(settlement)
-            raise BooksUnavailable from error
+            for debts in self._booked.popleft()[1]:
+                debts.paid()
 
     def _settlement(self, caller: Caller, record: RequestRecord, bill: Bill) -> Settlement:
-        paid = bill.customer
-        main = paid or (bill.charges[0] if bill.charges else None)
-        tokens = possible_tokens(paid.usage) if paid is not None else _NOTHING
+        paid, charges = bill.customer, bill.charges
+        main = paid or (charges[0] if charges else None)
+        tokens, charged = _NOTHING, 0
+        if paid is not None:
+            tokens = possible_tokens(paid.usage)
+            tariff = self._prices.of(paid.provider, paid.upstream_model)
+            if tariff is not None:
+                charged = min(cost_of_tokens(tariff.sale, tokens), MOST_NANODOLLARS)
         return Settlement(
             request_id=record.request_id,
             account_id=caller.account.id,
             key_id=caller.key.id,
-            model=_name(main.model if main is not None else record.model),
-            provider=_name(main.provider if main is not None else None),
+            model=_known_name(main.model) if main is not None else _name(record.model),
+            provider=_known_name(main.provider) if main is not None else UNKNOWN,
             at=self._wall_clock(),
             tokens=tokens,
-            charge_nanodollars=self._charge(paid, tokens) if paid is not None else 0,
-            operator_nanodollars=self._operator(bill)
-            if paid is None or len(bill.charges) > 1
-            else 0,
-            outcome=_outcome(record, bill),
+            charge_nanodollars=charged,
+            operator_nanodollars=0 if len(charges) == 1 and paid else self._operator(bill),
+            outcome=_ENDED.get(bill.ending) or ("rescued" if record.rescuer else "completed"),
             duration=max(0.0, trio.current_time() - record.started),
             first_token=record.first_token_seconds,
             estimated=paid is not None and paid.usage.estimated,
             billed=caller.account.prepaid,
         )
-
-    def _charge(self, paid: Charge, tokens: Tokens) -> int:
-        """Return what the customer pays: the sale price."""
-        tariff = self._prices.of(paid.provider, paid.upstream_model)
-        return 0 if tariff is None else min(cost_of_tokens(tariff.sale, tokens), MOST_NANODOLLARS)
 
     def _operator(self, bill: Bill) -> int:
         """Return what the operator bears: the provider's price."""
@@ -172,12 +174,8 @@ def _name(text: str | None) -> str:
     """Return a name in a form that can be booked, for it may be a client's or a provider's."""
     if text and len(text) <= LONGEST_TEXT and text.isprintable():
         return text
-    return "".join(filter(str.isprintable, text or ""))[:LONGEST_TEXT] or "unknown"
+    return "".join(filter(str.isprintable, text or ""))[:LONGEST_TEXT] or UNKNOWN
 
 
-def _outcome(record: RequestRecord, bill: Bill) -> Outcome:
-    if bill.ending == "left":
-        return "client_left"
-    if bill.ending == "failed":
-        return "upstream_failed"
-    return "rescued" if record.rescuer is not None else "completed"
+# Those of models and providers come again and again; a client's own text is not worth the room.
+_known_name: Final = lru_cache(MOST_REMEMBERED)(_name)

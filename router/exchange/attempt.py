@@ -44,7 +44,7 @@ from router.exchange.files import FetchAll, RequestFiles
 from router.exchange.live import Run
 from router.exchange.overdue import Overdue
 from router.observe.record import RequestRecord
-from router.upstream.client import Lease, OutgoingRequest, UpstreamClient, UpstreamResponse
+from router.upstream.client import OutgoingRequest, UpstreamClient, UpstreamResponse
 from router.upstream.errors import (
     AnswerTooLarge,
     ConnectFailed,
@@ -112,13 +112,13 @@ class Attempt:
     __slots__ = (
         "_alarm",
         "_attempts",
+        "_awaited",
         "_call",
         "_dialect",
         "_endpoint",
         "_is_connecting",
         "_is_interrupted",
         "_late",
-        "_lease",
         "_over_at",
         "_run",
         "_scope",
@@ -138,7 +138,7 @@ class Attempt:
         self._late = ("did not begin to answer", endpoint.timeouts.first_byte)
         self._over_at = inf  # when its time is over
         self._alarm: Alarm | None = None  # for that, unless its race looks after it before
-        self._lease: Lease | None = None  # of the connection that is waited for
+        self._awaited: UpstreamResponse | None = None  # the one that is waited for
         self._scope: trio.CancelScope | None = None  # of what else is waited for
         self._is_interrupted = False
         if run.interrupt is None:  # else somebody waits for it who can be given up instead
@@ -149,8 +149,8 @@ class Attempt:
         self._is_interrupted = True
         if self._scope is not None:
             self._scope.cancel()
-        elif self._lease is not None:
-            self._lease.interrupt()
+        elif self._awaited is not None:
+            self._awaited.interrupt()
 
     async def answer_in_pieces(self) -> Answer:
         """Return an answer that may have to be asked for in several calls: a provider takes so many texts.
@@ -261,11 +261,11 @@ class Attempt:
             self._limit_connecting()
         return await self._interruptible(waiting)
 
-    def _connected(self, lease: Lease) -> None:
+    def _connected(self, response: UpstreamResponse) -> None:
         """Wait for an answer on this connection. Raises why the attempt was interrupted, if it was."""
         if self._is_interrupted:
             raise self._ended()
-        self._lease = lease
+        self._awaited = response
         self._run.has_asked = True
         first_byte = self._endpoint.timeouts.first_byte
         if self._is_connecting:
@@ -302,7 +302,7 @@ class Attempt:
         self.interrupt()
 
     def _waits_no_more(self) -> None:
-        self._lease = None
+        self._awaited = None
         self._be_woken_no_more()
 
     async def _interruptible(self, waiting: Awaitable[T]) -> T:

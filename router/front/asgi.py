@@ -37,7 +37,7 @@ class AsgiBody:
         self._on_whole = on_whole
         self.body_ended = False
 
-    def body_at_hand(self) -> bytes | None:
+    def body_at_hand(self, most_bytes: int) -> bytes | None:  # noqa: ARG002 - whatever its length
         """Return `None`: ASGI has no word for that."""
         return None
 

@@ -32,8 +32,11 @@ class BodySource(Protocol):
     def body_ended(self) -> bool:
         """Whether the last piece has been told."""
 
-    def body_at_hand(self) -> bytes | None:
-        """Return the whole body if all of it has come; `None`, and nothing is taken, if it has not."""
+    def body_at_hand(self, most_bytes: int) -> bytes | None:
+        """Return the whole body if all of it has come, and do what `cancel_on_leave` does.
+
+        `None`, and nothing is taken, if it has not, or is longer than that, or where nothing is known of it.
+        """
 
     async def next_piece(self) -> bytes:
         """Return the next piece. Raises `ClientGone` when the client leaves before the body's end."""
@@ -41,30 +44,15 @@ class BodySource(Protocol):
     def cancel_on_leave(self) -> None:
         """From now on, cancel the request if the client leaves before its answer is whole.
 
-        To be called once, when the last piece has been told.
+        To be called once, when `next_piece` has told the last piece.
         """
 
 
 async def read_body(source: BodySource, limits: BodyLimits) -> bytes:
-    """Return the whole body. Raises `ClientGone`, and `BodyTooLarge` or `BodyTooSlow`: then `drain_body`."""
-    whole = source.body_at_hand()
-    if whole is None:
-        return await _read_pieces(source, limits)
-    source.cancel_on_leave()
-    if len(whole) > limits.most_bytes:
-        raise BodyTooLarge(limits.most_bytes)
-    return whole
+    """Return the whole body, which may be on its way still.
 
-
-async def drain_body(source: BodySource, limits: BodyLimits) -> None:
-    """Throw away what is left of the body, within bounds, so that an early answer can be read."""
-    left = DRAIN_BODIES * limits.most_bytes
-    with trio.move_on_after(min(DRAIN_SECONDS, limits.seconds)):
-        while not source.body_ended and left > 0:
-            left -= len(await _next_piece(source))
-
-
-async def _read_pieces(source: BodySource, limits: BodyLimits) -> bytes:
+    Raises `ClientGone`, and `BodyTooLarge` or `BodyTooSlow`: then `drain_body`.
+    """
     pieces: list[bytes] = []
     size = 0
     with trio.move_on_after(limits.seconds) as scope:
@@ -77,6 +65,14 @@ async def _read_pieces(source: BodySource, limits: BodyLimits) -> bytes:
     if scope.cancelled_caught:
         raise BodyTooSlow(f"The request body did not arrive within {limits.seconds:g} seconds.")
     return b"".join(pieces)
+
+
+async def drain_body(source: BodySource, limits: BodyLimits) -> None:
+    """Throw away what is left of the body, within bounds, so that an early answer can be read."""
+    left = DRAIN_BODIES * limits.most_bytes
+    with trio.move_on_after(min(DRAIN_SECONDS, limits.seconds)):
+        while not source.body_ended and left > 0:
+            left -= len(await _next_piece(source))
 
 
 async def _next_piece(source: BodySource) -> bytes:

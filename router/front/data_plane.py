@@ -53,7 +53,8 @@ class DataPlane:
                 return None
             asking = request.likeness.meaning = self._asking(door, request.headers)
         request_id = self._ids.new()
-        turn.common_headers = _named(asking, request_id)
+        turn.common_headers = asking.common
+        turn.own_headers = _named(asking, request_id)
         return self._endpoints.serve(
             asking.door,
             asking.heading,
@@ -73,7 +74,7 @@ class DataPlane:
         """Serve one request. An answer that was begun and cannot be finished is left so, for all to see."""
         request_id = self._ids.new()
         asking = self._asking(door, list(scope["headers"]))
-        reply = AsgiReply(send, _named(asking, request_id))
+        reply = AsgiReply(send, [*asking.common, *_named(asking, request_id)])
         client = scope.get("client")
         async with trio.open_nursery() as nursery:
             body = AsgiBody(
@@ -103,8 +104,8 @@ class DataPlane:
 
 
 def _named(asking: Asking, request_id: str) -> Headers:
-    """Return the common headers of one answer."""
+    """Return the headers of one answer with the request's id."""
     told = request_id.encode()
     if len(asking.names) == 1:
-        return [(asking.names[0], told), *asking.common]
-    return [*((name, told) for name in asking.names), *asking.common]
+        return [(asking.names[0], told)]
+    return [(name, told) for name in asking.names]

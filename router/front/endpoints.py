@@ -55,7 +55,9 @@ class Endpoints:
             caller = heading.credentials.identify(self._ring, "inference")
             record.key_id = caller.key.id
             try:
-                content = await read_body(body, self.body_limits)
+                content = body.body_at_hand(self.body_limits.most_bytes)
+                if content is None:
+                    content = await read_body(body, self.body_limits)
                 if endpoint == "count_tokens":
                     await self._count(caller, content, reply, record)
                 else:
@@ -114,15 +116,14 @@ class Endpoints:
 def _asked(heading: Heading, content: bytes, caller: Caller, record: RequestRecord) -> Asked:
     """Understand a request, and note in the record what it is. Raises `InvalidRequest`."""
     try:
-        call = heading.decode(content)
+        call = heading.decode(
+            content, request_id=record.request_id, asked_at=int(record.started_at)
+        )
     except BadCall as error:
         raise InvalidRequest.from_bad_call(error) from error
     options = read_options(heading.headers) if heading.asks else NO_OPTIONS
     record.model = call.model
     record.stream = call.stream
-    call = msgspec.structs.replace(
-        call, request_id=record.request_id, asked_at=int(record.started_at)
-    )
     return Asked(caller=caller, call=call, body=content, options=options)
 
 

@@ -6,12 +6,10 @@ providers of that dialect.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import Final
-
-import msgspec
+from typing import Final, Protocol
 
 from adapters.anthropic.error_body import error_body
 from adapters.anthropic.request import decode_call as decode_messages
@@ -23,8 +21,14 @@ from router.errors import GatewayError
 from router.observe.record import Endpoint
 
 Headers = Sequence[tuple[bytes, bytes]]
-Decode = Callable[[bytes], Call]
-"""Reads a request's body. Raises `BadCall`."""
+
+
+class Decode(Protocol):
+    """Reads a request's body."""
+
+    def __call__(self, body: bytes, /, *, request_id: str, asked_at: int) -> Call:
+        """Return the call, which is known by this id, and was made at this unix time. Raises `BadCall`."""
+
 
 _V1: Final[dict[str, Endpoint]] = {
     "/chat/completions": "chat",
@@ -56,7 +60,7 @@ def decoder_of(endpoint: Endpoint, headers: Headers) -> Decode:
         passed = tuple(
             (name, value) for name, value in headers if name in _PASSED and _FLAGS.fullmatch(value)
         )
-        return partial(_decode_messages, passed)
+        return partial(decode_messages, passed_headers=passed)
     if endpoint == "rerank":
         return decode_rerank
     if endpoint == "count_tokens":
@@ -74,11 +78,7 @@ def render(
     return status, headers, body
 
 
-def _decode_messages(passed: Headers, body: bytes) -> Call:
-    return msgspec.structs.replace(decode_messages(body), passed_headers=passed)
-
-
-def _decode_nothing(_body: bytes) -> Call:
+def _decode_nothing(_body: bytes, /, *, request_id: str, asked_at: int) -> Call:  # noqa: ARG001
     raise ValueError("tokens are counted without a call")
 
 

@@ -25,6 +25,7 @@ from router.front.http1.idle import IdleConnections
 from router.front.http1.leaving import LeaveWatch
 from router.front.http1.llhttp import LlhttpParser
 from router.front.http1.message import Http1Parser
+from router.front.http1.usual import UsualHeads
 from router.front.http1.wire import Connected, PlainWire, TlsWire, Wire
 from router.front.http2.server import Http2Server
 from router.front.hypercorn_connection import HypercornServer
@@ -57,6 +58,7 @@ class Server:
         self._hypercorn = HypercornServer(app, config)
         self._http2 = Http2Server(app, config)
         self._idle = IdleConnections(config.keep_alive_seconds)
+        self._heads = UsualHeads(DateHeader().now)
         self._lean = (
             Shared(
                 app=app,
@@ -64,15 +66,13 @@ class Server:
                 parser=parser,
                 idle=self._idle,
                 watch=LeaveWatch(),
-                date=DateHeader(),
-                closing=lambda: self._stopping,
+                heads=self._heads,
             )
             if config.http1 == "lean" and HAS_EPOLL
             else None
         )
         self._accepting = trio.CancelScope()
         self._connections = trio.CancelScope()
-        self._stopping = False
         self.connections = 0
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -95,7 +95,7 @@ class Server:
 
     async def stop(self, *, drain_seconds: float) -> None:
         """Stop accepting; connections end with their request, and after `drain_seconds` at the latest."""
-        self._stopping = True
+        self._heads.closing = True
         self._accepting.cancel()
         self._idle.close_all()
         self._http2.stop(drain_seconds=drain_seconds)

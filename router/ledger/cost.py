@@ -51,13 +51,13 @@ def cost(price: Price, usage: Usage) -> int:
 
 def cost_of_tokens(price: Price, tokens: Tokens) -> int:
     """Return what the tokens cost, in nano-dollars, rounded up."""
-    femtodollars = (
-        (tokens.input - tokens.cached - tokens.cache_write) * price.input
-        + tokens.cached * price.cache_read
-        + tokens.cache_write * price.cache_write
-        + (tokens.output - tokens.reasoning) * price.output
-        + tokens.reasoning * price.reasoning
-    )
+    femtodollars = tokens.input * price.input + tokens.output * price.output
+    if tokens.cached:
+        femtodollars += tokens.cached * (price.cache_read - price.input)
+    if tokens.cache_write:
+        femtodollars += tokens.cache_write * (price.cache_write - price.input)
+    if tokens.reasoning:
+        femtodollars += tokens.reasoning * (price.reasoning - price.output)
     return nanodollars_up(femtodollars)
 
 

@@ -4,9 +4,10 @@
 -9` of ours can lose it; a background task has the disk sync it in groups, so that the loss of power takes
 the last moments at most. It costs a few microseconds. A request does not wait for a disk or a database.
 
-The journal holds nothing in memory. Its bound is on the disk: beyond `backlog_bytes` that are not booked
-yet, or with less than half a file of room left, it stops accepting. The gateway asks before it lets a
-request in, not when it ends. So what was let in finds room: half a file is some twenty thousand settlements.
+Its bound is on the disk: beyond `backlog_bytes` that are not booked yet, or with less than half a file of
+room left, it stops accepting. The gateway asks before it lets a request in, not when it ends. So what was let
+in finds room: half a file is some twenty thousand settlements. In memory there is only a copy of the newest
+(`recent`), which nothing depends on.
 """
 
 from collections.abc import Sequence
@@ -48,24 +49,28 @@ class Journal:
         self._current: JournalFile | None = self.make_spare()
         self._spare: JournalFile | None = None
         self._sealed: list[JournalFile] = []
+        self.written = 0  # bytes, since it was opened, and how many of them are booked
+        self.booked = 0
 
     @property
     def accepts(self) -> bool:
         """Whether a new request may be let in: its end will find room."""
-        current, spare = self._current, self._spare
-        room = spare.size - spare.end if spare is not None else 0
-        if current is not None:
-            room += current.size - current.end
-        return room >= self._file_bytes // 2 and self.backlog_bytes < self._backlog_bytes
+        if self.written - self.booked >= self._backlog_bytes:
+            return False
+        current = self._current
+        return self._spare is not None or (
+            current is not None and current.size - current.end >= self._file_bytes // 2
+        )
 
     @property
     def backlog_bytes(self) -> int:
         """How much is written and not booked yet."""
-        current = self._current
-        backlog = current.end - current.booked if current is not None else 0
-        for file in self._sealed:
-            backlog += file.end - file.booked
-        return backlog
+        return self.written - self.booked
+
+    def note_booked(self, file: JournalFile, position: int) -> None:
+        """Hear up to which byte a file is booked: less than before, where the books were put back."""
+        self.booked += position - file.booked
+        file.booked = position
 
     @property
     def wants_spare(self) -> bool:
@@ -87,15 +92,17 @@ class Journal:
         trouble: OSError | None = None
         current = self._current
         if current is not None and current.size - current.end < len(frame):
-            self._seal()
-        while self._current is not None:
+            current = self._seal()
+        while current is not None:
             try:
-                self._current.write(frame, self.disk)
+                current.write(frame, self.disk)
             except OSError as error:
                 # Whatever is wrong with this file, the next has room that is paid for.
                 trouble = error
-                self._seal()
+                current = self._seal()
             else:
+                self.written += len(frame)
+                current.recent.add(settlement, current.end)
                 return
         raise JournalFull("the journal has no room, or cannot be written") from trouble
 
@@ -131,7 +138,9 @@ class Journal:
         self._sealed.clear()
         self._current = self._spare = None
 
-    def _seal(self) -> None:
+    def _seal(self) -> JournalFile | None:
+        """Write to the current file no more; return the next, if there is one."""
         if self._current is not None:
             self._sealed.append(self._current)
         self._current, self._spare = self._spare, None
+        return self._current

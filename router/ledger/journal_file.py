@@ -14,9 +14,11 @@ import fcntl
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
+
+from router.ledger.recent import Recent
 
 SUFFIX: Final = ".journal"
 UNFINISHED: Final = ".new"
@@ -30,9 +32,8 @@ class Disk:
         """Make the file `size` bytes long, with room on the disk for all of them."""
         os.posix_fallocate(descriptor, 0, size)
 
-    def write(self, descriptor: int, data: bytes, position: int) -> int:
-        """Write at a position of the file, and return how many bytes were taken."""
-        return os.pwrite(descriptor, data, position)
+    # Takes a descriptor, bytes and their position; returns how many were taken. Every request comes by here.
+    write: Callable[[int, bytes, int], int] = staticmethod(os.pwrite)
 
     def sync(self, descriptor: int) -> None:
         """Wait until what was written would survive the loss of power."""
@@ -48,7 +49,10 @@ class Disk:
 
 
 class JournalFile:
-    """An open file that we own. `size` is its room, `end` the bytes written, `booked` those in the books."""
+    """An open file that we own. `size` is its room, `end` the bytes written, `booked` those in the books.
+
+    `recent` are the newest settlements in it, as their writer had them.
+    """
 
     def __init__(self, path: Path, descriptor: int, *, size: int) -> None:
         self.path = path
@@ -59,6 +63,7 @@ class JournalFile:
         self.synced = 0
         self.damaged = False
         self.is_closed = False
+        self.recent = Recent()
         self._users = 0
 
     @property
@@ -71,7 +76,7 @@ class JournalFile:
 
         What a failing write leaves behind the end is overwritten by the next, or found torn.
         """
-        written = 0
+        written = disk.write(self.descriptor, data, self.end)
         while written < len(data):
             taken = disk.write(self.descriptor, data[written:], self.end + written)
             if taken <= 0:
@@ -90,6 +95,11 @@ class JournalFile:
             pieces.append(piece)
             start += len(piece)
         return b"".join(pieces)
+
+    def until_recent(self, end: int) -> int:
+        """Return how far to read what is to be booked up to `end`: where it goes on in memory."""
+        start = self.recent.start
+        return start if self.booked < start < end else end
 
     @property
     def is_in_use(self) -> bool:

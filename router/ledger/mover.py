@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 import msgspec
 import trio
 
+from router.ledger.frame import Damage
 from router.ledger.journal import Journal
 from router.ledger.journal_file import JournalFile, take_away
 from router.ledger.live_batch import next_batch
@@ -39,6 +40,9 @@ _PACE: Final = Pace()
 
 class Listener:
     """Who wants to know how the journal gets on. Called in trio's thread; must not raise."""
+
+    def booking(self) -> None:
+        """Hear that what is written until now is booked next."""
 
     def booked(self, batch: Batch, stored: Stored) -> None:
         """Hear that a batch is committed, so that what is held for it may go, once all know the new balances.
@@ -95,19 +99,27 @@ class JournalMover:
             for file in self._journal.files:
                 end = file.end
                 while file.booked < end:
+                    # Right before, so that nothing is in the batch that was not owed for yet.
+                    self._listener.booking()
                     await self._book(file, end)
                 await self._remove_done()
 
     async def _book(self, file: JournalFile, end: int) -> None:
-        batch, damage = await self._on_disk(partial(next_batch, file, end))
+        batch, damage = await self._next_batch(file, end)
         stored = await self._in_books(partial(self._books.apply, batch))
         if damage:
             file.damaged = True
             self._listener.trouble(JournalDamaged(file.path, damage))
         # Less than the batch's end if the books were put back to an older state: then from there again.
-        file.booked = stored.position
+        self._journal.note_booked(file, stored.position)
         if stored.position >= batch.end:
             self._listener.booked(batch, stored)
+
+    async def _next_batch(self, file: JournalFile, end: int) -> tuple[Batch, list[Damage]]:
+        batch = file.recent.take(file.id, file.booked)
+        if batch is not None:
+            return batch, []
+        return await self._on_disk(partial(next_batch, file, file.until_recent(end)))
 
     async def _remove_done(self) -> None:
         for file in self._journal.done:

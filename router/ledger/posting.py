@@ -7,20 +7,22 @@ is booked. SQLite has one lock for all and needs no asking; PostgreSQL locks the
 Posting is the only thing that writes to `ledger_entries` and `balances`.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-import msgspec
 from sqlalchemy import Connection, bindparam, select, update
 
-from router.ledger.entry import Draft, Entry
+from router.ledger.entry import Draft, Entry, Kind
 from router.ledger.errors import KeyReused, Overdraw
 from router.ledger.schema import OPERATOR, balances, ledger_entries
 from router.ledger.statements import insert_new, insert_rows
 
 ENTRIES: Final = select(*(ledger_entries.c[field] for field in Entry.__struct_fields__))
 _COLUMNS: Final = (*Draft.__struct_fields__, "created_at")
+
+# A draft's values in their order, and the unix time as of which it is booked: a row as it goes to the driver.
+Line = tuple[str, str, str, int, Kind, str, str | None, float]
+
 _MOVE: Final = (
     update(balances).where(balances.c.account == bindparam("of")).values(amount=bindparam("to"))
 )
@@ -43,28 +45,21 @@ def lock_balances(connection: Connection, accounts: Iterable[str]) -> dict[str, 
     return {row.account: row.amount for row in connection.execute(query)}
 
 
-def post(
-    connection: Connection, drafts: Sequence[Draft], locked: dict[str, int], *, at: float
+def enter(
+    connection: Connection,
+    lines: Sequence[Line],
+    locked: Mapping[str, int],
+    balances: Mapping[str, int],
 ) -> None:
-    """Book the lines, whose keys are new and whose accounts are all in `locked`, as of unix time `at`.
-
-    Raises `Overdraw` if a customer's balance would be below zero after all of them.
-    """
-    if not drafts:
-        return
-    moved = Counter[str]()
-    for draft in drafts:
-        moved[draft.account] += draft.amount
-        moved[draft.counter_account] -= draft.amount
-    for account, amount in moved.items():
-        if locked[account] + amount < 0 and not account.startswith(OPERATOR):
-            raise Overdraw(account, balance=locked[account], asked=-amount)
-    rows = [(*msgspec.structs.astuple(draft), at) for draft in drafts]
-    insert_rows(connection, ledger_entries, _COLUMNS, rows)
-    connection.execute(
-        _MOVE,
-        [{"of": account, "to": locked[account] + moved[account]} for account in sorted(moved)],
-    )
+    """Book the lines, whose keys are new, which make of the balances that are `locked` these `balances`."""
+    insert_rows(connection, ledger_entries, _COLUMNS, lines)
+    moved = [
+        {"of": account, "to": balances[account]}
+        for account in sorted(balances)
+        if balances[account] != locked[account]
+    ]
+    if moved:
+        connection.execute(_MOVE, moved)
 
 
 def post_once(connection: Connection, draft: Draft, *, at: float) -> Entry:
@@ -75,12 +70,34 @@ def post_once(connection: Connection, draft: Draft, *, at: float) -> Entry:
     locked = lock_balances(connection, (draft.account, draft.counter_account))
     found = find_entry(connection, draft.key)
     if found is None:
-        post(connection, [draft], locked, at=at)
+        _post(connection, draft, locked, at=at)
         found = find_entry(connection, draft.key)
         assert found is not None  # noqa: S101 - it was written two lines above
     if Draft(**{field: getattr(found, field) for field in Draft.__struct_fields__}) != draft:
         raise KeyReused(draft.key)
     return found
+
+
+def _post(connection: Connection, draft: Draft, locked: Mapping[str, int], *, at: float) -> None:
+    account, counter_account, amount = draft.account, draft.counter_account, draft.amount
+    after = {
+        account: locked[account] + amount,
+        counter_account: locked[counter_account] - amount,
+    }
+    for name, balance in after.items():
+        if balance < 0 and not name.startswith(OPERATOR):
+            raise Overdraw(name, balance=locked[name], asked=locked[name] - balance)
+    line = (
+        draft.key,
+        account,
+        counter_account,
+        amount,
+        draft.kind,
+        draft.reference,
+        draft.model,
+        at,
+    )
+    enter(connection, [line], locked, after)
 
 
 def find_entry(connection: Connection, key: str) -> Entry | None:

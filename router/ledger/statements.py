@@ -36,16 +36,29 @@ def insert_or_add(connection: Connection, table: Table) -> Insert:
 
 
 def insert_rows(
-    connection: Connection, table: Table, names: Sequence[str], rows: Sequence[tuple[object, ...]]
-) -> None:
-    """Insert rows, given as the values of the columns `names`, of types that both drivers know."""
+    connection: Connection,
+    table: Table,
+    names: tuple[str, ...],
+    rows: Sequence[tuple[object, ...]],
+    *,
+    or_leave: bool = False,
+) -> int:
+    """Insert rows, given as the values of the columns `names`, of types that both drivers know.
+
+    Returns how many went in. That is all of them, unless rows whose keys exist are to be left alone.
+    """
+    if not rows:
+        return 0
+    end = " ON CONFLICT DO NOTHING" if or_leave else ""
     if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(_insert_text(table.name, tuple(names), "%s", 1), list(rows))
-        return
+        text = _insert_text(table.name, names, "%s", 1) + end
+        return connection.exec_driver_sql(text, list(rows)).rowcount
+    inserted = 0
     for start in range(0, len(rows), ROWS_AT_ONCE):
         some = rows[start : start + ROWS_AT_ONCE]
-        text = _insert_text(table.name, tuple(names), "?", len(some))
-        connection.exec_driver_sql(text, tuple(chain.from_iterable(some)))
+        text = _insert_text(table.name, names, "?", len(some)) + end
+        inserted += connection.exec_driver_sql(text, tuple(chain.from_iterable(some))).rowcount
+    return inserted
 
 
 def find_known(connection: Connection, table: Table, name: str, values: Sequence[str]) -> set[str]:

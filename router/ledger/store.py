@@ -2,30 +2,25 @@
 
 Two guards keep a settlement from being booked twice. Each journal file's position is kept in the database
 and moves in the same transaction as the batch, so a batch that is brought again finds itself done. And each
-request id is booked once, whichever file it comes from.
-
-A charge takes what the account has and not more: no balance goes below zero (invariant I3). What is missing
-then was held by nobody, which means that credit was taken away while a request ran on it, or that its
-estimate was too low. It is booked as the operator's loss, so that it can be seen.
+request id is booked once, whichever file it comes from. What is booked for them is worked out in `sheet`.
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import msgspec
 from sqlalchemy import Connection, delete, select, update
 
 from router.accounts.database import Database
-from router.ledger.entry import ATTEMPTS, LOSSES, PROVIDERS, REVENUE, Draft
-from router.ledger.posting import lock_balances, post
+from router.ledger.posting import enter, lock_balances
 from router.ledger.schema import journal_positions, settlements
 from router.ledger.settlement import Settlement
+from router.ledger.sheet import OPERATOR_SIDE, work_out
 from router.ledger.statements import find_known, insert_new, insert_rows
 from router.ledger.usage import add_usage
 
 _COLUMNS: Final = tuple(column.name for column in settlements.columns)
-_OPERATOR_SIDE: Final = (ATTEMPTS, LOSSES, PROVIDERS, REVENUE)
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -44,14 +39,6 @@ class Stored(msgspec.Struct, frozen=True):
     balances: Mapping[str, int]
 
 
-class Settled(msgspec.Struct, frozen=True, gc=False):
-    """A settlement, what was taken from credit for it, and what was missing there."""
-
-    settlement: Settlement
-    charged: int
-    lost: int
-
-
 class SettlementStore:
     """Books settlements. All calls block, and may raise a StoreError; what raised has booked nothing."""
 
@@ -67,12 +54,19 @@ class SettlementStore:
         thought, after it was restored from a copy, say; then nothing is booked, and the caller brings the
         file again from there.
         """
+        try:
+            return self._apply(batch, pick=_all)
+        except _BookedBefore:
+            # It takes a file that was copied back, so nobody looks before it has happened.
+            return self._apply(batch, pick=_without_booked)
+
+    def _apply(self, batch: Batch, pick: "_Pick") -> Stored:
         with self._database.writing() as connection:
             done = _locked_position(connection, batch.file_id)
             if done < batch.start or done >= batch.end:
                 return Stored(done, {})
             new = [record for end, record in batch.records if end > done]
-            changed = book_settlements(connection, new, at=self._wall_clock())
+            changed = _book(connection, new, pick, at=self._wall_clock())
             connection.execute(
                 update(journal_positions)
                 .where(journal_positions.c.file_id == batch.file_id)
@@ -103,24 +97,42 @@ class SettlementStore:
             return result.rowcount
 
 
-def book_settlements(
-    connection: Connection, records: Iterable[Settlement], *, at: float
-) -> dict[str, int]:
-    """Book, as of unix time `at`, what is not booked yet; return the balances that this changed."""
+class _BookedBefore(Exception):
+    """Some of the settlements that were to be booked are booked."""
+
+
+_Pick = Callable[[Connection, Sequence[Settlement]], Sequence[Settlement]]
+
+
+def _all(_: Connection, records: Sequence[Settlement]) -> Sequence[Settlement]:
+    return records
+
+
+def _without_booked(connection: Connection, records: Sequence[Settlement]) -> Sequence[Settlement]:
     by_request = {record.request_id: record for record in records}
-    asked = {record.account_id for record in by_request.values() if record.billed}
-    # The locks come first: what another transaction books meanwhile is seen only after them.
-    locked = lock_balances(connection, {*asked, *_OPERATOR_SIDE} if by_request else ())
-    booked = find_known(connection, settlements, "request_id", list(by_request))
-    credit = dict(locked)
-    settled = [_settle(record, credit) for id_, record in by_request.items() if id_ not in booked]
-    if not settled:
+    for known in find_known(connection, settlements, "request_id", list(by_request)):
+        del by_request[known]
+    return list(by_request.values())
+
+
+def _book(
+    connection: Connection, records: Sequence[Settlement], pick: _Pick, *, at: float
+) -> dict[str, int]:
+    """Book, as of unix time `at`, what is picked; return the balances that this changed.
+
+    Raises `_BookedBefore` if some of that is booked; then the transaction must not be committed.
+    """
+    if not records:
         return {}
-    insert_rows(connection, settlements, _COLUMNS, [_row(one) for one in settled])
-    drafts = [draft for one in settled for draft in _drafts(one)]
-    post(connection, drafts, locked, at=at)
-    add_usage(connection, ((one.settlement, one.charged) for one in settled))
-    return {account: amount for account, amount in credit.items() if amount != locked[account]}
+    asked = {record.account_id for record in records if record.billed}
+    # The locks come first: what another transaction books meanwhile is seen only after them.
+    locked = lock_balances(connection, {*asked, *OPERATOR_SIDE})
+    sheet = work_out(pick(connection, records), locked, at=at)
+    if insert_rows(connection, settlements, _COLUMNS, sheet.rows, or_leave=True) < len(sheet.rows):
+        raise _BookedBefore
+    enter(connection, sheet.lines, locked, sheet.balances)
+    add_usage(connection, sheet.use)
+    return {account: to for account, to in sheet.balances.items() if to != locked[account]}
 
 
 def _locked_position(connection: Connection, file_id: str) -> int:
@@ -130,66 +142,3 @@ def _locked_position(connection: Connection, file_id: str) -> int:
     query = select(journal_positions.c.position).where(journal_positions.c.file_id == file_id)
     position: int = connection.execute(query.with_for_update()).scalar_one()
     return position
-
-
-def _settle(settlement: Settlement, credit: dict[str, int]) -> Settled:
-    """Take the charge from what is left in `credit`."""
-    if not settlement.billed:
-        return Settled(settlement, 0, 0)
-    charged = min(settlement.charge_nanodollars, credit[settlement.account_id])
-    credit[settlement.account_id] -= charged
-    return Settled(settlement, charged, settlement.charge_nanodollars - charged)
-
-
-def _drafts(settled: Settled) -> Iterable[Draft]:
-    settlement = settled.settlement
-    request_id, model = settlement.request_id, settlement.model
-    if settled.charged:
-        yield Draft(
-            key=f"charge:{request_id}",
-            account=settlement.account_id,
-            counter_account=REVENUE,
-            amount=-settled.charged,
-            kind="charge",
-            reference=request_id,
-            model=model,
-        )
-    if settled.lost:
-        yield Draft(
-            key=f"loss:{request_id}",
-            account=LOSSES,
-            counter_account=REVENUE,
-            amount=-settled.lost,
-            kind="operator_cost",
-            reference=request_id,
-            model=model,
-        )
-    if settlement.operator_nanodollars:
-        yield Draft(
-            key=f"attempts:{request_id}",
-            account=ATTEMPTS,
-            counter_account=PROVIDERS,
-            amount=-settlement.operator_nanodollars,
-            kind="operator_cost",
-            reference=request_id,
-            model=model,
-        )
-
-
-def _row(settled: Settled) -> tuple[object, ...]:
-    """Return the values of `_COLUMNS`."""
-    settlement = settled.settlement
-    return (
-        settlement.request_id,
-        settlement.account_id,
-        settlement.key_id,
-        settlement.model,
-        settlement.provider,
-        settlement.at,
-        *msgspec.structs.astuple(settlement.tokens),
-        settlement.charge_nanodollars,
-        settled.charged,
-        settlement.operator_nanodollars,
-        settlement.outcome,
-        settlement.estimated,
-    )

@@ -6,7 +6,7 @@ credit: less for accounts that are not prepaid, and where the credit ended. Aver
 make: the sums of seconds are there with their counts, and can be added up further.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
@@ -19,7 +19,10 @@ from router.ledger.statements import insert_or_add
 
 By = Literal["day", "account_id", "key_id", "model"]
 _IDENTITY: Final = ("day", "account_id", "key_id", "model")
-_DAY_SECONDS: Final = 86_400
+DAY_SECONDS: Final = 86_400
+
+# Whose sums a settlement adds to: the day's number since 1970, account, key and model.
+Identity = tuple[int, str, str, str]
 
 
 class Figures(msgspec.Struct, kw_only=True):
@@ -71,21 +74,17 @@ def day_of(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d")
 
 
-def add_usage(connection: Connection, settled: Iterable[tuple[Settlement, int]]) -> None:
-    """Add settlements, each with what was really charged for it, to their days' rows."""
-    together: dict[tuple[int, str, str, str], list[tuple[Settlement, int]]] = {}
-    for one in settled:
-        settlement = one[0]
-        day = int(settlement.at // _DAY_SECONDS)
-        identity = (day, settlement.account_id, settlement.key_id, settlement.model)
-        together.setdefault(identity, []).append(one)
-    if together:
-        # In order, as always, so that two writers cannot wait for each other in a circle.
-        rows = [
-            msgspec.structs.asdict(_sum_of(together[identity]))
-            | dict(zip(_IDENTITY, (day_of(identity[0] * _DAY_SECONDS), *identity[1:]), strict=True))
-            for identity in sorted(together)
-        ]
+def add_usage(
+    connection: Connection, use: Mapping[Identity, Sequence[tuple[Settlement, int]]]
+) -> None:
+    """Add settlements, each with what is really charged for it, to the rows that they belong to."""
+    # In order, as always, so that two writers cannot wait for each other in a circle.
+    rows = [
+        msgspec.structs.asdict(_sum_of(use[identity]))
+        | dict(zip(_IDENTITY, (day_of(identity[0] * DAY_SECONDS), *identity[1:]), strict=True))
+        for identity in sorted(use)
+    ]
+    if rows:
         connection.execute(insert_or_add(connection, usage_days), rows)
 
 

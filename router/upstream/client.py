@@ -14,14 +14,13 @@ import trio
 from router.netpoll import Netpoll
 from router.upstream.dial import Dial
 from router.upstream.errors import UpstreamCut
-from router.upstream.lending import Lease, Lender
+from router.upstream.lending import Lender
 from router.upstream.message import OutgoingRequest
 from router.upstream.origin import Origin
 from router.upstream.pool import PoolLimits, PoolSnapshot
 from router.upstream.response import UpstreamResponse
 
 __all__ = [
-    "Lease",
     "OutgoingRequest",
     "PoolLimits",
     "PoolSnapshot",
@@ -64,36 +63,39 @@ class UpstreamClient:
         request: OutgoingRequest,
         *,
         connecting: Connecting = _unbounded,
-        on_connected: Callable[[Lease], None] = lambda _lease: None,
+        on_connected: Callable[[UpstreamResponse], None] = lambda _response: None,
     ) -> UpstreamResponse:
         """Send the request; returns once the head of the response is there, 1xx passed over.
 
         Where there is no connection to be had at once, one is waited for within `connecting`. With each
         on which the request is about to go out `on_connected` is called, so that a caller can turn its
-        patience for connecting into that for an answer, and can end its waiting for one: by
-        `Lease.interrupt`, whereupon this, or the reading of the response, raises trio.ClosedResourceError.
+        patience for connecting into that for an answer, and can end its waiting for one: by `interrupt` of
+        the response to come, whereupon this, or the reading of it, raises trio.ClosedResourceError.
 
         Raises ConnectFailed, UpstreamCut, UpstreamProtocolError; ValueError when the request's own
         head is not valid HTTP; trio.ClosedResourceError after `aclose`. After an exception, or when
         cancelled, nothing is held. The caller must `discard` the response in the end.
         """
-        lease = self._lender.lend_now(origin)
-        if lease is None:
-            lease = await connecting(self._lender.borrow(origin))
+        await trio.lowlevel.checkpoint_if_cancelled()
+        connection = self._lender.lend_now(origin)
+        if connection is None:
+            connection = await connecting(self._lender.borrow(origin))
+        response = UpstreamResponse(self._lender, connection)
         try:
-            on_connected(lease)
+            on_connected(response)
             try:
-                head = await lease.connection.send(request)
+                head = await connection.send(request)
             except UpstreamCut as cut:
-                if cut.response_started or not lease.reused:
+                if cut.response_started or not response.reused:
                     raise
-                await connecting(lease.renew())
-                on_connected(lease)
-                head = await lease.connection.send(request)
+                await connecting(response.renew())
+                on_connected(response)
+                head = await response.connection.send(request)
         except BaseException:
-            lease.end()
+            response.discard()
             raise
-        return UpstreamResponse(lease, head)
+        response.begin(head)
+        return response
 
     def snapshot(self) -> PoolSnapshot:
         """Count connections and waiting requests over all origins."""

@@ -12,7 +12,8 @@ than the caller reads is held back by TCP. Whoever watches many bodies at once c
 (`fileno`), read from it without waiting (`source`), and let the `parser` have what came.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from typing import Any, TypeVar
 
 import trio
 
@@ -29,15 +30,17 @@ _SINGLE_WRITE_BYTES = 64 * 1024
 _SLICE_BYTES = 256 * 1024
 _REFUSAL_BYTES = 64 * 1024
 
+T = TypeVar("T")
+
 
 class HttpConnection:
-    """A connection to one origin, used by one request at a time.
+    """A connection to one origin, used by one request at a time; `has_served`: by one before.
 
-    After an exception, or when `send` was cancelled, only `close` may follow.
+    `parser` makes a body of the bytes that were read from `source`. After an exception, or when `send` was
+    cancelled, only `close` may follow.
     """
 
     __slots__ = (
-        "_http",
         "_is_closed",
         "_is_writing",
         "_plain",
@@ -47,20 +50,23 @@ class HttpConnection:
         "_stream",
         "_tls",
         "_write_was_cut",
+        "has_served",
         "origin",
+        "parser",
     )
 
     def __init__(
         self, stream: trio.abc.Stream, origin: Origin, netpoll: Netpoll | None = None
     ) -> None:
         self.origin = origin
+        self.parser = FastHttp1Client(origin)
+        self.has_served = False
         self._stream = stream
         self._plain = PolledSocket(stream.socket) if isinstance(stream, trio.SocketStream) else None
         self._tls = stream if isinstance(stream, TlsStream) else None
         self._polled = self._plain if self._tls is None else self._tls.polled
         if self._polled is not None:
             self._polled.join(netpoll)
-        self._http = FastHttp1Client(origin)
         self._response_started = False
         self._is_closed = False
         self._is_writing = False
@@ -68,29 +74,21 @@ class HttpConnection:
         # The body of a refusal that was read before its head was handed out: a few pieces, once in a while.
         self._read_ahead: list[bytes | UpstreamTransportError] = []
 
-    async def send(self, request: OutgoingRequest) -> ResponseHead:
-        """Send the request and wait for the head of its response.
+    def send(self, request: OutgoingRequest) -> Coroutine[Any, Any, ResponseHead]:
+        """Send the request; what this returns waits for the head of its response.
 
-        Raises UpstreamCut, UpstreamProtocolError, or ValueError for a head that is not HTTP.
+        What goes out at once has gone out before that. Raises ValueError for a head that is not HTTP, and
+        while it waits UpstreamCut, UpstreamProtocolError.
         """
         self._response_started = False
-        pieces = self._http.encode_request(request)
-        if sum(map(len, pieces)) > _SINGLE_WRITE_BYTES:
-            head = await self._send_while_listening(pieces)
-        else:
-            await trio.lowlevel.checkpoint_if_cancelled()
-            data = b"".join(pieces)
-            # What does not go out at once, trio's write waits for; or it finds out that all is broken.
-            sent = self._plain.write_now(data) if self._plain is not None else 0
-            if sent < len(data):
-                await self._write([memoryview(data)[sent:]])
-            # As `_receive_head` does: this is the wait that every request has, with nothing between.
-            while (answer := self._http.next_head()) is None:
-                await self._receive()
-            head = answer
-        if self._write_was_cut and not _is_refusal(head):
-            raise UpstreamCut(self.origin, response_started=True)
-        return head
+        head = self.parser.encode_head(request)
+        if len(head) + len(request.body) > _SINGLE_WRITE_BYTES:
+            return self._send_while_listening([head, request.body])
+        data = head + request.body
+        sent = self._plain.write_now(data) if self._plain is not None else 0
+        if sent < len(data):
+            return self._send_rest(data[sent:])
+        return self._receive(self.parser.next_head)
 
     async def receive_body(self) -> bytes:
         """The next bytes of the body, b"" once it has ended. Raises like `send`.
@@ -99,9 +97,8 @@ class HttpConnection:
         """
         # Before anything is taken from the parser: what was taken, a cancellation would lose.
         await trio.lowlevel.checkpoint_if_cancelled()
-        while (piece := self.at_hand()) is None:
-            await self._receive()
-        return piece
+        piece = self.at_hand()
+        return piece if piece is not None else await self._receive(self.at_hand)
 
     def fileno(self) -> int | None:
         """The socket that shows when `source` has something; None where one can only wait.
@@ -120,11 +117,6 @@ class HttpConnection:
         assert source is not None  # noqa: S101 - the caller has asked `fileno`
         return source
 
-    @property
-    def parser(self) -> FastHttp1Client:
-        """What makes a body of the bytes that were read from `source`."""
-        return self._http
-
     def at_hand(self) -> bytes | None:
         """What of the body has been read already, b"" if that is its end, None if it is nothing.
 
@@ -135,14 +127,16 @@ class HttpConnection:
             if isinstance(ahead, UpstreamTransportError):
                 raise ahead
             return ahead
-        return self._http.next_body()
+        return self.parser.next_body()
+
+    def whole_at_hand(self) -> bytes | None:
+        """The whole body, if it has been read to its end already; else None, and nothing was taken."""
+        return None if self._read_ahead else self.parser.whole_body()
 
     def start_next_cycle(self) -> bool:
         """Make ready for another request; tells whether one may follow, the answer being read to its end."""
-        if self._is_closed or not self._http.is_reusable:
-            return False
-        self._http.start_next_cycle()
-        return True
+        self.has_served = True
+        return not self._is_closed and self.parser.start_next_cycle()
 
     def has_gone_stale(self) -> bool:
         """Tell whether an idle connection was closed, or spoken on unasked, by the origin.
@@ -158,6 +152,11 @@ class HttpConnection:
             self._polled.close()
         close_now(self._stream)
 
+    async def _send_rest(self, data: bytes) -> ResponseHead:
+        """Send what did not go out at once: trio's write waits, or finds out that all is broken."""
+        await self._write([data])
+        return self._not_cut_short(await self._receive(self.parser.next_head))
+
     async def _send_while_listening(self, pieces: list[bytes]) -> ResponseHead:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._write, _slices(pieces))
@@ -167,13 +166,19 @@ class HttpConnection:
                 nursery.cancel_scope.cancel()
         if isinstance(outcome, Exception):
             raise outcome
-        return outcome
+        return self._not_cut_short(outcome)
+
+    def _not_cut_short(self, head: ResponseHead) -> ResponseHead:
+        """Return the head of an answer, if it can be believed: the request was written, or is refused."""
+        if self._write_was_cut and not _is_refusal(head):
+            raise UpstreamCut(self.origin, response_started=True)
+        return head
 
     async def _receive_answer_to_upload(
         self,
     ) -> ResponseHead | UpstreamTransportError | trio.ClosedResourceError:
         try:
-            head = await self._receive_head()
+            head = await self._receive(self.parser.next_head)
         except (UpstreamTransportError, trio.ClosedResourceError) as error:
             return error
         if _is_refusal(head) and self._is_writing:
@@ -202,26 +207,24 @@ class HttpConnection:
         finally:
             self._is_writing = False
             if self._write_was_cut:
-                self._http.abandon_request()
+                self.parser.abandon_request()
 
-    async def _receive_head(self) -> ResponseHead:
-        while (head := self._http.next_head()) is None:
-            await self._receive()
-        return head
-
-    async def _receive(self) -> None:
-        """Wait for what comes next, and let the parser have it. Raises UpstreamCut."""
-        try:
-            if self._plain is not None:
-                data = await self._plain.read()
-            else:
-                data = bytes(await self._stream.receive_some(READ_BYTES))
-        except (trio.BrokenResourceError, OSError) as error:
-            raise UpstreamCut(self.origin, response_started=self._response_started) from error
-        if not data and not self._response_started:
-            raise UpstreamCut(self.origin, response_started=False)
-        self._response_started = True
-        self._http.receive_data(data)
+    async def _receive(self, take: Callable[[], T | None]) -> T:
+        """Let the parser have what comes, until there is something to take from it. Raises UpstreamCut."""
+        while True:
+            try:
+                if self._plain is not None:
+                    data = await self._plain.read()
+                else:
+                    data = bytes(await self._stream.receive_some(READ_BYTES))
+            except (trio.BrokenResourceError, OSError) as error:
+                raise UpstreamCut(self.origin, response_started=self._response_started) from error
+            if not data and not self._response_started:
+                raise UpstreamCut(self.origin, response_started=False)
+            self._response_started = True
+            self.parser.receive_data(data)
+            if (taken := take()) is not None:
+                return taken
 
 
 def _is_refusal(head: ResponseHead) -> bool:

@@ -85,10 +85,7 @@ def choose_decoder(head: ResponseHead) -> tuple[Inflater | None, list[tuple[byte
 
     An encoding unknown to us, or several at once, is left alone together with its header.
     """
-    if b"content-encoding" not in dict(head.headers):
-        return None, head.headers
-    coding = b",".join([value for name, value in head.headers if name == b"content-encoding"])
-    encoding = _KNOWN.get(coding.strip().lower())
+    encoding = _KNOWN.get(head.named.get(b"content-encoding", b"").strip().lower())
     if encoding is None:
         return None, head.headers
     gone = (b"content-encoding", b"content-length")

@@ -14,15 +14,13 @@ from typing import Final, Literal
 import httptools
 
 from router.upstream.errors import UpstreamCut, UpstreamProtocolError, UpstreamTransportError
-from router.upstream.message import OutgoingRequest, ResponseHead
+from router.upstream.message import OutgoingRequest, ResponseHead, by_name
 from router.upstream.origin import Origin
 from router.upstream.request_head import encode_head, wants_close
 from router.upstream.response_head import read_headers, read_status_line
 
 _MAX_QUIET_BYTES: Final = 64 * 1024
 _MOST_LENGTH_DIGITS: Final = 18
-# The headers that say where the body ends, and whether another answer may follow.
-_TELLING: Final = frozenset({b"content-length", b"transfer-encoding", b"connection"})
 _BEGINNING: Final = b"HTTP/"
 _LINE_END: Final = b"\r\n"
 _HEAD_END: Final = b"\r\n\r\n"
@@ -62,23 +60,25 @@ class FastHttp1Client:
         self._authority = origin.authority
         self._failure: UpstreamTransportError | None = None
         self._head: ResponseHead | None = None
+        self._headers: list[tuple[bytes, bytes]] = []
         self._pieces: list[bytes] = []
+        self._stage: _Stage = "head"
+        self._told: _Told | None = None
         self._is_sent = False
         self._wants_no_body = False
         self._may_follow = False
         self._missing_bytes = 0
-        self.start_next_cycle()
+        self._expect_head()
 
-    def start_next_cycle(self) -> None:
-        """Make ready for another request on the same connection; only when it is reusable."""
-        self._stage: _Stage = "head"
-        self._status = 0  # until the first line has been read
-        self._headers: list[tuple[bytes, bytes]] = []
-        self._seam = b""  # what was received last, as far as what comes next may belong to it
-        self._quiet_bytes = 0  # received since anything came of it
+    def start_next_cycle(self) -> bool:
+        """Make ready for another request on the same connection; tells whether it is reusable."""
+        if not self.is_reusable:
+            return False
+        self._expect_head()
+        return True
 
-    def encode_request(self, request: OutgoingRequest) -> list[bytes]:
-        """The bytes to send, head first; body parts are the caller's own objects, not copies.
+    def encode_head(self, request: OutgoingRequest) -> bytes:
+        """The head to send; the body goes behind it as it is.
 
         Raises ValueError when the head is not valid HTTP. The message does not show the offending
         value, which may be a key with a stray newline.
@@ -86,7 +86,7 @@ class FastHttp1Client:
         head, asks_to_close = encode_head(request, self._authority)
         self._is_sent = not asks_to_close
         self._wants_no_body = request.method == b"HEAD"
-        return [head, *request.body_parts()]
+        return head
 
     def abandon_request(self) -> None:
         """Take note that not all of the request was sent, so no other can follow."""
@@ -101,7 +101,11 @@ class FastHttp1Client:
         if not data or self._failure is not None:
             return
         if self._stage == "counted":
-            self._receive_counted(data)
+            self._may_follow &= len(data) <= self._missing_bytes
+            self._pieces.append(data[: self._missing_bytes])
+            self._missing_bytes -= len(data)
+            if self._missing_bytes <= 0:
+                self._stage = "ended"
         elif self._stage == "chunked":
             self._receive_chunks(data)
         elif self._stage == "until close":
@@ -114,7 +118,7 @@ class FastHttp1Client:
 
         `None`: they may be anything, nothing was taken, and they are for `receive_data`.
         """
-        if self._stage != "chunked" or not self._told.is_between_chunks:
+        if self._stage != "chunked" or not (self._told is None or self._told.is_between_chunks):
             return None
         end_of_size = data.find(b"\r\n")
         size = len(data) - end_of_size - 4
@@ -146,107 +150,104 @@ class FastHttp1Client:
             raise self._failure
         return b"" if self._stage == "ended" else None
 
-    @property
-    def response_ended(self) -> bool:
-        """Whether the response was read to its end."""
-        return self._stage == "ended" and not self._pieces and self._head is None
+    def whole_body(self) -> bytes | None:
+        """All body bytes in one piece, once their end has come too; else None, and nothing was taken."""
+        return self.next_body() if self._stage == "ended" else None
 
     @property
     def is_reusable(self) -> bool:
         """Whether both sides finished, neither wants to close, and nothing unasked has arrived."""
-        return self._is_sent and self._may_follow and self.response_ended
+        has_all = self._stage == "ended" and not self._pieces and self._head is None
+        return has_all and self._is_sent and self._may_follow
+
+    def _expect_head(self) -> None:
+        self._stage = "head"
+        self._status = 0  # until the first line has been read
+        self._headers = []
+        self._seam = b""  # what was received last, as far as what comes next may belong to it
+        self._quiet_bytes = 0  # received since anything came of it
 
     def _receive_head(self, data: bytes) -> bytes:
         """Read the lines of the head that are whole; return what comes behind the head."""
         # It begins with the end of the last line that was read, if any was.
         block = self._seam + data
         end = block.find(_HEAD_END)
+        whole = end if end >= 0 else block.rfind(_LINE_END)
         try:
+            if whole >= 0:
+                first, *lines = block[:whole].split(_LINE_END)
+                if not self._status:
+                    self._status, self._may_follow = read_status_line(first)
+                self._headers += read_headers(lines, whole)
             if end < 0:
-                self._receive_part_of_head(block, len(data))
+                self._keep_begun(block[max(whole, 0) :], len(data))
                 return b""
-            self._read_lines(block[:end])
             self._judge_head()
         except ValueError as error:
             self._fail(str(error))
         return block[end + len(_HEAD_END) :]
 
-    def _receive_part_of_head(self, block: bytes, size: int) -> None:
-        """Read what is whole of a head that is not. Raises ValueError when nothing can come of it."""
-        whole = max(block.rfind(_LINE_END), 0)
-        self._read_lines(block[:whole])
-        self._seam = begun = block[whole:]
+    def _keep_begun(self, begun: bytes, size: int) -> None:
+        """Keep a line that is not whole. Raises ValueError when nothing can come of it."""
+        self._seam = begun
         if b"\n" in begun[len(_LINE_END) :]:
             raise ValueError("a line of its head ends strangely")
         if not self._status and begun[: len(_BEGINNING)] != _BEGINNING[: len(begun)]:
             raise ValueError("it does not begin with HTTP")
         self._note_quiet(size)
 
-    def _read_lines(self, block: bytes) -> None:
-        if not self._status and block:
-            line, _, block = block.partition(_LINE_END)
-            self._status, self._may_follow = read_status_line(line)
-        else:
-            block = block[len(_LINE_END) :]
-        if block:
-            self._headers += read_headers(block)
-
     def _judge_head(self) -> None:
         """Find out where the body ends, and whether another answer may follow. Raises ValueError."""
         status, headers = self._status, self._headers
-        if status == 101:
+        if status >= 200:
+            named = by_name(headers)
+            self._judge_framing(named)
+            if self._wants_no_body or status in _BODILESS:
+                self._stage = "ended"
+            self._head = ResponseHead(status, headers, named)
+        elif status != 101:
+            self._expect_head()
+        else:
             self._failure = UpstreamProtocolError(
                 self._origin, "switched protocols without being asked"
             )
-        elif status < 200:
-            self.start_next_cycle()
-        else:
-            self._judge_framing([header for header in headers if header[0] in _TELLING])
-            if self._wants_no_body or status in _BODILESS:
-                self._stage = "ended"
-            self._head = ResponseHead(status, headers)
 
-    def _judge_framing(self, told: list[tuple[bytes, bytes]]) -> None:
-        if len(told) > 1 or (told and told[0][0] == b"connection"):
-            self._may_follow &= not wants_close(told)
-            told = [header for header in told if header[0] != b"connection"]
-        if len(told) > 1:
-            raise ValueError("framing that contradicts itself")
-        if not told:
-            self._stage = "until close"
-        elif told[0][0] == b"content-length":
-            length = told[0][1]
+    def _judge_framing(self, named: dict[bytes, bytes]) -> None:
+        length, coding = named.get(b"content-length"), named.get(b"transfer-encoding")
+        if b"connection" in named:
+            self._may_follow &= not wants_close(named[b"connection"])
+        if length is not None:
+            if coding is not None:
+                raise ValueError("framing that contradicts itself")
             if not length.isdigit() or len(length) > _MOST_LENGTH_DIGITS:
                 raise ValueError("a length that is none")
             self._missing_bytes = int(length)
             self._stage = "counted" if self._missing_bytes else "ended"
-        elif told[0][1].lower() != b"chunked":
+        elif coding is None:
+            self._stage = "until close"
+        elif coding.lower() != b"chunked":
             raise ValueError("a transfer coding that is not known")
         else:
             self._stage = "chunked"
             self._seam = b""
             self._quiet_bytes = 0
-            self._told = _Told(self._pieces)
-            self._parser = httptools.HttpResponseParser(self._told)
-            self._parser.feed_data(_CHUNKS_FOLLOW)
-
-    def _receive_counted(self, data: bytes) -> None:
-        piece = data[: self._missing_bytes]
-        self._pieces.append(piece)
-        self._missing_bytes -= len(piece)
-        if not self._missing_bytes:
-            self._stage = "ended"
-            self._may_follow &= len(piece) == len(data)
+            self._told = None
 
     def _receive_chunks(self, data: bytes) -> None:
+        told = self._told
+        if told is None:
+            if (piece := self.piece_in(data)) is not None:
+                self._pieces.append(piece)
+                return
+            told = self._begin_to_parse()
         before = len(self._pieces)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
             self._fail(str(error))  # llhttp's reasons quote nothing of what was received
         self._seam = data[-5:] if len(data) >= 5 else (self._seam + data)[-5:]
-        self._told.is_between_chunks &= data.endswith(b"\n")  # else the next size has begun
-        if self._told.ended:
+        told.is_between_chunks &= data.endswith(b"\n")  # else the next size has begun
+        if told.ended:
             # llhttp passes over further line ends; then the fifth byte from the end is one of them.
             self._may_follow &= self._failure is None and self._seam[:1] not in b"\r\n"
             self._failure = None
@@ -255,6 +256,13 @@ class FastHttp1Client:
             self._quiet_bytes = 0
         else:
             self._note_quiet(len(data))
+
+    def _begin_to_parse(self) -> "_Told":
+        """Have llhttp from now on: what came is not one whole chunk, as what streams send mostly is."""
+        told = self._told = _Told(self._pieces)
+        self._parser = httptools.HttpResponseParser(told)
+        self._parser.feed_data(_CHUNKS_FOLLOW)
+        return told
 
     def _receive_end(self) -> None:
         if self._stage in {"until close", "ended"}:

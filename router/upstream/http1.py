@@ -12,7 +12,7 @@ the end of the stream is about that end, and any other is about the bytes.
 import h11
 
 from router.upstream.errors import UpstreamCut, UpstreamProtocolError, UpstreamTransportError
-from router.upstream.message import OutgoingRequest, ResponseHead, complete_headers
+from router.upstream.message import OutgoingRequest, ResponseHead, by_name, complete_headers
 from router.upstream.origin import Origin
 
 _MAX_HEAD_BYTES = 64 * 1024
@@ -27,8 +27,8 @@ class Http1Client:
         self._failure: UpstreamTransportError | None = None
         self._at_eof = False
 
-    def encode_request(self, request: OutgoingRequest) -> list[bytes]:
-        """The bytes to send, head first; body parts are the caller's own objects, not copies.
+    def encode_head(self, request: OutgoingRequest) -> bytes:
+        """The head to send; the body goes behind it as it is.
 
         Raises ValueError when the head is not valid HTTP. The message does not show the offending
         value, which may be a key with a stray newline.
@@ -36,15 +36,15 @@ class Http1Client:
         try:
             headers = complete_headers(request, self._origin.authority)
             event = h11.Request(method=request.method, target=request.target, headers=headers)
-            pieces = [self._h11.send(event)]
-            for part in request.body_parts():
-                pieces += self._h11.send_with_data_passthrough(h11.Data(data=part)) or []
+            head = self._h11.send(event)
+            if request.body:
+                self._h11.send_with_data_passthrough(h11.Data(data=request.body))
             self._h11.send(h11.EndOfMessage())
         except h11.LocalProtocolError:
             raise ValueError(
                 "method, target or headers of the request are not valid HTTP"
             ) from None
-        return pieces
+        return bytes(head or b"")
 
     def abandon_request(self) -> None:
         """Take note that not all of the request was sent, so no other can follow."""
@@ -65,7 +65,8 @@ class Http1Client:
             if event is h11.NEED_DATA:
                 return None
             if isinstance(event, h11.Response):
-                return ResponseHead(event.status_code, list(event.headers))
+                headers = list(event.headers)
+                return ResponseHead(event.status_code, headers, by_name(headers))
             if not isinstance(event, h11.InformationalResponse):
                 raise self._unexpected()
 
@@ -75,7 +76,7 @@ class Http1Client:
         Raises UpstreamProtocolError, or UpstreamCut after the end of the stream.
         """
         pieces: list[bytes] = []
-        while not self.response_ended:
+        while not self._response_ended:
             try:
                 event = self._next_event()
             except UpstreamTransportError:
@@ -90,12 +91,7 @@ class Http1Client:
                 raise self._unexpected()
         if pieces:
             return b"".join(pieces)
-        return b"" if self.response_ended else None
-
-    @property
-    def response_ended(self) -> bool:
-        """Whether the response was parsed to its end."""
-        return self._h11.their_state in {h11.DONE, h11.MUST_CLOSE, h11.CLOSED}
+        return b"" if self._response_ended else None
 
     @property
     def is_reusable(self) -> bool:
@@ -103,9 +99,16 @@ class Http1Client:
         finished = self._h11.our_state is h11.DONE and self._h11.their_state is h11.DONE
         return finished and self._h11.trailing_data == (b"", False)
 
-    def start_next_cycle(self) -> None:
-        """Make ready for another request on the same connection; only when it is reusable."""
+    def start_next_cycle(self) -> bool:
+        """Make ready for another request on the same connection; tells whether it is reusable."""
+        if not self.is_reusable:
+            return False
         self._h11.start_next_cycle()
+        return True
+
+    @property
+    def _response_ended(self) -> bool:
+        return self._h11.their_state in {h11.DONE, h11.MUST_CLOSE, h11.CLOSED}
 
     def _next_event(self) -> object:
         if self._failure is not None:

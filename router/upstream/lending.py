@@ -1,9 +1,8 @@
 """Lending connections: the part of the pool that waits.
 
 The core (`pool`) says who gets what; here its answers are carried out: dial, close, wake the next
-in the queue. A `Lease` is a request's hold on one place in the pool and the only thing that can end
-it. Ending is synchronous and happens once, so cancellation can strike anywhere and the place still
-comes back.
+in the queue. Whoever is lent a connection gives it back once, by `take_back`. That is synchronous, so
+cancellation can strike anywhere and the place still comes back.
 """
 
 import trio
@@ -26,7 +25,7 @@ _Assignment = UseIdle[HttpConnection] | OpenNew
 
 
 class Lender:
-    """Owns all connections: those lent out by its leases and those lying idle. Made in a run of trio."""
+    """Owns all connections: those lent out and those lying idle. Made in a run of trio."""
 
     def __init__(self, dial: Dial, limits: PoolLimits, netpoll: Netpoll | None) -> None:
         self._dial = dial
@@ -36,7 +35,7 @@ class Lender:
         self._is_closed = False
         self._now = trio.lowlevel.current_clock().current_time  # two steps shorter than trio's own
 
-    def lend_now(self, origin: Origin) -> "Lease | None":
+    def lend_now(self, origin: Origin) -> HttpConnection | None:
         """Return a connection that lies idle and may serve, `None` where there is none.
 
         Raises trio.ClosedResourceError after `close`.
@@ -46,12 +45,12 @@ class Lender:
         now = self._now()
         while (connection := self._pool.take_idle(origin, now)) is not None:
             if not connection.has_gone_stale():
-                return Lease(self, connection, reused=True)
+                return connection
             connection.close()
             self._wake(self._pool.closed(origin))
         return None
 
-    async def borrow(self, origin: Origin) -> "Lease":
+    async def borrow(self, origin: Origin) -> HttpConnection:
         """Get a connection where `lend_now` had none, waiting in line or dialling as need be.
 
         Raises ConnectFailed. When cancelled, the place goes to the next in line.
@@ -63,10 +62,10 @@ class Lender:
         while isinstance(assignment, UseIdle):
             connection = assignment.connection
             if not connection.has_gone_stale():
-                return Lease(self, connection, reused=True)
+                return connection
             connection.close()
             assignment = self._pool.replace(origin)
-        return Lease(self, await self._open(origin), reused=False)
+        return await self._open(origin)
 
     async def exchange_for_new(self, connection: HttpConnection) -> HttpConnection:
         """Close a lent connection and open another in its place. Raises like `borrow`.
@@ -78,7 +77,7 @@ class Lender:
         return await self._open(connection.origin)
 
     def take_back(self, connection: HttpConnection) -> None:
-        """Keep the connection if it may serve again, else close it; wake who waits for it."""
+        """Keep a lent connection if it may serve again, else close it; wake who waits for it."""
         if self._is_closed or not connection.start_next_cycle():
             connection.close()
             self._wake(self._pool.closed(connection.origin))
@@ -92,7 +91,7 @@ class Lender:
         _close_all(self._pool.expire(now))
 
     def close(self) -> None:
-        """Close what is idle and keep nothing from now on; leases run to their end."""
+        """Close what is idle and keep nothing from now on; what is lent serves to its end."""
         self._is_closed = True
         _close_all(self._pool.drain_idle())
 
@@ -129,42 +128,6 @@ class Lender:
     def _wake(self, ticket: Ticket[HttpConnection] | None) -> None:
         if ticket is not None:
             self._bells.pop(ticket).set()
-
-
-class Lease:
-    """A connection on loan to one request. `reused` tells whether it served another before.
-
-    `has_ended`: the connection was given back.
-    """
-
-    __slots__ = ("_lender", "connection", "has_ended", "reused")
-
-    def __init__(self, lender: Lender, connection: HttpConnection, *, reused: bool) -> None:
-        self._lender = lender
-        self.connection = connection
-        self.has_ended = False
-        self.reused = reused
-
-    async def renew(self) -> None:
-        """Exchange the connection for a fresh one; if that fails or is cancelled, it has ended."""
-        self.has_ended = True
-        self.connection = await self._lender.exchange_for_new(self.connection)
-        self.has_ended = False
-        self.reused = False
-
-    def interrupt(self) -> None:
-        """Close the connection under who waits for it, unless it was given back already.
-
-        Whoever waits gets trio.ClosedResourceError, now or with the next wait.
-        """
-        if not self.has_ended:
-            self.connection.close()
-
-    def end(self) -> None:
-        """Give the connection back, to be kept or closed; again is harmless."""
-        if not self.has_ended:
-            self.has_ended = True
-            self._lender.take_back(self.connection)
 
 
 def _close_all(connections: list[HttpConnection]) -> None:

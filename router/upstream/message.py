@@ -12,7 +12,7 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 
 class OutgoingRequest(msgspec.Struct, frozen=True):
-    """One request. Header names are lower-case; several body parts are sent one after another.
+    """One request. Header names are lower-case.
 
     `headers` are best the same for many requests: then they are written once (see `request_head`).
     `own_headers` are those of this request alone.
@@ -21,21 +21,29 @@ class OutgoingRequest(msgspec.Struct, frozen=True):
     method: bytes
     target: bytes
     headers: Headers
-    body: bytes | Sequence[bytes] = b""
+    body: bytes = b""
     own_headers: Headers = ()
-
-    def body_parts(self) -> Sequence[bytes]:
-        """The body as a sequence of parts; empty where there is no body."""
-        if isinstance(self.body, bytes):
-            return (self.body,) if self.body else ()
-        return self.body
 
 
 class ResponseHead(msgspec.Struct, frozen=True):
-    """Status and headers of a final (not 1xx) response; header names are lower-case."""
+    """Status and headers of a final (not 1xx) response; header names are lower-case.
+
+    `named` has the same headers `by_name`.
+    """
 
     status: int
     headers: list[tuple[bytes, bytes]]
+    named: dict[bytes, bytes]
+
+
+def by_name(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """The values by name; those of one that stands there more than once make a list (RFC 9110, 5.3)."""
+    named = dict(headers)
+    if len(named) < len(headers):
+        named.clear()
+        for name, value in headers:
+            named[name] = b"%b,%b" % (named[name], value) if name in named else value
+    return named
 
 
 # Framing and addressing belong to the connection: taken over from a caller, they could contradict
@@ -64,17 +72,14 @@ def shared_headers(own: Headers, authority: str) -> list[tuple[bytes, bytes]]:
 def own_headers(request: OutgoingRequest) -> list[tuple[bytes, bytes]]:
     """The headers that only this request has: its own, and its length."""
     headers = kept(request.own_headers)
-    length = content_length(request)
-    if length is not None:
-        headers.append((b"content-length", b"%d" % length))
+    if tells_length(request):
+        headers.append((b"content-length", b"%d" % len(request.body)))
     return headers
 
 
-def content_length(request: OutgoingRequest) -> int | None:
-    """What its content-length says; `None` where it goes without."""
-    body = request.body
-    length = len(body) if isinstance(body, bytes) else sum(map(len, body))
-    return length if length or request.method not in _BODILESS else None
+def tells_length(request: OutgoingRequest) -> bool:
+    """Whether the request has a content-length; it goes without where it cannot have a body."""
+    return request.body != b"" or request.method not in _BODILESS
 
 
 def kept(headers: Headers) -> list[tuple[bytes, bytes]]:

@@ -15,9 +15,10 @@ from typing import Final
 
 from router.upstream.message import (
     OutgoingRequest,
-    content_length,
+    by_name,
     kept,
     shared_headers,
+    tells_length,
 )
 
 MOST_BLOCKS: Final = 2_000  # of a kibibyte at most, as a rule
@@ -37,10 +38,9 @@ def encode_head(request: OutgoingRequest, authority: str) -> tuple[bytes, bool]:
     head, asks_to_close = _block(request.method, request.target, tuple(request.headers), authority)
     if request.own_headers:
         head += _lines(kept(request.own_headers))
-    length = content_length(request)
-    if length is None:
-        return head + b"\r\n", asks_to_close
-    return b"%bcontent-length: %d\r\n\r\n" % (head, length), asks_to_close
+    if tells_length(request):
+        return b"%bcontent-length: %d\r\n\r\n" % (head, len(request.body)), asks_to_close
+    return head + b"\r\n", asks_to_close
 
 
 @lru_cache(maxsize=MOST_BLOCKS)
@@ -55,17 +55,12 @@ def _block(
         raise _not_http()
     headers = shared_headers(own, authority)
     block = b"%b %b HTTP/1.1\r\n%b" % (method, target, _lines(headers))
-    return block, wants_close(headers)
+    return block, wants_close(by_name(headers).get(b"connection", b""))
 
 
-def wants_close(headers: Iterable[tuple[bytes, bytes]]) -> bool:
-    """Tell whether headers with names in lower case end the connection (RFC 9112, 9.6)."""
-    return any(
-        option.strip() == b"close"
-        for name, value in headers
-        if name == b"connection"
-        for option in value.lower().split(b",")
-    )
+def wants_close(connection: bytes) -> bool:
+    """Tell whether the value of a Connection header ends the connection (RFC 9112, 9.6)."""
+    return b"close" in map(bytes.strip, connection.lower().split(b","))
 
 
 def _lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:

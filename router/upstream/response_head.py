@@ -8,13 +8,13 @@ The grammar is that of RFC 9112 (4 and 5) and RFC 9110 (5.1 and 5.5), without wh
 """
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
 MOST_LINES: Final = 2_000
 MOST_KEPT_BYTES: Final = 4 * 1024  # so much at a time; what is longer than that is read anew
 
-_LINE_END: Final = b"\r\n"
 # HTTP/2.0 is what some write who mean 1.1; nothing follows on such a connection.
 _STATUS_LINE: Final = re.compile(
     rb"HTTP/(0\.9|1\.[01]|2\.0) ([1-9][0-9]{2})(?: ([^\x00\n-\r]*))?", re.DOTALL
@@ -31,10 +31,12 @@ def read_status_line(line: bytes) -> tuple[int, bool]:
     return int(matched[2]), matched[1] == b"1.1"
 
 
-def read_headers(lines: bytes) -> list[tuple[bytes, bytes]]:
-    """Return the headers of whole lines; names are in lower case. Raises ValueError, quoting nothing."""
-    read = _kept_header if len(lines) <= MOST_KEPT_BYTES else _header
-    return list(map(read, lines.split(_LINE_END)))
+def read_headers(lines: list[bytes], size: int) -> Iterable[tuple[bytes, bytes]]:
+    """Return the headers of whole lines, of `size` bytes in all; names are in lower case.
+
+    Raises ValueError while they are taken, quoting nothing.
+    """
+    return map(_kept_header if size <= MOST_KEPT_BYTES else _header, lines)
 
 
 def _header(line: bytes) -> tuple[bytes, bytes]:

@@ -7,7 +7,9 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from random import Random
 
 import pytest
 import trio
@@ -19,7 +21,9 @@ from router.ledger.book import Book
 from router.ledger.frame import write_frame
 from router.ledger.journal import Journal, JournalFull
 from router.ledger.journal_file import Disk, claim_file
+from router.ledger.live_batch import next_batch
 from router.ledger.mover import JournalMover, Listener, Pace
+from router.ledger.recent import MOST_RECENT, Recent
 from router.ledger.replay import JournalDamaged, Replayed, replay_folder
 from router.ledger.settlement import Settlement
 from router.ledger.store import Batch, SettlementStore, Stored
@@ -117,6 +121,13 @@ async def until(condition: Callable[[], bool]) -> None:
     with trio.fail_after(20):
         while not condition():  # noqa: ASYNC110 - nobody is there to set an event
             await trio.sleep(0.01)
+
+
+def forget(journal: Journal) -> None:
+    """Leave nothing of what is written in memory, so that it has to be read from the disk."""
+    for file in journal.files:
+        file.recent = Recent(0)
+        file.recent.start = file.end
 
 
 def accepts(journal: Journal) -> bool:
@@ -470,6 +481,7 @@ async def test_damage_under_a_living_writer_does_not_stop_what_follows(
     written(journal, 3)
     path, end = journal.files[0].path, journal.files[0].end
     overwrite(path, end - 5, b"?")
+    forget(journal)
     await mover.drain()
     assert requests(database) == 2
     (trouble,) = heard.troubles
@@ -489,6 +501,7 @@ async def test_a_file_that_was_cut_short_does_not_stop_what_follows(
     heard = Heard()
     written(journal, 3)
     os.truncate(journal.files[0].path, 0)
+    forget(journal)
     await JournalMover(journal, books, heard).drain()
     assert journal.backlog_bytes == 0
     assert [type(error) for error in heard.troubles] == [JournalDamaged]
@@ -496,17 +509,62 @@ async def test_a_file_that_was_cut_short_does_not_stop_what_follows(
     journal.close()
 
 
-async def test_a_long_backlog_is_booked_in_batches(
-    folder: Path, books: FlakyBooks, database: Database
+@pytest.mark.parametrize("count", [1500, MOST_RECENT, MOST_RECENT + 1, MOST_RECENT + 300])
+async def test_a_long_backlog_is_booked_in_order_whether_it_is_still_in_memory_or_not(
+    count: int, folder: Path, books: FlakyBooks, database: Database
 ) -> None:
     journal = Journal(folder)
     heard = Heard()
-    settled = written(journal, 1500)
+    settled = written(journal, count)
     await JournalMover(journal, books, heard).drain()
     records = [one for batch in heard.batches for _, one in batch.records]
     assert records == settled
-    assert len(heard.batches) > 1
+    assert (len(heard.batches) > 1) == (count > MOST_RECENT)
     assert heard.troubles == []
-    assert requests(database) == 1500
+    assert requests(database) == count
     assert Book(database).verify().sound
+    journal.close()
+
+
+def test_what_is_in_memory_is_what_is_in_the_file_to_the_byte(folder: Path) -> None:
+    journal = Journal(folder)
+    (file,) = journal.files
+    for count in (3, 1, 20):
+        written(journal, count)
+        read, damage = next_batch(file, file.end)
+        assert (file.recent.take(file.id, file.booked), damage) == (read, [])
+        assert file.recent.take(file.id, file.booked) is None, "what was taken is in the file alone"
+        file.booked = read.end
+    journal.close()
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_all_is_booked_once_and_in_order_whatever_memory_and_database_forget(
+    seed: int, folder: Path, books: FlakyBooks, database: Database
+) -> None:
+    """Memory overflows, files change, the database goes away before a commit or just after it."""
+    rng = Random(seed)
+    journal = Journal(folder, file_bytes=60 * FRAME)
+    mover = JournalMover(journal, books, heard := Heard())
+    settled: list[Settlement] = []
+    for _ in range(40):
+        for file in journal.files:
+            if rng.random() < 0.2 and file.recent.start == file.booked == file.end:
+                file.recent = Recent(rng.choice([0, 1, 7]))
+                file.recent.start = file.end
+        if journal.wants_spare:
+            journal.provide(journal.make_spare())
+        settled += written(journal, rng.randint(0, 25))
+        books.away, books.loses_answers = rng.random() < 0.3, rng.random() < 0.2
+        if books.away or books.loses_answers:
+            with suppress(StoreAway):
+                await mover.drain()
+        else:
+            await mover.drain()
+            assert requests(database) == len(settled)
+    books.away = books.loses_answers = False
+    await mover.finish()
+    assert requests(database) == len(settled)
+    assert heard.troubles == []
+    assert names_in(folder) == []
     journal.close()

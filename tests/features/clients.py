@@ -68,8 +68,7 @@ def call_of(face: FaceName, *fields: Mapping[str, Any], streamed: bool = False) 
         body["stream"] = True
     if streamed and face == "chat":
         body["stream_options"] = {"include_usage": True}
-    call = decoder_of(face, ())(json.dumps(body).encode())
-    return msgspec.structs.replace(call, request_id="r1", asked_at=ASKED_AT)
+    return decoder_of(face, ())(json.dumps(body).encode(), request_id="r1", asked_at=ASKED_AT)
 
 
 def request_of(column: Column, call: Call) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from router.front.http1.llhttp import LlhttpParser
 from router.front.http1.message import Http1Parser
 from router.front.http1.reference import H11Parser
-from tests.http1_reading import Reading, read
+from tests.http1_reading import Reading, read, usual
 
 TOKENS = st.sampled_from([b"x", b"X-Thing", b"accept", b"!#$%&'*+-.^_`|~1"])
 VALUES = st.sampled_from(
@@ -235,7 +235,7 @@ def test_a_whole_answer_means_to_a_client_what_the_references_means(
     meanings = []
     for kind in (LlhttpParser, H11Parser):
         parser = asked(kind(), request)
-        sent = parser.answer.whole(status, headers, body, close=close)
+        sent = parser.answer.whole(usual(status, headers[:2]), headers[2:], body, close=close)
         meanings.append(
             (understood(request, sent), parser.answer.ends_by_closing, parser.start_next_cycle())
         )
@@ -252,7 +252,7 @@ def test_no_header_of_an_answer_ends_its_line(
     parser = asked(LlhttpParser(), ASKS[0])
     try:
         if is_whole:
-            sent = parser.answer.whole(200, headers, b"", close=False)
+            sent = parser.answer.whole(usual(200, headers[:2]), headers[2:], b"", close=False)
         else:
             sent = parser.answer.head(200, headers, close=False)
     except ValueError:

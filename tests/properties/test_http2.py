@@ -136,6 +136,8 @@ class MemoryWire:
         except (trio.EndOfChannel, trio.ClosedResourceError):
             return b""
 
+    read = receive
+
     def write_now(self, data: bytes) -> bool:
         self.written += data
         return not self.stuck

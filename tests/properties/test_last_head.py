@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from router.errors import MalformedRequest
 from router.front.http1.llhttp import LlhttpParser
 from router.front.http1.message import RequestHead
+from tests.http1_reading import usual
 
 LENGTHS = st.sampled_from([b"0", b"5", b"05", b"12", b"+5", b"", b"5 ", b"5\t", b"5a", b"9" * 19])
 NAMES = st.sampled_from([b"content-length", b"Content-Length", b"x-content-length", b"x"])
@@ -46,7 +47,7 @@ def test_a_connection_understands_each_head_as_if_it_were_its_first(
         parser.receive_data(body)
         while not parser.request_ended and parser.next_body():
             pass
-        parser.answer.whole(200, [], b"", close=False)
+        parser.answer.whole(usual(200), [], b"", close=False)
         if not parser.start_next_cycle():
             assert not known.keep_alive
             return
@@ -63,7 +64,7 @@ def test_heads_that_differ_in_length_alone_share_what_was_made_of_them_and_other
         heads.append(head)
         parser.receive_data(b"x" * length)
         parser.next_body()
-        parser.answer.whole(200, [], b"", close=False)
+        parser.answer.whole(usual(200), [], b"", close=False)
         assert parser.start_next_cycle()
     kinds = [head.likeness for head in heads]
     assert [kind is kinds[0] for kind in kinds] == [True, True, True, True, False]

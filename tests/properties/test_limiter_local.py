@@ -15,6 +15,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from limiter.debts import LocalDebts
 from limiter.demand import Demand, EndedTwice, Limits, Refusal
 from limiter.known_subject import digest_of
 from limiter.local import LocalLimiter
@@ -87,7 +88,8 @@ class LimiterMachine(RuleBasedStateMachine):
         self.now = 1000.0
         self.running: list[tuple[LocalReservation, Call]] = []
         self.holding: list[tuple[LocalReservation, Call]] = []
-        self.unpaid: list[tuple[LocalReservation, Debt]] = []
+        self.owed: list[Debt] = []
+        self.unpaid: list[tuple[LocalDebts, list[Debt]]] = []
         self.dead: list[Worker] = []
         self.strangers = 0
         self.workers = [Worker(self.folder, self.bucket_seconds) for _ in range(WORKERS)]
@@ -190,19 +192,23 @@ class LimiterMachine(RuleBasedStateMachine):
     def settle(self, data: st.DataObject, used: int, owed: int) -> None:
         reservation, call = self.pick(data)
         reservation.settle(tokens=used, now=self.now, owed=owed)
-        debt = self.oracle.settle(call, tokens=used, now=self.now, owed=owed)
-        self.unpaid.append((reservation, debt))
+        self.owed.append(self.oracle.settle(call, tokens=used, now=self.now, owed=owed))
         self.cannot_end_again(reservation)
+
+    @rule(index=st.integers(0, WORKERS - 1))
+    def take_debts(self, index: int) -> None:
+        taken = take_debts(self.workers[index], self.owed)
+        if taken is not None:
+            self.unpaid.append(taken)
 
     @precondition(lambda self: self.unpaid)
     @rule(data=st.data(), again=st.booleans())
     def pay(self, data: st.DataObject, again: bool) -> None:
         """Also what a worker owed that has closed its table since: paying must change nothing then."""
-        reservation, debt = self.unpaid.pop(data.draw(st.integers(0, len(self.unpaid) - 1)))
-        reservation.paid()
-        self.oracle.pay(debt)
+        debts, of_these = self.unpaid.pop(data.draw(st.integers(0, len(self.unpaid) - 1)))
+        pay(self.oracle, debts, of_these)
         if again:
-            reservation.paid()
+            debts.paid()
 
     @precondition(lambda self: self.running)
     @rule(data=st.data())
@@ -211,7 +217,6 @@ class LimiterMachine(RuleBasedStateMachine):
         reservation.release(now=self.now)
         self.oracle.release(call)
         self.cannot_end_again(reservation)
-        reservation.paid()  # nothing was owed
 
     def pick(self, data: st.DataObject) -> tuple[LocalReservation, Call]:
         return self.running.pop(data.draw(st.integers(0, len(self.running) - 1)))
@@ -247,7 +252,7 @@ class LimiterMachine(RuleBasedStateMachine):
         worker.die()
         self.running = [pair for pair in self.running if pair[1].owner is not worker]
         self.holding = [pair for pair in self.holding if pair[1].owner is not worker]
-        self.unpaid = [pair for pair in self.unpaid if pair[1].owner is not worker]
+        self.unpaid = [pair for pair in self.unpaid if pair[1][0].owner is not worker]
         self.dead.append(worker)
         if at_once:
             self.replace(index)
@@ -318,7 +323,8 @@ def test_i1_random_lifecycles_end_with_every_counter_exactly_what_the_log_says(
     workers = [Worker(tmp_path, 1.0) for _ in range(WORKERS)]
     now = 1000.0
     running: list[tuple[LocalReservation, Call]] = []
-    unpaid: list[tuple[LocalReservation, Debt]] = []
+    owed: list[Debt] = []
+    unpaid: list[tuple[LocalDebts, list[Debt]]] = []
     ended = 0
     while ended < 2000 * SIZE:
         now += rng.choice([0.0, 0.01, 0.2, 1.0])
@@ -334,17 +340,20 @@ def test_i1_random_lifecycles_end_with_every_counter_exactly_what_the_log_says(
             running.append((answer, call))
         while running and (len(running) > 4 or rng.random() < 0.4):
             reservation, call = running.pop(rng.randrange(len(running)))
-            unpaid += end_one_way_or_another(rng, oracle, reservation, call, now)
+            owed += end_one_way_or_another(rng, oracle, reservation, call, now)
             ended += 1
+        if rng.random() < 0.3 and (taken := take_debts(rng.choice(workers), owed)):
+            unpaid.append(taken)
         while unpaid and (len(unpaid) > 3 or rng.random() < 0.5):
             pay(oracle, *unpaid.pop(rng.randrange(len(unpaid))))
         if ended % 50 == 0:
             says_what_the_log_says(workers, oracle, now)
     for reservation, call in running:
-        unpaid += end_one_way_or_another(rng, oracle, reservation, call, now)
+        owed += end_one_way_or_another(rng, oracle, reservation, call, now)
     says_what_the_log_says(workers, oracle, now)
-    for reservation, debt in unpaid:
-        pay(oracle, reservation, debt)
+    unpaid += filter(None, (take_debts(worker, owed) for worker in workers))
+    for debts, of_these in unpaid:
+        pay(oracle, debts, of_these)
     says_what_the_log_says(workers, oracle, now)
     assert all(oracle.running(demand.subject) == (0, 0) for demand in SUBJECTS)
     for worker in workers:
@@ -353,7 +362,7 @@ def test_i1_random_lifecycles_end_with_every_counter_exactly_what_the_log_says(
 
 def end_one_way_or_another(
     rng: Random, oracle: Oracle, reservation: LocalReservation, call: Call, now: float
-) -> list[tuple[LocalReservation, Debt]]:
+) -> list[Debt]:
     """End it; what is left to pay for it, if anything."""
     if rng.random() < 0.3:
         reservation.release(now=now)
@@ -362,12 +371,22 @@ def end_one_way_or_another(
     used = rng.choice([0, call.entries[0].tokens, rng.randint(0, 80)])
     owed = rng.choice([0, call.credit, rng.randint(0, 30)])
     reservation.settle(tokens=used, now=now, owed=owed)
-    return [(reservation, oracle.settle(call, tokens=used, now=now, owed=owed))]
+    return [oracle.settle(call, tokens=used, now=now, owed=owed)]
 
 
-def pay(oracle: Oracle, reservation: LocalReservation, debt: Debt) -> None:
-    reservation.paid()
-    oracle.pay(debt)
+def take_debts(worker: Worker, owed: list[Debt]) -> tuple[LocalDebts, list[Debt]] | None:
+    """Take a worker's debts, and those of the list that they are made of."""
+    debts = worker.limiter.take_debts()
+    of_these = [debt for debt in owed if debt.owner is worker]
+    owed[:] = [debt for debt in owed if debt.owner is not worker]
+    assert (debts is not None) == any(debt.amount and debt.subjects for debt in of_these)
+    return None if debts is None else (debts, of_these)
+
+
+def pay(oracle: Oracle, debts: LocalDebts, of_these: list[Debt]) -> None:
+    debts.paid()
+    for debt in of_these:
+        oracle.pay(debt)
 
 
 def says_what_the_log_says(workers: list[Worker], oracle: Oracle, now: float) -> None:

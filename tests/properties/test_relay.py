@@ -27,7 +27,7 @@ from router.exchange.relay import StreamRelay
 from router.exchange.reply import Headers
 from router.exchange.stream_attempt import CommittedStream
 from router.upstream.connection import HttpConnection
-from router.upstream.lending import Lease
+from router.upstream.lending import Lender
 from router.upstream.message import OutgoingRequest, ResponseHead
 from router.upstream.origin import Origin
 from router.upstream.response import UpstreamResponse
@@ -162,18 +162,11 @@ class Purse:
         self._seen.ended += 1
 
 
-class Lent:
-    """A connection that nobody wants back."""
+class Uncaring:
+    """A lender that wants no connection back."""
 
-    reused = False
-    has_ended = False
-
-    def __init__(self, connection: HttpConnection) -> None:
-        self.connection = connection
-
-    def end(self) -> None:
-        self.has_ended = True
-        self.connection.close()
+    def take_back(self, connection: HttpConnection) -> None:
+        connection.close()
 
 
 async def connect(carrier: Carrier) -> tuple[HttpConnection, ResponseHead, trio.abc.Stream]:
@@ -216,7 +209,8 @@ def relayed(
     async def scenario() -> None:
         connection, head, far = await connect(carrier)
         reply = Ours(seen, deaf=deaf, can_send_now=carrier != "task")
-        response = UpstreamResponse(cast("Lease", Lent(connection)), head)
+        response = UpstreamResponse(cast("Lender", Uncaring()), connection)
+        response.begin(head)
         decoder = ChunkDecoder(CALL, TARGET)
         stream = CommittedStream(response, decoder, [], done=False, malformed=0)
         pump = Pump(gather_seconds=0)

@@ -24,7 +24,7 @@ Told = list[bytes | str | bool]
 
 def begun(head: bytes = HEAD) -> FastHttp1Client:
     client = FastHttp1Client(ORIGIN)
-    client.encode_request(REQUEST)
+    client.encode_head(REQUEST)
     client.receive_data(head)
     assert client.next_head() is not None
     return client
@@ -43,7 +43,7 @@ def read(reads: Sequence[bytes], *, pieces_first: bool) -> Told:
             body += piece or b""
             while more := client.next_body():
                 body += more
-            told += [body, client.response_ended, client.is_reusable]
+            told += [body, client.whole_body() is not None, client.is_reusable]
     except UpstreamTransportError as error:
         told += [type(error).__name__, str(error)]
     return told

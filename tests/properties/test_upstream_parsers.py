@@ -52,7 +52,7 @@ def outcome_of(
 ) -> Outcome:
     """Let a parser read these pieces and then the end, as a connection does."""
     client = parser(ORIGIN)
-    client.encode_request(request)
+    client.encode_head(request)
     outcome = Outcome()
     try:
         for piece in pieces:

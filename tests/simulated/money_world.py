@@ -117,8 +117,12 @@ class Shop:
             task_status = trio.TASK_STATUS_IGNORED
             await balances.until_due()
 
-    def book(self, most: int | None = None) -> list[Settlement]:
-        """Take the next settlements into the books, as the store does; nobody is told of it yet."""
+    def book(self, most: int | None = None) -> int:
+        """Take the next settlements into the books, as the store does; return how far they are there.
+
+        Nobody is told of it yet.
+        """
+        self.world.gateway.billing.settling.booking()
         new = self.settlements[self._booked :][:most]
         self._booked += len(new)
         for one in new:
@@ -127,19 +131,19 @@ class Shop:
                 charged = min(one.charge_nanodollars, self.credit[one.account_id])
                 self.credit[one.account_id] -= charged
                 self.lost += one.charge_nanodollars - charged
-        return new
+        return self._booked
 
-    def tell(self, booked: list[Settlement]) -> None:
-        """Tell the gateway what is in the books."""
-        self.world.gateway.billing.settling.booked(one.request_id for one in booked)
+    def tell(self, position: int) -> None:
+        """Tell the gateway how far its settlements are in the books."""
+        self.world.gateway.billing.settling.booked(position)
 
     async def keep_books(self, rng: Random) -> None:
         """Book in batches, now and then, and tell of it a while later."""
         while True:
             await trio.sleep(rng.uniform(0.0, 2.0))
-            booked = self.book(rng.choice([1, 5, None]))
+            position = self.book(rng.choice([1, 5, None]))
             await trio.sleep(rng.uniform(0.0, 1.0))
-            self.tell(booked)
+            self.tell(position)
 
     async def close_the_day(self) -> None:
         """Book everything, and wait until everybody knows."""
@@ -153,7 +157,7 @@ class Shop:
 
     def nothing_held(self) -> None:
         """No hold, no debt and no call is left, whoever it was of."""
-        assert self.world.gateway.billing.settling.debts == 0
+        assert not self.world.gateway.billing.settling.owes
         for buyer in self.buyers:
             for subject in (f"key:{buyer.key.id}", f"account:{buyer.key.account_id}"):
                 standing = self.world.limiter.standing(subject, now=trio.current_time())

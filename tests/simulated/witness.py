@@ -39,9 +39,6 @@ class Admitted:
         self.tokens = min(tokens, self.tokens)
         self.ended_at = now
 
-    def paid(self) -> None:
-        self._within.paid()
-
     def release(self, *, now: float) -> None:
         self._within.release(now=now)
         self.requests = self.tokens = 0

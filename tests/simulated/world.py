@@ -127,9 +127,10 @@ class Client:
         if self._left.is_set():
             self.leave()
 
-    def body_at_hand(self) -> bytes | None:
-        if len(self._parts) != 1 or self._left.is_set():
+    def body_at_hand(self, most_bytes: int) -> bytes | None:
+        if len(self._parts) != 1 or self._left.is_set() or len(self._parts[0]) > most_bytes:
             return None
+        self.cancel_on_leave()
         return self._parts.pop()
 
     async def receive(self) -> dict[str, Any]:
@@ -178,19 +179,16 @@ class ClientTurn(AsgiReply):
 
     def __init__(self, client: Client) -> None:
         super().__init__(cast("ASGISendCallable", client.send), ())
+        self.common_headers: Headers = ()
+        self.own_headers: Headers = ()
         self._client = client
         self._body = AsgiBody(cast("ASGIReceiveCallable", client.receive))
         self.body_at_hand = client.body_at_hand
         self.next_piece = self._body.next_piece
         self.cancel_on_leave = client.cancel_on_leave
 
-    @property
-    def common_headers(self) -> Headers:
-        return self._common_headers
-
-    @common_headers.setter
-    def common_headers(self, headers: Headers) -> None:
-        self._common_headers = headers
+    async def start(self, status: int, headers: Headers) -> None:
+        await super().start(status, [*headers, *self.common_headers, *self.own_headers])
 
     @property
     def body_ended(self) -> bool:
@@ -246,6 +244,10 @@ class Notebook:
         self.fails = False
         self.settlements: list[Settlement] = []
         self.lost: list[Settlement] = []
+
+    @property
+    def written(self) -> int:
+        return len(self.settlements)
 
     def append(self, settlement: Settlement) -> None:
         if self.fails:
@@ -457,12 +459,13 @@ async def open_world(
 
         notebook = Notebook()
         with nullcontext(shared) if shared else private_limiter() as limiter:
+            engine = LocalEngine(limiter, clock=trio.current_time)
             gateway = BookedGateway(
                 config or world_config(),
                 log=make_log(log_file),
                 dial=lambda origin: world.dial(nursery, origin),
-                engine=LocalEngine(limiter, clock=trio.current_time),
-                billing=billing_of(config or world_config(), notebook),
+                engine=engine,
+                billing=billing_of(config or world_config(), notebook, engine),
                 tracer=Tracer(),
                 fetcher=fetcher,
                 rng=rng or random.Random(1),
@@ -482,11 +485,12 @@ async def open_world(
             nursery.cancel_scope.cancel()
 
 
-def billing_of(config: Config, notebook: Notebook) -> Billing:
+def billing_of(config: Config, notebook: Notebook, engine: LocalEngine) -> Billing:
     """The billing of a gateway that writes its settlements into the notebook."""
     return Billing(
         price_list(config, load_seed()),
         notebook,
+        take_debts=engine.take_debts,
         lost=notebook.lost.append,
         outage_seconds=60.0,
         wall_clock=lambda: 1_800_000_000.0,

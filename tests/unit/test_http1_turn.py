@@ -9,6 +9,7 @@ import trio
 from router.front.http1.asgi_calls import AsgiCalls
 from router.front.http1.llhttp import LlhttpParser
 from router.front.http1.turn import Turn
+from router.front.http1.usual import UsualHeads
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 START: Any = {"type": "http.response.start", "status": 200, "headers": [(b"x-a", b"1")]}
@@ -44,8 +45,10 @@ class FakeWire:
         self.writes.append(self.kept)
         self.kept = b""
 
-    async def receive(self) -> bytes:
+    async def read(self) -> bytes:
         raise NotImplementedError
+
+    receive = read
 
     def abort(self) -> None:
         self.broken = True
@@ -61,14 +64,7 @@ def turn_on(
     parser.receive_data(sent)
     request = parser.next_head()
     assert request is not None
-    return Turn(
-        parser,
-        wire,
-        request,
-        closing=lambda: False,
-        date=lambda: (b"date", b"now"),
-        cancel=cancel,
-    )
+    return Turn(parser, wire, request, UsualHeads(lambda: (b"date", b"now")), cancel)
 
 
 def piece(data: bytes, *, more: bool = True) -> Any:
@@ -98,12 +94,13 @@ async def test_the_head_goes_out_with_the_first_piece_and_each_piece_by_itself()
 async def test_a_whole_answer_has_its_length_and_all_headers_in_order() -> None:
     wire = FakeWire()
     turn = turn_on(wire)
-    turn.common_headers = [(b"x-request-id", b"req_1")]
+    turn.common_headers = [(b"vary", b"origin")]
     turn.limit_headers = [(b"x-limit", b"2")]
+    turn.own_headers = [(b"x-request-id", b"req_1")]
     await turn.answer(404, [(b"x-a", b"1")], b"hello")
     assert b"".join(wire.writes) == (
-        b"HTTP/1.1 404 Not Found\r\nx-a: 1\r\nx-limit: 2\r\n"
-        b"x-request-id: req_1\r\ndate: now\r\ncontent-length: 5\r\n\r\nhello"
+        b"HTTP/1.1 404 Not Found\r\nx-a: 1\r\nvary: origin\r\ndate: now\r\nx-limit: 2\r\n"
+        b"x-request-id: req_1\r\ncontent-length: 5\r\n\r\nhello"
     )
     assert len(wire.writes) == 1
     assert (turn.started, turn.begun, turn.answered, turn.sent_bytes) == (True, True, True, 5)
@@ -137,8 +134,9 @@ async def test_a_request_that_was_not_read_to_its_end_closes_after_its_whole_ans
 async def test_a_streamed_answer_may_skip_the_wait_from_its_first_piece_on() -> None:
     wire = FakeWire()
     turn = turn_on(wire)
-    turn.common_headers = [(b"x-request-id", b"req_1")]
+    turn.common_headers = [(b"vary", b"origin")]
     turn.limit_headers = [(b"x-limit", b"2")]
+    turn.own_headers = [(b"x-request-id", b"req_1")]
     await turn.start(200, [(b"x-a", b"1")])
     could = [turn.can_send_now]
     await turn.send(b"one")
@@ -147,7 +145,7 @@ async def test_a_streamed_answer_may_skip_the_wait_from_its_first_piece_on() -> 
     await turn.finish()
     assert could == [False, True]
     assert wire.writes[0].startswith(
-        b"HTTP/1.1 200 OK\r\nx-a: 1\r\nx-limit: 2\r\nx-request-id: req_1\r\ndate: now\r\n"
+        b"HTTP/1.1 200 OK\r\nx-a: 1\r\nvary: origin\r\nx-limit: 2\r\nx-request-id: req_1\r\ndate: now\r\n"
     )
     assert wire.writes[1:] == [b"3\r\ntwo\r\n", b"0\r\n\r\n"]
     assert (turn.started, turn.answered, turn.sent_bytes) == (True, True, 6)

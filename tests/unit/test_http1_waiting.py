@@ -15,6 +15,7 @@ from router.front.http1.date import DateHeader
 from router.front.http1.idle import FIRST_SECONDS, IdleConnections
 from router.front.http1.leaving import LeaveWatch
 from router.front.http1.llhttp import LlhttpParser
+from router.front.http1.usual import UsualHeads
 from router.front.http1.wire import PlainWire
 from router.netpoll import Netpoll, PolledSocket
 from tests.simulated.served import Direct, hello
@@ -115,8 +116,7 @@ async def test_i7_who_left_while_idle_has_left_when_its_request_is_read() -> Non
             parser=LlhttpParser,
             idle=IdleConnections(40),
             watch=watch,
-            date=DateHeader(),
-            closing=lambda: False,
+            heads=UsualHeads(DateHeader().now),
         )
         wire = PlainWire(PolledSocket(ours), write_seconds=30)
         connection = Http1Connection(shared, wire, ours, ENDS)

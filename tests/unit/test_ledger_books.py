@@ -9,7 +9,7 @@ from typing import TypeVar
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import delete, insert, select, text, update
+from sqlalchemy import delete, event, insert, select, text, update
 
 import router.accounts.partial_index  # noqa: F401 - an index of `metadata`
 from router.accounts.database import Database
@@ -229,6 +229,26 @@ def test_a_batch_that_comes_again_doubles_nothing(database: Database) -> None:
     assert store.position("file") == 400
     store.forget("file")
     assert store.position("file") == 0
+
+
+def test_only_a_batch_that_was_booked_in_part_is_looked_for(database: Database) -> None:
+    store = SettlementStore(database)
+    settled = [settlement(billed=False) for _ in range(120)]
+    asked: list[str] = []
+
+    def note(_c: object, _cursor: object, statement: str, *_: object) -> None:
+        if "SELECT request_id" in statement:
+            asked.append(statement)
+
+    with database.writing() as connection:
+        engine = connection.engine
+    event.listen(engine, "before_cursor_execute", note)
+    store.apply(batch(*settled[:100]))
+    assert asked == []
+    store.apply(batch(*settled[90:], settled[95], file_id="copy"))
+    assert len(asked) == 1
+    with database.reading() as connection:
+        assert usage_report(connection, Scope())[0].requests == 120
 
 
 def test_the_position_alone_keeps_a_batch_from_being_booked_twice(database: Database) -> None:

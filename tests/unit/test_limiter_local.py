@@ -152,7 +152,9 @@ def test_a_row_that_holds_credit_alone_stays_its_subjects(tables: list[Table]) -
 
     strangers_come(0, NOW + 100)
     assert limiter.standing(CREDIT.subject, now=NOW + 100).held_credit == 25
-    call.paid()
+    debts = limiter.take_debts()
+    assert debts is not None
+    debts.paid()
     strangers_come(3000, NOW + 200)
     assert limiter.standing(CREDIT.subject, now=NOW + 200).held_credit == 5
     more.release(now=NOW + 200)

@@ -5,7 +5,14 @@ import json
 import msgspec
 import pytest
 
-from adapters.openai.rewrite import ModelName, replace_member, with_fields, without_field
+from adapters.openai.rewrite import (
+    LONGEST_KEPT_NAME,
+    ModelName,
+    replace_member,
+    with_fields,
+    with_model,
+    without_field,
+)
 
 SERVED = "openai/gpt-4o"
 
@@ -75,6 +82,12 @@ def test_names_that_need_escapes_are_no_trap(name: str, spelling: bool) -> None:
 @pytest.mark.parametrize("data", ['{"a":1}', '{"model":null,"a":{"model":"m"}}'])
 def test_no_model_is_made_up(data: str) -> None:
     assert replaced(data) == data
+
+
+def test_a_name_of_any_length_is_replaced_each_time() -> None:
+    name = "m" * (LONGEST_KEPT_NAME + 1)
+    for _ in range(2):
+        assert with_model(b'{"model":"%s"}' % name.encode(), "s", name) == b'{"model":"s"}'
 
 
 def test_a_model_that_changes_in_mid_stream_is_followed() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import pytest
 
 from router.upstream.decoding import Encoding, Inflater, choose_decoder
-from router.upstream.message import ResponseHead
+from router.upstream.message import ResponseHead, by_name
 
 TEXT = random.Random(1).randbytes(3000) + b"data: {}\n\n" * 20_000
 
@@ -98,7 +98,7 @@ KEPT = [(b"content-type", b"text/event-stream"), (b"vary", b"accept-encoding")]
 @pytest.mark.parametrize("coding", [b"gzip", b"x-gzip", b"GZIP ", b"deflate"])
 def test_a_decoded_response_loses_the_headers_of_its_encoding(coding: bytes) -> None:
     headers = [KEPT[0], (b"content-encoding", coding), (b"content-length", b"9"), KEPT[1]]
-    decoder, remaining = choose_decoder(ResponseHead(200, headers))
+    decoder, remaining = choose_decoder(ResponseHead(200, headers, by_name(headers)))
     assert decoder is not None
     assert remaining == KEPT
 
@@ -106,9 +106,9 @@ def test_a_decoded_response_loses_the_headers_of_its_encoding(coding: bytes) -> 
 @pytest.mark.parametrize("coding", [b"br", b"zstd", b"identity", b"gzip, br", b"", b"gzip, gzip"])
 def test_an_encoding_not_decoded_here_keeps_its_headers(coding: bytes) -> None:
     headers = [*KEPT, (b"content-encoding", coding), (b"content-length", b"9")]
-    assert choose_decoder(ResponseHead(200, headers)) == (None, headers)
+    assert choose_decoder(ResponseHead(200, headers, by_name(headers))) == (None, headers)
 
 
 def test_two_encoding_headers_are_several_encodings() -> None:
     headers = [(b"content-encoding", b"gzip"), (b"content-encoding", b"br")]
-    assert choose_decoder(ResponseHead(200, headers)) == (None, headers)
+    assert choose_decoder(ResponseHead(200, headers, by_name(headers))) == (None, headers)

@@ -5,13 +5,17 @@ import pytest
 from router.upstream.response_head import MOST_KEPT_BYTES, read_headers, read_status_line
 
 
+def headers_in(block: bytes) -> list[tuple[bytes, bytes]]:
+    return list(read_headers(block.split(b"\r\n"), len(block)))
+
+
 @pytest.mark.parametrize("padding", [b"", b"x" * MOST_KEPT_BYTES], ids=["kept", "too long to keep"])
 def test_names_are_in_lower_case_and_values_bare_each_time(padding: bytes) -> None:
     lines = (
         b"Content-Type:application/json\r\nX-Empty:\r\nx-odd: \t a\tb \xe9 \t\r\nX-Long: " + padding
     )
     for _ in range(2):
-        assert read_headers(lines) == [
+        assert headers_in(lines) == [
             (b"content-type", b"application/json"),
             (b"x-empty", b""),
             (b"x-odd", b"a\tb \xe9"),
@@ -41,10 +45,10 @@ def test_a_line_that_is_no_header_is_refused_wherever_it_stands_and_not_shown(
     line: bytes, padding: bytes
 ) -> None:
     known = b"x-known: " + padding
-    assert len(read_headers(known)) == 1
+    assert len(headers_in(known)) == 1
     for lines in (line, line + b"\r\n" + known, known + b"\r\n" + line, line):
         with pytest.raises(ValueError, match="no header") as refused:
-            read_headers(lines)
+            headers_in(lines)
         assert "geheim" not in str(refused.value)
 
 

@@ -9,7 +9,7 @@ import trio
 import trio.testing
 
 from router.netpoll import Netpoll
-from router.upstream.client import Lease, OutgoingRequest, PoolSnapshot, UpstreamClient
+from router.upstream.client import OutgoingRequest, PoolSnapshot, UpstreamClient, UpstreamResponse
 from router.upstream.dial import TcpDialer
 from router.upstream.origin import Origin
 
@@ -213,10 +213,10 @@ async def test_leaving_a_stream_shows_the_origin_a_closed_connection(server: Ser
 async def interrupted_in(server: Server, origin: Origin, request: OutgoingRequest) -> PoolSnapshot:
     """Ask for an answer, interrupt what waits for it, and return what is held after that."""
     lent = trio.Event()
-    leases: list[Lease] = []
+    responses: list[UpstreamResponse] = []
 
-    def connected(lease: Lease) -> None:
-        leases.append(lease)
+    def connected(response: UpstreamResponse) -> None:
+        responses.append(response)
         lent.set()
 
     async def ask() -> None:
@@ -234,8 +234,8 @@ async def interrupted_in(server: Server, origin: Origin, request: OutgoingReques
         nursery.start_soon(ask_in_vain)
         await lent.wait()
         await trio.testing.wait_all_tasks_blocked(0.02)
-        leases[0].interrupt()
-    leases[0].interrupt()  # again is harmless
+        responses[0].interrupt()
+    responses[0].interrupt()  # again is harmless
     return server.client.snapshot()
 
 
@@ -266,12 +266,12 @@ async def test_who_waits_for_a_body_is_interrupted_by_closing_the_connection(
 async def test_a_connection_that_was_interrupted_is_not_kept_though_its_answer_is_whole(
     server: Server,
 ) -> None:
-    leases: list[Lease] = []
+    responses: list[UpstreamResponse] = []
     origin = await server.start(serve_ok)
-    response = await server.client.send(origin, SMALL, on_connected=leases.append)
+    response = await server.client.send(origin, SMALL, on_connected=responses.append)
     assert await response.read(1000) == b"ok"
-    leases[0].interrupt()
+    responses[0].interrupt()
     response.discard()
     assert server.client.snapshot() == PoolSnapshot()
-    leases[0].interrupt()  # of whoever has it now, this is none of its business
+    responses[0].interrupt()  # of whoever has it now, this is none of its business
     assert await exchange(server, origin, SMALL) == (200, b"ok")

@@ -110,6 +110,29 @@ def test_the_books_know_what_runs_and_which_credit_it_holds() -> None:
     assert books.running == {}
 
 
+def test_debts_of_ended_calls_are_held_together_until_they_are_paid() -> None:
+    books = silent_books()
+    counted, uncounted = part("a", credit=100), part("b")
+    places = [counted[0], uncounted[0]]
+    for credit, owed in ((5, 3), (7, 9), (1, 0)):
+        books.begin([counted, uncounted], credit)
+        books.end([counted, uncounted], credit, owed=owed)
+    debts = books.take_debts()
+    assert books.take_debts() is None
+    assert books.figures(places) == [0, 12, 0, 0]
+    books.begin([counted], 20)
+    books.end([counted], 20, owed=20)
+    assert debts is not None
+    debts.paid()
+    debts.paid()
+    assert books.figures(places) == [0, 20, 0, 0]
+    assert [note.places for note in books.next_notes(10)] == [(counted[0],)]
+    rest = books.take_debts()
+    assert rest is not None
+    rest.paid()
+    assert books.running == {}
+
+
 def test_too_many_notes_push_the_oldest_out_and_are_counted() -> None:
     books = silent_books(room=2)
     for bucket in range(5):
@@ -144,7 +167,6 @@ def ended(tokens: int) -> tuple[ValkeyReservation, list[Note]]:
         calls=1,
         taken_at=0.0,
         end=lambda _, found, _owed: notes.extend(found),
-        paid=lambda _, found, _owed: notes.extend(found),
     )
     return reservation, notes
 

@@ -17,13 +17,13 @@ from router.errors import GatewayBug, GatewayError, MalformedRequest
 from router.front.failure import log_failure
 from router.front.headers import new_request_id
 from router.front.http1.asgi_calls import Address, AsgiCalls, Ends, asgi_scope
-from router.front.http1.date import DateHeader
 from router.front.http1.idle import IdleConnections
 from router.front.http1.leaving import LeaveWatch
 from router.front.http1.message import Http1Parser, RequestHead
 from router.front.http1.refusal import refusal
 from router.front.http1.turn import Turn
-from router.front.http1.wire import Connected, Wire
+from router.front.http1.usual import UsualHeads
+from router.front.http1.wire import GONE, Connected, Wire
 
 
 class Plane(Protocol):
@@ -43,14 +43,14 @@ class Shared(NamedTuple):
     parser: Callable[[], Http1Parser]
     idle: IdleConnections
     watch: LeaveWatch
-    date: DateHeader
-    closing: Callable[[], bool]
+    heads: UsualHeads
 
 
 class Http1Connection:
     """A connection on `wire`, whose socket is `connected`."""
 
     __slots__ = (
+        "_cancel",
         "_client_left",
         "_ends",
         "_http",
@@ -70,6 +70,7 @@ class Http1Connection:
         self._http = shared.parser()
         # One scope for all requests: after the first that is cancelled there is no other.
         self._life = trio.CancelScope()
+        self._cancel = self._life.cancel
         self._turn: Turn | None = None
         self._client_left = False
         self._was_asked = False
@@ -79,13 +80,27 @@ class Http1Connection:
 
         Cancelled, it resets the connection, so that no answer looks whole that is not.
         """
+        plane = self._shared.plane
         number = self._shared.watch.add(self._socket, self._on_leave)
         try:
             with self._life:
                 while (request := await self._next_request()) is not None:
                     if request.switch_to is not None:
                         return self._http.taken_back()
-                    if not await self._run_turn(request):
+                    turn = self._begin(request)
+                    try:
+                        serving = None
+                        if plane is not None:
+                            serving = plane.serve_turn(request, turn, client=self._ends.client)
+                        await (serving or self._serve_asgi(request, turn))
+                    except BaseException as error:
+                        if not log_failure(error):
+                            raise
+                    self._turn = None
+                    if turn.owes_flush and turn.answered:
+                        await turn.flush()  # what a cancelled application left
+                    if turn.gone or not turn.answered or not self._http.start_next_cycle():
+                        await self._end(request, turn)
                         break
                 return b""
             self._wire.abort()
@@ -105,7 +120,7 @@ class Http1Connection:
                 return request
             self._shared.idle.add(self._socket, is_fresh=not self._was_asked)
             try:
-                while data := await self._wire.receive():
+                while data := await self._wire.read():
                     http.receive_data(data)
                     if (request := http.next_head()) is not None:
                         return request
@@ -113,40 +128,19 @@ class Http1Connection:
                 self._shared.idle.discard(self._socket)
         except MalformedRequest as error:
             await self._refuse(error, new_request_id())
-        else:
-            self._socket.close()
+            return None
+        except GONE:
+            pass
+        self._socket.close()
         return None
 
-    async def _run_turn(self, request: RequestHead) -> bool:
-        """Let the application answer; tell whether another request may follow."""
-        turn = Turn(
-            self._http,
-            self._wire,
-            request,
-            closing=self._shared.closing,
-            date=self._shared.date.now,
-            cancel=self._life.cancel,
-        )
+    def _begin(self, request: RequestHead) -> Turn:
+        turn = Turn(self._http, self._wire, request, self._shared.heads, self._cancel)
         self._was_asked = True
         if self._client_left:
             turn.leave()
         self._turn = turn
-        try:
-            serving = None
-            if self._shared.plane is not None:
-                serving = self._shared.plane.serve_turn(request, turn, client=self._ends.client)
-            await (serving or self._serve_asgi(request, turn))
-        except BaseException as error:
-            if not log_failure(error):
-                raise
-        finally:
-            self._turn = None
-        if turn.answered and turn.owes_flush:
-            await turn.flush()  # what a cancelled application left
-        if turn.answered and not turn.gone and self._http.start_next_cycle():
-            return True
-        await self._end(request, turn)
-        return False
+        return turn
 
     def _serve_asgi(self, request: RequestHead, turn: Turn) -> Awaitable[None]:
         scope = asgi_scope(request, self._ends)
@@ -172,7 +166,7 @@ class Http1Connection:
         self, error: GatewayError, request_id: str, request: RequestHead | None = None
     ) -> None:
         """Answer what is no request, or was not answered by the application, and close."""
-        self._wire.write_now(refusal(error, request_id, request, self._shared.date.now()))
+        self._wire.write_now(refusal(error, request_id, request, self._shared.heads.date()))
         with contextlib.suppress(trio.BrokenResourceError):
             await self._wire.flush()
         await self._wire.close(linger=True)

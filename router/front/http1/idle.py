@@ -51,7 +51,8 @@ class IdleConnections:
     def discard(self, connection: Connected) -> None:
         """A request has come on this connection, or it has ended."""
         self._due_at.pop(connection, None)
-        self._fresh.discard(connection)
+        if self._fresh:
+            self._fresh.discard(connection)
 
     def close_all(self) -> None:
         """Close every connection that waits, and from now on all that begin to, but for those just made."""

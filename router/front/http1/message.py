@@ -10,6 +10,8 @@ from typing import Final, Protocol
 
 import msgspec
 
+from router.front.http1.usual import Usual
+
 Headers = Sequence[tuple[bytes, bytes]]
 
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -59,8 +61,8 @@ class AnswerBytes(Protocol):
     def head(self, status: int, headers: Headers, *, close: bool) -> bytes:
         """The head of the answer. `close` says that no other request will be read."""
 
-    def whole(self, status: int, headers: Headers, body: bytes, *, close: bool) -> bytes:
-        """Head, body and end of an answer whose headers do not tell of its length."""
+    def whole(self, usual: Usual, headers: Headers, body: bytes, *, close: bool) -> bytes:
+        """Head, body and end of an answer that begins as usual; its headers do not tell of its length."""
 
     def body(self, data: bytes) -> bytes:
         """A piece of the answer's body. Raises `ValueError` beyond its content-length."""

@@ -9,8 +9,10 @@ import h11
 
 from router.errors import MalformedRequest
 from router.front.http1.head import HTTP2_PREFACE, MAX_HEAD_BYTES, find_head, read_request_line
+from router.front.http1.lines import FRAMING
 from router.front.http1.message import Headers, RequestHead
 from router.front.http1.rules import judge
+from router.front.http1.usual import Usual
 
 
 class H11Parser:
@@ -112,10 +114,11 @@ class H11Answer:
         except h11.LocalProtocolError as error:
             raise ValueError("the answer's headers are not valid HTTP") from error
 
-    def whole(self, status: int, headers: Headers, body: bytes, *, close: bool) -> bytes:
+    def whole(self, usual: Usual, headers: Headers, body: bytes, *, close: bool) -> bytes:
         """Head, body and end of an answer. Raises `ValueError` for what is not valid HTTP."""
-        length = [] if status == 204 else [(b"content-length", b"%d" % len(body))]
-        head = self.head(status, [*headers, *length], close=close)
+        told = [one for one in usual.headers if one[0].lower() not in FRAMING]
+        length = [] if usual.status == 204 else [(b"content-length", b"%d" % len(body))]
+        head = self.head(usual.status, [*told, *headers, *length], close=close)
         return head + self.body(body) + self.end()
 
     def body(self, data: bytes) -> bytes:

@@ -9,110 +9,80 @@ for that, and what is sent until then is dropped.
 """
 
 from collections.abc import Callable
-from typing import Final
+from typing import ClassVar, Final
 
+import msgspec
 import trio
 
 from router.errors import MalformedRequest
 from router.front.body import ClientGone
 from router.front.http1.message import CONTINUE, Headers, Http1Parser, RequestHead
+from router.front.http1.usual import UsualHeads
 from router.front.http1.wire import Wire
 
 _SENDS_WITHOUT_A_WAIT: Final = 16  # then the others have their turn
 
 
-class Turn:
+class Turn(msgspec.Struct, eq=False):
     """`router.exchange.reply.Reply` and `router.front.body.BodySource` of one request.
 
-    `closing` tells whether the server ends, `date` gives that header, `cancel` cancels the connection's task.
-    `common_headers` go out with every answer (request id, CORS).
+    `_cancel` cancels the connection's task. `common_headers` go out with every answer to such a request
+    (CORS), `own_headers` with this one (its id).
 
     `begun`: the answer's head has been written, or tried to be. `answered`: so has its end. `gone`: the
     client is. `owes_flush`: a part of what was sent is still here. `refusal`: why the request's body could
     not be read.
     """
 
-    __slots__ = (
-        "_ahead",
-        "_answer",
-        "_cancel",
-        "_cancels_on_leave",
-        "_closing",
-        "_date",
-        "_head",
-        "_http",
-        "_over",
-        "_owes_continue",
-        "_sends",
-        "_wire",
-        "answered",
-        "begun",
-        "body_ended",
-        "common_headers",
-        "gone",
-        "limit_headers",
-        "owes_flush",
-        "refusal",
-        "sent_bytes",
-        "started",
-    )
+    _http: Http1Parser
+    _wire: Wire
+    _request: RequestHead
+    _heads: UsualHeads
+    _cancel: Callable[[], None]
+    _ahead: bytes = b""
+    _sent_continue: bool = False
+    _head: tuple[int, Headers] | None = None
+    _sends: int = 0
+    _over: trio.Event | None = None
+    _cancels_on_leave: bool = False
+    common_headers: Headers = ()
+    own_headers: Headers = ()
+    limit_headers: Headers = ()
+    body_ended: bool = False
+    started: bool = False
+    sent_bytes: int = 0
+    begun: bool = False
+    answered: bool = False
+    gone: bool = False
+    owes_flush: bool = False
+    refusal: MalformedRequest | None = None
 
-    drops_who_stops_reading = True
-
-    def __init__(
-        self,
-        http: Http1Parser,
-        wire: Wire,
-        request: RequestHead,
-        *,
-        closing: Callable[[], bool],
-        date: Callable[[], tuple[bytes, bytes]],
-        cancel: Callable[[], None],
-    ) -> None:
-        self._http = http
-        self._answer = http.answer
-        self._wire = wire
-        self._closing = closing
-        self._date = date
-        self._cancel = cancel
-        self._ahead: list[bytes] = []  # a deque is never small, and hardly ever is anything in it
-        self._owes_continue = request.expects_continue
-        self._head: tuple[int, Headers] | None = None
-        self._sends = 0
-        self._over: trio.Event | None = None
-        self._cancels_on_leave = False
-        self.common_headers: Headers = ()
-        self.limit_headers: Headers = ()
-        self.body_ended = False
-        self.started = False
-        self.sent_bytes = 0
-        self.begun = False
-        self.answered = False
-        self.gone = False
-        self.owes_flush = False
-        self.refusal: MalformedRequest | None = None
+    drops_who_stops_reading: ClassVar[bool] = True
 
     # The request
 
-    def body_at_hand(self) -> bytes | None:
-        """Return the whole body if all of it has come; `None`, and nothing is taken, if it has not."""
-        if self.body_ended or not self._is_whole():
+    def body_at_hand(self, most_bytes: int) -> bytes | None:
+        """Return the whole body if all of it has come, and from then on cancel the request on leave.
+
+        `None`, and nothing is taken, if it has not, or is longer than that.
+        """
+        if self.body_ended or not self._is_whole() or len(self._ahead) > most_bytes:
             return None
-        self.body_ended = True
-        if len(self._ahead) == 1:
-            return self._ahead.pop()
-        body = b"".join(self._ahead)
-        self._ahead.clear()
+        self.body_ended = self._cancels_on_leave = True
+        if self.gone:
+            self.leave()
+        body, self._ahead = self._ahead, b""
         return body
 
     async def next_piece(self) -> bytes:
         """Return the next piece of the body. Raises `ClientGone` when the client leaves before its end."""
-        piece = self._ahead.pop(0) if self._ahead else await self._read_piece()
+        piece = self._ahead or await self._read_piece()
+        self._ahead = b""
         if piece is None:
             self.body_ended = True
             self.leave()
             raise ClientGone
-        self.body_ended = not self._ahead and self._http.request_ended
+        self.body_ended = self._http.request_ended
         return piece
 
     def cancel_on_leave(self) -> None:
@@ -142,8 +112,9 @@ class Turn:
     async def start(self, status: int, headers: Headers) -> None:
         """Take the head of a streamed answer; it goes out with the first piece."""
         self.started = True
-        self._head = status, [*headers, *self.limit_headers, *self.common_headers]
-        self.limit_headers = self.common_headers = ()  # a stream may be open for long
+        told = [*headers, *self.common_headers, *self.limit_headers, *self.own_headers]
+        self._head = status, told
+        self.limit_headers = self.own_headers = ()  # a stream may be open for long
 
     async def send(self, data: bytes) -> None:
         """Send a piece of the body; waits while the client does not take it."""
@@ -157,9 +128,9 @@ class Turn:
         """Send a piece of the body, which is the last unless there is `more`; waits as `send` does."""
         self.sent_bytes += len(data)
         await trio.lowlevel.checkpoint_if_cancelled()
-        framed = self._answer.body(data) if self.begun else self._with_head(data)
+        framed = self._http.answer.body(data) if self.begun else self._with_head(data)
         if not more:
-            framed += self._answer.end()
+            framed += self._http.answer.end()
             self.answered = True
             self._end_wait()
         self._sends += 1
@@ -174,9 +145,10 @@ class Turn:
         self.started = True
         self.sent_bytes += len(body)
         await trio.lowlevel.checkpoint_if_cancelled()
-        close = self._closing() or not (self._http.request_ended or self._is_whole())
-        told = [*headers, *self.limit_headers, *self.common_headers, self._date()]
-        framed = self._answer.whole(status, told, body, close=close)
+        close = self._heads.closing or not (self._http.request_ended or self._is_whole())
+        usual = self._heads.of(status, (*headers, *self.common_headers))
+        own = [*self.limit_headers, *self.own_headers]
+        framed = self._http.answer.whole(usual, own, body, close=close)
         self.begun = self.answered = True
         if self._over is not None:
             self._over.set()
@@ -197,7 +169,7 @@ class Turn:
         self.sent_bytes += len(data)
         if self.gone:
             return False
-        framed = self._answer.body(data) if self.begun else self._with_head(data)
+        framed = self._http.answer.body(data) if self.begun else self._with_head(data)
         is_out = self._wire.write_now(framed)
         self.owes_flush = not is_out
         return is_out
@@ -217,17 +189,17 @@ class Turn:
         if self._head is None:
             raise RuntimeError("the answer's body was sent before its head")
         status, headers = self._head
-        close = self._closing() or not self._is_whole()
-        head = self._answer.head(status, [*headers, self._date()], close=close)
+        close = self._heads.closing or not self._is_whole()
+        head = self._http.answer.head(status, [*headers, self._heads.date()], close=close)
         self.begun = True
         self._head = None
-        return head + self._answer.body(data)
+        return head + self._http.answer.body(data)
 
     def _is_whole(self) -> bool:
         """Whether all of the request has arrived, so that another may follow it."""
         try:
-            while not self._http.request_ended and (piece := self._http.next_body()):
-                self._ahead.append(piece)
+            if not self._http.request_ended:
+                self._ahead += self._http.next_body() or b""
         except MalformedRequest as error:
             self.refusal = error
         return self.refusal is None and self._http.request_ended
@@ -246,8 +218,8 @@ class Turn:
         return piece
 
     async def _more(self) -> bytes:
-        if self._owes_continue and not self.begun:
-            self._owes_continue = False
+        if self._request.expects_continue and not (self._sent_continue or self.begun):
+            self._sent_continue = True
             self._wire.write_now(CONTINUE)
             await self.flush()
         return await self._wire.receive()

@@ -9,6 +9,7 @@ takes nothing for `write_seconds` is dropped. A cancelled `flush` has lost nothi
 import contextlib
 import os
 import socket
+from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
 import trio
@@ -17,6 +18,8 @@ from router.front.deadline import WriteDeadlineStream, reset
 from router.netpoll import READ_BYTES, PolledSocket
 
 LINGER_SECONDS: Final = 2.0
+# What reading raises when nothing more will come, whatever the reason.
+GONE: Final = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
 
 
 class Connected(Protocol):
@@ -33,6 +36,9 @@ class Wire(Protocol):
     """One client's connection, as bytes."""
 
     is_plain: bool
+
+    def read(self) -> Awaitable[bytes]:
+        """Wait for the next bytes; empty at the end. Raises `GONE`."""
 
     async def receive(self) -> bytes:
         """The next bytes, empty once nothing more will come, whatever the reason."""
@@ -56,7 +62,7 @@ class Wire(Protocol):
 class PlainWire:
     """A bare TCP connection."""
 
-    __slots__ = ("_kept", "_polled", "_socket", "_write_seconds")
+    __slots__ = ("_kept", "_polled", "_socket", "_write_seconds", "read")
 
     is_plain = True
 
@@ -65,12 +71,13 @@ class PlainWire:
         self._socket = connected.socket
         self._write_seconds = write_seconds
         self._kept = bytearray()
+        self.read: Callable[[], Awaitable[bytes]] = connected.read
 
     async def receive(self) -> bytes:
         """The next bytes, empty once nothing more will come, whatever the reason."""
         try:
             return await self._polled.read()
-        except (OSError, trio.ClosedResourceError):
+        except GONE:
             return b""
 
     def write_now(self, data: bytes) -> bool:
@@ -133,11 +140,15 @@ class TlsWire:
         self._tls = tls
         self._kept = bytearray()
 
+    async def read(self) -> bytes:
+        """Wait for the next bytes; empty at the end. Raises `GONE`."""
+        return bytes(await self._tls.receive_some(READ_BYTES))
+
     async def receive(self) -> bytes:
         """The next bytes, empty once nothing more will come, whatever the reason."""
         try:
-            return bytes(await self._tls.receive_some(READ_BYTES))
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            return await self.read()
+        except GONE:
             return b""
 
     def write_now(self, data: bytes) -> bool:
