@@ -119,6 +119,7 @@ class Attempt:
         "_is_connecting",
         "_is_interrupted",
         "_late",
+        "_over_at",
         "_run",
         "_scope",
         "_token",
@@ -135,7 +136,8 @@ class Attempt:
         # Where a connection is to be had at once, as it mostly is, no time passes before it is asked.
         self._is_connecting = False
         self._late = ("did not begin to answer", endpoint.timeouts.first_byte)
-        self._alarm: Alarm | None = None
+        self._over_at = inf  # when its time is over
+        self._alarm: Alarm | None = None  # for that, unless its race looks after it before
         self._awaited: UpstreamResponse | None = None  # the one that is waited for
         self._scope: trio.CancelScope | None = None  # of what else is waited for
         self._is_interrupted = False
@@ -170,54 +172,57 @@ class Attempt:
     async def answer(self, call: Call) -> Answer:
         """Return the whole answer to a call. Raises `GatewayError`, `GivenUp`, `Overdue`."""
         try:
-            response = await self._send(call)
-            self._late = ("did not finish its answer", self._endpoint.timeouts.first_byte)
+            response = await self._sending(call)
             try:
+                if not 200 <= response.status < 300:
+                    raise await self._error_of(response)
+                self._late = ("did not finish its answer", self._endpoint.timeouts.first_byte)
                 body = await response.read(MAX_ANSWER_BYTES)
                 if self._is_interrupted:
                     raise self._ended()
                 return self._dialect.decode_answer(call, self._endpoint.target, body)
-            except UpstreamTransportError as error:
-                raise self._translate(error) from error
             except BadAnswer as error:
                 raise self._fault(error.failure) from error
             finally:
                 response.discard()
+        except UpstreamTransportError as error:
+            raise self._translate(error) from error
         except trio.ClosedResourceError as error:
             raise self._ended() if self._is_interrupted else error from None
         finally:
             self._waits_no_more()
 
-    async def _send(self, call: Call) -> UpstreamResponse:
-        """Send the request; return the response if it is a 200, else raise what its error means."""
+    def _sending(self, call: Call) -> Awaitable[UpstreamResponse]:
+        """Write the request; return its sending, which gives the response whatever its status.
+
+        Raises `GatewayError` where there are no words for it, and UpstreamTransportError when awaited.
+        """
         try:
             encoded = self._encode(call)
         except FilesWanted as wanted:
-            encoded = await self._encode_with_files(call, wanted.urls)
+            return self._send_when_ready(call, wanted.urls)
+        if self._endpoint.account is not None:
+            return self._send_when_ready(call, ())
+        return self._send(encoded, self._attempts.own_headers)
+
+    async def _send_when_ready(self, call: Call, urls: Sequence[str]) -> UpstreamResponse:
+        """Send a request that needs the files at these URLs, or an account's token, or both."""
+        encoded = await self._encode_with_files(call, urls) if urls else self._encode(call)
         own_headers = self._attempts.own_headers
         account = self._endpoint.account
         if account is not None:
             self._token = await self._token_of(account)
             bearer = (b"authorization", f"Bearer {self._token}".encode("latin-1"))
             own_headers = (bearer, *own_headers)
-        request = OutgoingRequest(
-            b"POST", encoded.target, encoded.headers, encoded.body, own_headers
+        return await self._send(encoded, own_headers)
+
+    def _send(self, encoded: EncodedRequest, own_headers: Headers) -> Awaitable[UpstreamResponse]:
+        return self._attempts.means.client.send(
+            self._endpoint.origin,
+            OutgoingRequest(b"POST", encoded.target, encoded.headers, encoded.body, own_headers),
+            connecting=self._connecting,
+            on_connected=self._connected,
         )
-        try:
-            response = await self._attempts.means.client.send(
-                self._endpoint.origin,
-                request,
-                connecting=self._connecting,
-                on_connected=self._connected,
-            )
-        except UpstreamTransportError as error:
-            raise self._translate(error) from error
-        if 200 <= response.status < 300:
-            return response
-        try:
-            raise await self._error_of(response)
-        finally:
-            response.discard()
 
     async def _token_of(self, account: ServiceAccount) -> str:
         """Return the account's token, under the limit for connecting."""
@@ -266,7 +271,7 @@ class Attempt:
         if self._is_connecting:
             self._is_connecting = False
             self._limit("did not begin to answer", first_byte)
-        elif self._alarm is None:
+        elif self._over_at == inf:
             self._be_interrupted_at(min(self._run.started + first_byte, self._run.until))
 
     def _limit(self, late: str, seconds: float) -> None:
@@ -276,19 +281,29 @@ class Attempt:
 
     def _be_interrupted_at(self, moment: float) -> None:
         """Let the attempt's time be over at this moment, and no more at the one said before."""
-        alarms = self._attempts.means.alarms
+        self._over_at = moment
+        self._be_woken_no_more()
+        if moment < inf:
+            if moment > self._run.looks_at:
+                self._run.unwatched = self._be_woken
+            else:
+                self._be_woken()
+
+    def _be_woken(self) -> None:
+        self._alarm = self._attempts.means.alarms.set(self._over_at, self._rung)
+
+    def _be_woken_no_more(self) -> None:
+        self._run.unwatched = None
         if self._alarm is not None:
-            alarms.call_off(self._alarm)
-        self._alarm = alarms.set(moment, self._rung) if moment < inf else None
+            self._attempts.means.alarms.call_off(self._alarm)
+            self._alarm = None
 
     def _rung(self, _now: float) -> None:
         self.interrupt()
 
     def _waits_no_more(self) -> None:
         self._awaited = None
-        if self._alarm is not None:
-            self._attempts.means.alarms.call_off(self._alarm)
-            self._alarm = None
+        self._be_woken_no_more()
 
     async def _interruptible(self, waiting: Awaitable[T]) -> T:
         """Wait for what is no answer on a connection. Raises why it was interrupted, if it was."""

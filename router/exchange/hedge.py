@@ -180,16 +180,17 @@ class Race(ABC, Generic[T]):
             if not alone:
                 self._first = run
                 if joined_at > now:
+                    run.looks_at = joined_at
                     self._alarm = self._alarms.set(joined_at, self._rung)
                 else:
                     self._look(now)
             try:
                 value = await self._attempt(run)
             except BaseException as error:
-                if not self._is_told_of(run, error):
+                if not self._note_loss(run, error):
                     raise
             else:
-                self._take(run, value, hedge=hedge)
+                self._note_answer(run, value, hedge=hedge)
             if alone:
                 return
             if self._company is not None and self._is_on:
@@ -200,6 +201,7 @@ class Race(ABC, Generic[T]):
             if self._alarm is not None:
                 self._alarms.call_off(self._alarm)
                 self._alarm = None
+                run.left_alone()  # an attempt may outlive its race: see `drains`
             if self._company is not None:
                 await self._company.end()
                 self._company = None
@@ -224,6 +226,8 @@ class Race(ABC, Generic[T]):
         if self._alarm is not None:
             self._alarms.call_off(self._alarm)
             self._alarm = None
+        if self._first is not None:
+            self._first.left_alone()
         while self._first is not None and self._is_on:
             action = self._decider().next(now)
             if isinstance(action, Wait):
@@ -259,10 +263,10 @@ class Race(ABC, Generic[T]):
             try:
                 value = await self._attempt(run)
             except BaseException as error:
-                if not self._is_told_of(run, error):
+                if not self._note_loss(run, error):
                     raise
             else:
-                self._take(run, value, hedge=hedge)
+                self._note_answer(run, value, hedge=hedge)
         except Exception as bug:  # noqa: BLE001 - raised again in the request's task
             self._fail_with(bug)
 
@@ -295,7 +299,7 @@ class Race(ABC, Generic[T]):
         self._decider().timed_from(run, moment)
         self._look(trio.current_time())
 
-    def _take(self, run: Run, value: T, *, hedge: bool) -> None:
+    def _note_answer(self, run: Run, value: T, *, hedge: bool) -> None:
         """Take in the answer of an attempt: the first wins."""
         now = trio.current_time()
         if self._won is None:
@@ -307,7 +311,7 @@ class Race(ABC, Generic[T]):
         if self._first is not None and self._company is not None:
             self._look(now)
 
-    def _is_told_of(self, run: Run, error: BaseException) -> bool:
+    def _note_loss(self, run: Run, error: BaseException) -> bool:
         """Take in the end of an attempt without an answer; whether that is all there is to do about it."""
         now = trio.current_time()
         if isinstance(error, GatewayError):

@@ -153,6 +153,8 @@ class Run:
     `spent` is what the answered pieces of a call in pieces have used, before the next one is asked for.
     `until` is when its call's time is over, where the attempt is to see to that (`router.exchange.overdue`).
     `interrupt` ends the attempt's waiting, so that it can be given up alone (`router.exchange.company`).
+    `looks_at` is when its race looks after it next, infinite for never: what an attempt wants to be woken for
+    later than that needs no alarm before, if `left_alone` calls `unwatched`.
 
     Synchronous, so that cancellation cannot come between an outcome and its entry.
     """
@@ -170,9 +172,11 @@ class Run:
         "interrupt",
         "is_given_up",
         "live",
+        "looks_at",
         "spent",
         "started",
         "until",
+        "unwatched",
     )
 
     def __init__(
@@ -197,6 +201,8 @@ class Run:
         self.until = inf
         self.interrupt: Callable[[], None] | None = None
         self.is_given_up = False
+        self.looks_at = inf
+        self.unwatched: Callable[[], None] | None = None
         picture.in_flight += 1
 
     def held_up(self) -> None:
@@ -213,6 +219,13 @@ class Run:
         self.is_given_up = True
         if self.interrupt is not None:
             self.interrupt()
+
+    def left_alone(self) -> None:
+        """Note that its race looks after it no more before somebody has to."""
+        self.looks_at = inf
+        unwatched, self.unwatched = self.unwatched, None
+        if unwatched is not None:
+            unwatched()
 
     def committed(self, now: float) -> None:
         """Note that the answer has begun: the first token of a stream, or a whole answer."""

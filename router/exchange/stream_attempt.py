@@ -58,15 +58,19 @@ class StreamAttempt(Attempt):
     async def open(self) -> CommittedStream:
         """Return the stream once it is committed. Raises `GatewayError`, `GivenUp`, `Overdue`."""
         try:
-            response = await self._send(self._call)
+            response = await self._sending(self._call)
             stream: CommittedStream | None = None
             try:
+                if not 200 <= response.status < 300:
+                    raise await self._error_of(response)
                 stream = await self._commit(response)
             finally:
                 if stream is None or self._is_interrupted:
                     response.discard()
             if self._is_interrupted:
                 raise self._ended()
+        except UpstreamTransportError as error:
+            raise self._translate(error) from error
         except trio.ClosedResourceError as error:
             raise self._ended() if self._is_interrupted else error from None
         else:
@@ -83,10 +87,7 @@ class StreamAttempt(Attempt):
         stream = CommittedStream(response, decoder, [], done=False, malformed=0, token=self._token)
         committed = False
         while not committed:
-            try:
-                data = await response.receive_body()
-            except UpstreamTransportError as error:
-                raise self._translate(error) from error
+            data = await response.receive_body()
             decoder.receive_data(data)
             while not isinstance(event := decoder.next_event(), Signal):
                 committed = self._hold(stream, event) or committed
