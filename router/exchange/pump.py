@@ -23,6 +23,7 @@ from typing import Final
 
 import trio
 
+from router.exchange.alarms import Alarms
 from router.watcher import trios_epoll
 
 # After so many steps, or so long, the other tasks have their turn. The kernel goes round among the sockets
@@ -39,13 +40,17 @@ GATHER_SECONDS: Final = 0.001
 
 
 class Carried(ABC):
-    """A stream in the pump: `task` sleeps meanwhile, `error` is what a step has raised."""
+    """A stream in the pump: `task` sleeps meanwhile, `error` is what a step has raised.
 
-    __slots__ = ("error", "task")
+    `is_due`: no step has woken the task, but that its time was over.
+    """
+
+    __slots__ = ("error", "is_due", "task")
 
     def __init__(self) -> None:
         self.task: trio.lowlevel.Task | None = None
         self.error: Exception | None = None
+        self.is_due = False
 
     @abstractmethod
     def step(self, now: float) -> bool:
@@ -55,11 +60,13 @@ class Carried(ABC):
 class Pump(trio.abc.Instrument):
     """The pump of one worker. It carries streams while `run` runs, and `carrying` of them now.
 
-    `gather_seconds`: how long it pauses when much is going on; 0 for never.
+    `alarms` tell when a stream's time is over. `gather_seconds`: how long it pauses when much is going on; 0
+    for never.
     """
 
-    def __init__(self, *, gather_seconds: float = GATHER_SECONDS) -> None:
+    def __init__(self, alarms: Alarms, *, gather_seconds: float = GATHER_SECONDS) -> None:
         self.gather_seconds = gather_seconds
+        self._alarms = alarms
         self._epoll: select.epoll | None = None
         self._carried: dict[int, Carried] = {}
         self._task: trio.lowlevel.Task | None = None  # its own, while trio's sleep is used instead
@@ -149,14 +156,17 @@ class Pump(trio.abc.Instrument):
         self._has_woken = True
         trio.lowlevel.reschedule(task)
 
-    async def carry(self, fd: int, carried: Carried) -> None:
+    async def carry(self, fd: int, carried: Carried, *, until: float) -> bool:
         """Run its step whenever `fd` can be read, until that returns True, or the pump ends.
 
-        The socket is left alone by everybody else meanwhile. Raises what the step raises; cancelled, the step
-        is not called again.
+        Returns False when trio's time comes to `until` before, at once if it has. The socket is left alone by
+        everybody else meanwhile. Raises what the step raises; cancelled, the step is not called again.
         """
         assert self._epoll is not None  # noqa: S101 - the caller has asked `is_running`
+        if self._now() >= until:
+            return False
         carried.task = trio.lowlevel.current_task()
+        carried.is_due = False
         self._epoll.register(fd, select.EPOLLIN)
         self._carried[fd] = carried
 
@@ -164,9 +174,19 @@ class Pump(trio.abc.Instrument):
             self._take_out(fd)
             return trio.lowlevel.Abort.SUCCEEDED
 
-        await trio.lowlevel.wait_task_rescheduled(let_go)
+        def time_is_over(_now: float) -> None:
+            if self._carried.get(fd) is carried:
+                carried.is_due = True
+                self._wake(fd)
+
+        alarm = self._alarms.set(until, time_is_over)
+        try:
+            await trio.lowlevel.wait_task_rescheduled(let_go)
+        finally:
+            self._alarms.call_off(alarm)
         if carried.error is not None:
             raise carried.error
+        return not carried.is_due
 
     def _serve(self, epoll: select.epoll, start: float) -> bool:
         """Run the steps of the sockets that are ready, and of those that become so meanwhile.

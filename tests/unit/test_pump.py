@@ -3,23 +3,27 @@
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from math import inf
 from typing import Self
 
 import pytest
 import trio
 import trio.testing
 
+from router.exchange.alarms import Alarms
 from router.exchange.pump import MOST_AT_ONCE, SEVERAL, Carried, Pump
 
 
 @asynccontextmanager
 async def running() -> AsyncIterator[Pump]:
     """A pump that carries nothing any more when the block ends."""
-    pump = Pump(gather_seconds=0)
+    alarms = Alarms()
+    pump = Pump(alarms, gather_seconds=0)
     async with trio.open_nursery() as nursery:
+        await nursery.start(alarms.run)
         await nursery.start(pump.run)
         yield pump
-        assert pump.carrying == 0
+        assert (pump.carrying, alarms.pending) == (0, 0)
         nursery.cancel_scope.cancel()
     assert not pump.is_running
 
@@ -36,6 +40,8 @@ class Line(Carried):
         self.until = b"stop"
         self.meanwhile: Callable[[], None] = lambda: None
         self.is_back = False
+        self.due_at = inf
+        self.was_needed: bool | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -51,7 +57,7 @@ class Line(Carried):
         return self.read[-1] == self.until
 
     async def carry(self, pump: Pump) -> None:
-        await pump.carry(self.ours.fileno(), self)
+        self.was_needed = await pump.carry(self.ours.fileno(), self, until=self.due_at)
         self.is_back = True
 
 
@@ -157,7 +163,7 @@ async def test_a_number_of_a_closed_socket_serves_the_next() -> None:
 
 
 async def test_when_the_pump_ends_every_stream_goes_back_to_its_task() -> None:
-    pump = Pump()
+    pump = Pump(Alarms())
     async with trio.open_nursery() as nursery:
         with Line() as one, Line() as other, trio.CancelScope() as scope:
             async with trio.open_nursery() as inner:
@@ -206,7 +212,7 @@ async def test_the_streams_of_one_turn_are_told_one_time(autojump_clock: object)
 async def test_where_much_is_going_on_events_are_gathered_and_where_little_is_none_waits(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    pump = Pump(gather_seconds=0.5)
+    pump = Pump(Alarms(), gather_seconds=0.5)
     with Line() as line:
         async with trio.open_nursery() as nursery:
             await nursery.start(pump.run)
