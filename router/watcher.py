@@ -17,21 +17,24 @@ _FILES: Final = Path("/proc/self/fdinfo")
 _WATCHED: Final = re.compile(r"^tfd:\s*(\d+)\s", re.MULTILINE)
 
 
-async def trios_epoll() -> int | None:
-    """Return the number of the object that this run of trio sleeps on, `None` where the kernel is silent."""
+async def trios_epoll(files: Path = _FILES) -> int | None:
+    """Return the number of the object that this run of trio sleeps on, `None` where the kernel is silent.
+
+    `files`: where the kernel tells of the files of this process.
+    """
     with select.epoll() as ours:
         # A wait that is cancelled before it has begun still leaves the file where trio would look for it.
         with trio.move_on_after(0):
             await trio.lowlevel.wait_readable(ours.fileno())
-        watchers = _watchers_of(ours.fileno())
+        watchers = _watchers_of(ours.fileno(), files)
     return watchers[0] if len(watchers) == 1 else None
 
 
-def _watchers_of(fd: int) -> list[int]:
+def _watchers_of(fd: int, files: Path) -> list[int]:
     """Return the epoll objects of this process in which a file lies."""
-    if not _FILES.is_dir():
+    if not files.is_dir():
         return []
-    return [int(file.name) for file in list(_FILES.iterdir()) if str(fd) in _watched_by(file)]
+    return [int(file.name) for file in list(files.iterdir()) if str(fd) in _watched_by(file)]
 
 
 def _watched_by(file: Path) -> list[str]:

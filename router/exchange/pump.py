@@ -18,7 +18,7 @@ the socket out of the pump before anything can close it. See `docs/discussion/re
 
 import select
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 import trio
@@ -61,11 +61,18 @@ class Pump(trio.abc.Instrument):
     """The pump of one worker. It carries streams while `run` runs, and `carrying` of them now.
 
     `alarms` tell when a stream's time is over. `gather_seconds`: how long it pauses when much is going on; 0
-    for never.
+    for never. `find_watcher` finds what trio sleeps on; where it does not, the pump's own task waits instead.
     """
 
-    def __init__(self, alarms: Alarms, *, gather_seconds: float = GATHER_SECONDS) -> None:
+    def __init__(
+        self,
+        alarms: Alarms,
+        *,
+        gather_seconds: float = GATHER_SECONDS,
+        find_watcher: Callable[[], Awaitable[int | None]] = trios_epoll,
+    ) -> None:
         self.gather_seconds = gather_seconds
+        self._find_watcher = find_watcher
         self._alarms = alarms
         self._epoll: select.epoll | None = None
         self._carried: dict[int, Carried] = {}
@@ -90,14 +97,13 @@ class Pump(trio.abc.Instrument):
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Carry streams until cancelled; those that it still has go back to their own tasks then."""
-        trios = self._trios = await trios_epoll()
+        trios = self._trios = await self._find_watcher()
         with select.epoll() as epoll:
             if trios is not None:
                 epoll.register(trios, select.EPOLLIN)
             self._epoll = epoll
-            self._now = (
-                trio.lowlevel.current_clock().current_time
-            )  # two steps shorter than trio's own
+            # Two steps shorter than trio's own.
+            self._now = trio.lowlevel.current_clock().current_time
             self._wake_trio = trio.lowlevel.current_trio_token().run_sync_soon
             trio.lowlevel.add_instrument(self)
             task_status.started()
