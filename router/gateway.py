@@ -127,7 +127,7 @@ class Gateway:
             tiers_that_have=self._tiers_that_have,
             purse=billing.purse,
         )
-        self.pump = _pump_of(config)
+        self.pump = _pump_of(config, self.alarms)
         self._exchange = self._make_exchange(rng, wall_clock)
         self.endpoints = self._make_endpoints()
         self.front = Front(self.endpoints, self._control(), config.server)
@@ -284,8 +284,8 @@ def _race_limits(race: RaceConfig) -> RaceLimits:
     )
 
 
-def _pump_of(config: Config) -> Pump | None:
-    return Pump() if config.server.relay == "pump" and HAS_EPOLL else None
+def _pump_of(config: Config, alarms: Alarms) -> Pump | None:
+    return Pump(alarms) if config.server.relay == "pump" and HAS_EPOLL else None
 
 
 def _hedging(race: RaceConfig) -> HedgeSettings:

@@ -94,19 +94,15 @@ class StreamRelay:
     async def _sleep(self, source: Source, passage: Passage, pump: Pump, fd: int) -> None:
         """Sleep while the pump carries the stream, but for its silences.
 
-        The deadline is not moved with every event: it is looked at when it has come.
+        When it would be too long is not moved with every event: it is looked at when it has come.
         """
-        is_over = False
-        while not is_over and pump.is_running:
+        while pump.is_running:
             silent_at = passage.heard_at + source.idle_seconds
-            with trio.CancelScope(deadline=min(silent_at, self._outlet.comment_at)) as scope:
-                await pump.carry(fd, passage)
-                is_over = True
-            if scope.cancelled_caught and await self._is_silent(
-                source, passage.heard_at + source.idle_seconds
-            ):
+            if await pump.carry(fd, passage, until=min(silent_at, self._outlet.comment_at)):
+                return
+            if await self._is_silent(source, passage.heard_at + source.idle_seconds):
                 passage.end()
-                is_over = True
+                return
 
     async def _pass_on(self, source: Source, frames: list[bytes]) -> None:
         """Send frames, and what else has been read already. Raises what has broken the stream behind them."""

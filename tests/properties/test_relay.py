@@ -21,6 +21,7 @@ from adapters.dialect import Call, Target
 from adapters.openai.stream import ChunkDecoder
 from router.config import TimeoutConfig
 from router.errors import GatewayError
+from router.exchange.alarms import Alarms
 from router.exchange.endpoint import Endpoint
 from router.exchange.pump import Pump
 from router.exchange.relay import StreamRelay
@@ -213,16 +214,18 @@ def relayed(
         response.begin(head)
         decoder = ChunkDecoder(CALL, TARGET)
         stream = CommittedStream(response, decoder, [], done=False, malformed=0)
-        pump = Pump(gather_seconds=0)
+        alarms = Alarms()
+        pump = Pump(alarms, gather_seconds=0)
         relay = StreamRelay(reply, request_id="req", comment_every=15.0, pump=pump)
         async with trio.open_nursery() as nursery:
+            await nursery.start(alarms.run)
             await nursery.start(pump.run)
             nursery.start_soon(say, parts, far)
             try:
                 await relay.run(stream, ENDPOINT, Purse(decoder, seen, portions))
             except GatewayError as error:
                 seen.error = error.message
-            assert pump.carrying == 0
+            assert (pump.carrying, alarms.pending) == (0, 0)
             response.discard()
             nursery.cancel_scope.cancel()
         seen.events = relay.events
