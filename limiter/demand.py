@@ -12,6 +12,11 @@ from typing import Final, Literal, Protocol
 import msgspec
 
 WINDOW_SECONDS: Final = 60.0
+ANY: Final = 1 << 62  # stands for the limit where there is none: nothing adds up to it
+
+# The most that a subject may have in use: requests, tokens, calls in flight, nano-dollars held.
+Bounds = tuple[int, int, int, int]
+UNBOUNDED: Final[Bounds] = (ANY, ANY, ANY, ANY)
 
 LimitKind = Literal["requests", "tokens", "concurrency", "credit"]
 
@@ -32,11 +37,23 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True):
 
     `subject` names it uniquely, such as `key:key_abc` or `model:openai/gpt-4o`. `credit`: the nano-dollars
     that its running calls may hold together; `None` where its credit is not counted.
+
+    `bounds` is all of that in the form in which every reservation asks for it, `UNBOUNDED` itself where
+    nothing is limited.
     """
 
     subject: str
     limits: Limits
     credit: int | None = None
+    bounds: Bounds = UNBOUNDED
+
+    def __post_init__(self) -> None:
+        """Work out the bounds."""
+        limits = self.limits
+        limited = (limits.requests, limits.tokens, limits.concurrency, self.credit)
+        bounds = tuple(ANY if limit is None else limit for limit in limited)
+        known = UNBOUNDED if bounds == UNBOUNDED else bounds
+        msgspec.structs.force_setattr(self, "bounds", known)
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):

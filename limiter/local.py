@@ -18,12 +18,13 @@ from typing import Final
 import msgspec
 
 from limiter.debts import LocalDebts
-from limiter.demand import NO_LIMITS, Demand, Refusal, Standing, Use
+from limiter.demand import UNBOUNDED, Demand, Refusal, Standing, Use
 from limiter.errors import TableClosed
 from limiter.fence import Fence
 from limiter.judge import Obstacle, obstacles
 from limiter.known_subject import OTHERS, OWN, Known, KnownSubjects
 from limiter.local_reservation import MOST_TOKENS, LocalReservation, Part
+from limiter.own_region import OwnRegion
 from limiter.region import ARRIVALS, Region
 from limiter.row import (
     CELLS,
@@ -46,12 +47,9 @@ from limiter.window import BUCKETS, RING, Cell, Usage, seconds_until_forgotten
 ATTEMPTS: Final = 3
 MOST_CREDIT: Final = 1 << 48  # nano-dollars: 281,474 dollars in one call
 
-# What rows of a subject have in use: requests, tokens, calls in flight, nano-dollars held.
-Totals = tuple[int, int, int, int]
-
-# What was known of a subject as its part was announced, and what its own row had then, that part included:
-# requests, tokens, calls in flight with the tenure, nano-dollars held. A call in flight needs none of that.
-Announced = tuple[Known, int, int, int, int]
+# What was known of a subject as its part was announced, and what its own row then had, that part included:
+# calls in flight and nano-dollars held. Its requests and tokens stand in the reservation's `uses`.
+Announced = tuple[Known, int, int]
 
 
 class LocalLimiter:
@@ -65,9 +63,8 @@ class LocalLimiter:
         self._bucket_seconds = table.bucket_seconds
         self._fence = Fence()
         self._known = KnownSubjects()
-        self._newest = (
-            NEVER  # the bucket of now, and the moment from which on it does not count any more
-        )
+        # The bucket of now, and the moment from which on it does not count any more.
+        self._newest = NEVER
         self._newest_ends = 0.0
 
     def reserve(
@@ -91,11 +88,15 @@ class LocalLimiter:
             raise ValueError(f"nobody reserves {tokens} tokens and {credit} nano-dollars")
         if calls != 1 and (calls or tokens):
             raise ValueError(f"nobody reserves {tokens} tokens for {calls} calls")
+        own = self._table.own
+        if own is None or own.closed:
+            raise TableClosed("nothing can be reserved from a table that is closed or read only")
         attempts = ATTEMPTS
         while True:
-            taken, announced = self._announce(demands, tokens, credit, calls, now)
+            taken = LocalReservation(own, tokens, calls, self._bucket_seconds)
             try:
-                refusal = self._verify(demands, taken, announced, credit, now)
+                announced = self._announce(taken, demands, credit, now)
+                refusal = self._verify(taken, demands, announced, credit, now)
             except BaseException:
                 taken.release(now=now)
                 raise
@@ -159,67 +160,93 @@ class LocalLimiter:
         return requests, self._coming(((cell.bucket, cell.tokens) for cell in cells), now)
 
     def _announce(
-        self, demands: Sequence[Demand], tokens: int, credit: int, calls: int, now: float
-    ) -> tuple[LocalReservation, list[Announced]]:
-        """Write the amounts into our own rows, where all can see them, and say what that came to."""
-        own = self._table.own
-        if own is None or own.closed:
-            raise TableClosed("nothing can be reserved from a table that is closed or read only")
+        self, taken: LocalReservation, demands: Sequence[Demand], credit: int, now: float
+    ) -> list[Announced] | None:
+        """Write the amounts into our own rows, where all can see them, and say what that came to.
+
+        `None`: they are above a limit by themselves, or a row is ahead of our time and has forgotten what
+        still counts for us.
+        """
         bucket = int(now // self._bucket_seconds)
-        cell_of_now = CELLS + 2 * (bucket % RING)
-        words = own.words
-        taken = LocalReservation(own, tokens, calls, self._bucket_seconds)
-        announced: list[Announced] = []
+        if bucket != self._newest:
+            self._newest, self._newest_ends = bucket, self._wait(bucket, 0.0)
+        reset = self._newest_ends - now
+        own, tokens, calls = taken.own, taken.tokens, taken.calls
+        words, find = own.words, self._known.get
         parts: list[Part] = []
-        taken.parts = parts
-        find = self._known.get
-        try:
-            for demand in demands:
-                known = find(demand.subject)
-                row = known[OWN]
-                if not row or words[row] != known[0]:
-                    row = own.row_for(known[0], known[1], bucket)
-                    self._known.keep(demand.subject, OWN, row)
-                    words = own.words  # they are mapped anew where the file had to grow
-                newest, cell = words[row + LAST], row + cell_of_now
-                if newest != bucket:
-                    newest = advance(words, row, bucket)
-                    cell = row + CELLS + 2 * (newest % RING)
-                held = None if demand.credit is None else credit
-                requests, in_window = words[row + REQUESTS] + calls, words[row + TOKENS] + tokens
-                in_flight, in_all = words[row + IN_FLIGHT] + calls, words[row + HELD] + (held or 0)
-                words[row + HELD] = in_all
-                if calls:
-                    words[row + IN_FLIGHT] = in_flight
-                    words[row + REQUESTS] = requests
-                    words[row + TOKENS] = in_window
-                    words[cell] += 1
-                    words[cell + 1] += tokens
-                parts.append((row, newest, held))
-                announced.append((known, requests, in_window, in_flight, in_all))
-        except BaseException:
-            taken.release(now=now)
-            raise
-        return taken, announced
+        uses: list[Use | None] = []
+        taken.parts, taken.uses = parts, uses
+        announced: list[Announced] = []
+        fits = True
+        for demand in demands:
+            known = find(demand.subject)
+            row = known[OWN]
+            newest = bucket
+            if not row or words[row] != known[0] or words[row + LAST] != bucket:
+                row, newest = self._bring_up(own, demand.subject, known, bucket)
+                words = own.words  # they are mapped anew where the file had to grow
+            requests, in_window = words[row + REQUESTS] + calls, words[row + TOKENS] + tokens
+            in_flight, in_all = words[row + IN_FLIGHT] + calls, words[row + HELD]
+            held = None
+            if demand.credit is not None:
+                held = credit
+                words[row + HELD] = in_all = in_all + credit
+            if calls:
+                words[row + IN_FLIGHT] = in_flight
+                words[row + REQUESTS] = requests
+                words[row + TOKENS] = in_window
+                cell = row + CELLS + 2 * (newest % RING)
+                words[cell] += 1
+                words[cell + 1] += tokens
+            parts.append((row, newest, held))
+            uses.append((requests, in_window, reset, reset if in_window else 0.0))
+            in_flight &= COUNT
+            announced.append((known, in_flight, in_all))
+            most_requests, most_tokens, most_calls, most_credit = demand.bounds
+            if (
+                requests > most_requests
+                or in_window > most_tokens
+                or in_flight > most_calls
+                or in_all > most_credit
+                or (newest > bucket and demand.bounds is not UNBOUNDED)
+            ):
+                fits = False
+        return announced if fits else None
+
+    def _bring_up(self, own: OwnRegion, subject: str, known: Known, bucket: int) -> tuple[int, int]:
+        """Return our row of a subject, made if there is none, and its newest bucket: `bucket`, or later."""
+        row = known[OWN]
+        if not row or own.words[row] != known[0]:
+            row = own.row_for(known[0], known[1], bucket)
+            self._known.keep(subject, OWN, row)
+        return row, advance(own.words, row, bucket)
 
     def _verify(
         self,
-        demands: Sequence[Demand],
         taken: LocalReservation,
-        announced: Sequence[Announced],
+        demands: Sequence[Demand],
+        announced: Sequence[Announced] | None,
         credit: int,
         now: float,
     ) -> Refusal | None:
-        """What stands in the way of what we have announced, or None. Raises `StaleTime`."""
+        """What stands in the way of what we have announced, or None. Raises `StaleTime`.
+
+        It surely fits if even the running totals do, which may be too high and never too low.
+        """
         table = self._table
         self._fence.acquire()
         self._fence.release()
         table.look()
-        if table.version == self._known.version:
-            if self._surely_fits(demands, taken, announced, now):
-                return None
-        else:  # somebody has come: what is known leaves that worker's rows out
+        if table.version != self._known.version:
+            # Somebody has come: what is known leaves that worker's rows out.
             self._known.expect(len(table.others), version=table.version)
+        elif announced is not None and (
+            not table.others or self._fits_beside_others(taken, demands, announced, now)
+        ):
+            if not taken.tokens:
+                taken.doubt_uses()
+            return None
+        taken.uses = ()
         return self._refusal(
             demands,
             tokens=taken.tokens,
@@ -229,83 +256,55 @@ class LocalLimiter:
             announced=taken.parts,
         )
 
-    def _surely_fits(
+    def _fits_beside_others(
         self,
-        demands: Sequence[Demand],
         taken: LocalReservation,
+        demands: Sequence[Demand],
         announced: Sequence[Announced],
         now: float,
     ) -> bool:
-        """Whether even the running totals, which may be too high and never too low, fit all limits.
-
-        A row that is ahead of our time has forgotten what still counts for us: then nothing is sure.
-        """
+        """Whether it fits with what the other workers' rows have; adds that to `uses`."""
         bucket = int(now // self._bucket_seconds)
-        if bucket != self._newest:
-            self._newest, self._newest_ends = bucket, self._wait(bucket, 0.0)
-        reset = self._newest_ends - now
-        parts, others = taken.parts, self._table.others
         uses: list[Use | None] = []
-        for place, demand in enumerate(demands):
-            limits, credit = demand.limits, demand.credit
-            if credit is None and limits == NO_LIMITS:
+        for demand, ours, use in zip(demands, announced, taken.uses, strict=True):
+            if demand.bounds is UNBOUNDED or use is None:
                 uses.append(None)
                 continue
-            if parts[place][1] > bucket:
-                return False
-            known, requests, tokens, in_flight, held = announced[place]
-            exact, in_flight = True, in_flight & COUNT
-            if others:
-                own = (requests, tokens, in_flight, held)
-                added = self._add_others(own, demand.subject, known, bucket)
-                if added is None:
+            requests, tokens, reset, _ = use
+            known, in_flight, held = ours
+            exact = True
+            for there, region in enumerate(self._table.others, OTHERS):
+                row = known[there]
+                words = region.words
+                if words[ARRIVALS] != ~row if row < 0 else words[row] != known[0]:
+                    row = region.row_of(known[0], known[1])
+                    self._known.keep(demand.subject, there, row)
+                    words = region.words
+                if row < 0:
+                    continue
+                requests_there, tokens_there = words[row + REQUESTS], words[row + TOKENS]
+                last = words[row + LAST]
+                if last > bucket:
                     return False
-                (requests, tokens, in_flight, held), exact = added
+                if last >= bucket - BUCKETS:
+                    requests += requests_there
+                    tokens += tokens_there
+                    exact = exact and last == bucket
+                calls = words[row + IN_FLIGHT]
+                if calls >> 32 == region.tenure:
+                    in_flight += calls & COUNT
+                    held += words[row + HELD]
+            most_requests, most_tokens, most_calls, most_credit = demand.bounds
             if (
-                (limits.requests is not None and requests > limits.requests)
-                or (limits.tokens is not None and tokens > limits.tokens)
-                or (limits.concurrency is not None and in_flight > limits.concurrency)
-                or (credit is not None and held > credit)
+                requests > most_requests
+                or tokens > most_tokens
+                or in_flight > most_calls
+                or held > most_credit
             ):
                 return False
-            if not taken.calls or (tokens and not taken.tokens):
-                exact = False  # nobody has looked when those requests or tokens came
             uses.append((requests, tokens, reset, reset if tokens else 0.0) if exact else None)
         taken.uses = uses
         return True
-
-    def _add_others(
-        self, own: Totals, subject: str, known: Known, bucket: int
-    ) -> tuple[Totals, bool] | None:
-        """Add the totals of a subject's rows in all other regions; `None` where one is ahead of our time.
-
-        `LAST` is read after the totals, so that it cannot be older than they are. A row whose last bucket is
-        this one has forgotten what is too old: where all are such, the totals are exact, not only too high.
-        """
-        requests, tokens, in_flight, held = own
-        exact = True
-        for there, region in enumerate(self._table.others, OTHERS):
-            row = known[there]
-            words = region.words
-            if words[ARRIVALS] != ~row if row < 0 else words[row] != known[0]:
-                row = region.row_of(known[0], known[1])
-                self._known.keep(subject, there, row)
-                words = region.words
-            if row < 0:
-                continue
-            requests_there, tokens_there = words[row + REQUESTS], words[row + TOKENS]
-            last = words[row + LAST]
-            if last > bucket:
-                return None
-            if last >= bucket - BUCKETS:
-                requests += requests_there
-                tokens += tokens_there
-                exact = exact and last == bucket
-            calls = words[row + IN_FLIGHT]
-            if calls >> 32 == region.tenure:
-                in_flight += calls & COUNT
-                held += words[row + HELD]
-        return (requests, tokens, in_flight, held), exact
 
     def _refusal(
         self,

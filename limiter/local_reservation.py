@@ -48,6 +48,13 @@ class LocalReservation:
         self.own = own
         self._bucket_seconds = bucket_seconds
 
+    def doubt_uses(self) -> None:
+        """Tell nothing of windows with tokens that were there before: nobody has looked when those came.
+
+        For a reservation of no tokens; one of no call has looked for nothing.
+        """
+        self.uses = [use if self.calls and use and not use[1] else None for use in self.uses]
+
     def settle(self, *, tokens: int, now: float, owed: int = 0) -> None:
         """End it with the tokens that were used. See `Reservation`; counts above 2^40 are taken for that."""
         if tokens < 0:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from limiter.demand import Demand, Use
+from limiter.demand import ANY, Demand, Use
 
 Header = tuple[bytes, bytes]
 Headers = list[Header]
@@ -19,7 +19,10 @@ MOST_DURATIONS: Final = (
 
 
 class _Kind(NamedTuple):
-    """A kind of window: its headers, where a `Use` tells of it, and the limits on it by place of a demand."""
+    """A kind of window: its headers, where a `Use` tells of it, and the limits on it by place of a demand.
+
+    The smallest limit comes first: of those with the same room left that one is told.
+    """
 
     remaining: bytes
     reset: bytes
@@ -36,7 +39,8 @@ class Windows:
     def __init__(self, demands: Sequence[Demand]) -> None:
         requests = [(place, demand.limits.requests) for place, demand in enumerate(demands)]
         tokens = [(place, demand.limits.tokens) for place, demand in enumerate(demands)]
-        self._kinds = (_kind(b"requests", 0, requests), _kind(b"tokens", 1, tokens))
+        kinds = _kind(b"requests", 0, requests), _kind(b"tokens", 1, tokens)
+        self._kinds = [kind for kind in kinds if kind.limits]
 
     def headers(self, uses: Sequence[Use | None]) -> Headers | None:
         """Return the headers, with so much in use of each demand's subject.
@@ -45,34 +49,33 @@ class Windows:
         """
         headers: Headers = []
         told, reset = -1.0, b""
-        for kind in self._kinds:
-            least: tuple[float, int, float, Header] | None = None
-            for place, limit, header in kind.limits:
+        for remaining_name, reset_name, used_at, reset_at, limits in self._kinds:
+            least: float = ANY
+            limit_header, seconds = limits[0][2], 0.0
+            for place, limit, header in limits:
                 use = uses[place]
                 if use is None:
                     return None
-                room = (limit - use[kind.used_at], limit, use[kind.reset_at], header)
-                if least is None or room < least:
-                    least = room
-            if least is not None:
-                left, _, seconds, header = least
-                if seconds != told:
-                    told, reset = seconds, duration(seconds)
-                remaining = str(left).encode() if left > 0 else b"0"
-                headers += (header, (kind.remaining, remaining), (kind.reset, reset))
+                left = limit - use[used_at]
+                if left < least:
+                    least, limit_header, seconds = left, header, use[reset_at]
+            if seconds != told:
+                told, reset = seconds, duration(seconds)
+            remaining = b"%d" % least if least > 0 else b"0"
+            headers += limit_header, (remaining_name, remaining), (reset_name, reset)
         return headers
 
 
 def _kind(name: bytes, used_at: int, limits: Sequence[tuple[int, int | None]]) -> _Kind:
+    known = [(place, limit) for place, limit in limits if limit is not None]
     return _Kind(
         b"x-ratelimit-remaining-" + name,
         b"x-ratelimit-reset-" + name,
         used_at,
         used_at + 2,
         [
-            (place, limit, (b"x-ratelimit-limit-" + name, str(limit).encode()))
-            for place, limit in limits
-            if limit is not None
+            (place, limit, (b"x-ratelimit-limit-" + name, b"%d" % limit))
+            for place, limit in sorted(known, key=lambda one: one[1])
         ],
     )
 
@@ -82,7 +85,7 @@ def duration(seconds: float) -> bytes:
 
     What a float adds beyond the microsecond is not rounded up.
     """
-    return _written(-(-int(seconds * 1_000_000 + 0.5) // 1000))
+    return _written(int(seconds * 1000 + 0.9995))
 
 
 @lru_cache(maxsize=MOST_DURATIONS)

@@ -18,6 +18,9 @@ FORM = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(\d+(?:\.\d+)?)s|(\d+)ms")
         (0, "0ms"),
         (-1, "0ms"),
         (0.0001, "1ms"),
+        (0.0000004, "0ms"),
+        (0.0010004, "1ms"),
+        (0.0010006, "2ms"),
         (0.02, "20ms"),
         (0.9991, "1s"),
         (1, "1s"),
@@ -90,6 +93,17 @@ def test_of_several_limits_the_one_with_the_least_room_is_told() -> None:
     assert headers["x-ratelimit-remaining-requests"] == "5"
     assert headers["x-ratelimit-limit-tokens"] == "900"
     assert headers["x-ratelimit-remaining-tokens"] == "20"
+
+
+def test_of_limits_with_the_same_room_the_smallest_is_told() -> None:
+    headers = told(
+        (Limits(requests=100), Standing(used_requests=95)),
+        (Limits(requests=20), Standing(used_requests=15, requests_reset=7.0)),
+        (Limits(requests=50), Standing(used_requests=45)),
+    )
+    assert headers["x-ratelimit-limit-requests"] == "20"
+    assert headers["x-ratelimit-remaining-requests"] == "5"
+    assert headers["x-ratelimit-reset-requests"] == "7s"
 
 
 def test_nothing_is_told_of_what_has_no_limit() -> None:

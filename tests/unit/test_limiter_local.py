@@ -391,6 +391,15 @@ def test_another_worker_ends_a_call_between_any_two_words_of_ours(
     assert step > 20
 
 
+def announced(limiter: LocalLimiter) -> LocalReservation:
+    """What a worker has announced that has not looked yet whether it fits."""
+    own = limiter._table.own
+    assert own is not None
+    taken = LocalReservation(own, 60, 1, limiter._bucket_seconds)
+    limiter._announce(taken, [KEY], 0, NOW)
+    return taken
+
+
 def test_of_two_that_withdraw_for_each_other_the_later_one_tries_again(tables: list[Table]) -> None:
     """The rival announces before our fence, and withdraws after we have judged."""
     ours, theirs = (LocalLimiter(table) for table in tables[:2])
@@ -399,7 +408,7 @@ def test_of_two_that_withdraw_for_each_other_the_later_one_tries_again(tables: l
     class RivalFence:
         def acquire(self) -> None:
             if not rivals:
-                rivals.append(theirs._announce([KEY], 60, 0, 1, NOW)[0])
+                rivals.append(announced(theirs))
 
         def release(self) -> None: ...
 
@@ -431,7 +440,7 @@ def test_a_rival_that_always_comes_between_is_no_reason_to_try_for_ever(
 
     class RivalFence:
         def acquire(self) -> None:
-            rivals.append(theirs._announce([KEY], 60, 0, 1, NOW)[0])
+            rivals.append(announced(theirs))
 
         def release(self) -> None: ...
 
