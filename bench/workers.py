@@ -9,8 +9,8 @@ books.
 
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -19,10 +19,10 @@ import trio
 
 from bench.machine import describe_machine
 from bench.money import prepaid_key
-from bench.processes import LOOPBACK, Service, ending, free_port, raise_file_limit
+from bench.processes import LOOPBACK, Service, free_port, raise_file_limit
 from bench.prose import paragraphs
 from bench.record import Origin
-from bench.stand import gateway_config, priced, ready, serve_command, serving_provider
+from bench.stand import Prepared, gateway_config, priced, serve_command, serving_provider
 from bench.windows import Span, request_window
 from bench.work import MODEL, whole_work
 from bench.workers_record import Round, Turn, Workers, WorkersSettings, judge_workers
@@ -41,7 +41,8 @@ the ratio of both costs, the median of the rounds' own. The caller is prepaid an
 
 Requests: POST /v1/chat/completions without streaming, {tokens} tokens in the answer, {connections} kept-alive
 connections in all, in a closed loop; the provider answers at once. {rounds} rounds of one window of
-{seconds:g} s for each form, each after {warm:g} s of load.
+{seconds:g} s for each form, each after {warm:g} s of load. All gateways are started anew for each round: a
+process differs from another of the same program by a tenth, by where its memory came to lie.
 """
 
 
@@ -60,56 +61,54 @@ def measure_workers(
     origin = Origin.now(
         name=name, note=note, machine=describe_machine(len(os.sched_getaffinity(0)))
     )
-    with _stand(settings) as (together, apart):
-        rounds = trio.run(_measure, settings, together, apart, progress)
+    with tempfile.TemporaryDirectory(prefix="syze-bench-") as kept:
+        rounds = _measure(settings, Path(kept), progress)
     checks = judge_workers(rounds, settings)
     return Workers(origin, _method(settings), checks, settings, rounds)
 
 
-@contextmanager
-def _stand(settings: WorkersSettings) -> Iterator[tuple[_Gateway, list[_Gateway]]]:
-    """Run a provider, the gateway of many workers, and the gateways of one."""
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="syze-bench-")))
-        everywhere = os.sched_getaffinity(0)
-        _provider, direct = stack.enter_context(serving_provider(folder, cores=everywhere))
-
-        def started(name: str, workers: int) -> _Gateway:
-            own = folder / name
-            own.mkdir()
-            gateway = _start(direct, own, workers)
-            stack.enter_context(ending(gateway.service))
-            gateway.service.wait_until(lambda: ready(gateway.target.port))
-            return gateway
-
-        together = started("together", settings.workers)
-        yield together, [started(f"apart-{number}", 1) for number in range(settings.workers)]
+def _measure(settings: WorkersSettings, folder: Path, progress: Progress) -> list[Round]:
+    everywhere = os.sched_getaffinity(0)
+    with serving_provider(folder, cores=everywhere) as (_provider, direct):
+        together = _prepared("together", direct, folder, settings.workers)
+        apart = [
+            _prepared(f"apart-{number}", direct, folder, 1) for number in range(settings.workers)
+        ]
+        rounds = []
+        for number in range(settings.rounds):
+            progress.show(f"round {number + 1} of {settings.rounds}")
+            rounds.append(_round(settings, together, apart, is_backwards=number % 2 == 0))
+        return rounds
 
 
-def _start(provider: Target, folder: Path, workers: int) -> _Gateway:
+def _prepared(name: str, provider: Target, folder: Path, workers: int) -> Prepared:
+    own = folder / name
+    own.mkdir()
     port = free_port()
-    config = folder / "syze.toml"
+    config = own / "syze.toml"
     written = gateway_config(provider, port)
     written = written.replace("[server]\n", f"[server]\nworkers = {workers}\n")
     config.write_text(written + priced(f"sim/{MODEL}"))
-    secret = prepaid_key(folder)
-    service = Service(folder.name, serve_command(config), folder / "gateway.log")
-    return _Gateway(service, Target(LOOPBACK, port, "/v1", secret, f"sim/{MODEL}"))
+    target = Target(LOOPBACK, port, "/v1", prepaid_key(own), f"sim/{MODEL}")
+    return Prepared(name, own, serve_command(config), target, os.sched_getaffinity(0))
 
 
-async def _measure(
-    settings: WorkersSettings, together: _Gateway, apart: list[_Gateway], progress: Progress
-) -> list[Round]:
-    rounds = []
-    for number in range(settings.rounds):
-        progress.show(f"round {number + 1} of {settings.rounds}")
-        as_one = [together] * settings.workers
-        if number % 2:
-            first, second = await _turn(settings, as_one), await _turn(settings, apart)
+def _round(
+    settings: WorkersSettings, together: Prepared, apart: Sequence[Prepared], *, is_backwards: bool
+) -> Round:
+    """Start all of them anew, and load both forms."""
+    with ExitStack() as stack:
+
+        def started(prepared: Prepared) -> _Gateway:
+            return _Gateway(stack.enter_context(prepared.serving()), prepared.target)
+
+        as_one = [started(together)] * settings.workers
+        alone = [started(one) for one in apart]
+        if is_backwards:
+            second, first = trio.run(_turn, settings, alone), trio.run(_turn, settings, as_one)
         else:
-            second, first = await _turn(settings, apart), await _turn(settings, as_one)
-        rounds.append(Round(together=first, apart=second))
-    return rounds
+            first, second = trio.run(_turn, settings, as_one), trio.run(_turn, settings, alone)
+    return Round(together=first, apart=second)
 
 
 async def _turn(settings: WorkersSettings, gateways: Sequence[_Gateway]) -> Turn:

@@ -15,8 +15,8 @@ class WorkersSettings(msgspec.Struct, frozen=True):
 
     workers: int = 2
     connections: int = 64
-    rounds: int = 8
-    seconds: float = 5.0
+    rounds: int = 16
+    seconds: float = 3.0
     warm: float = 1.0
     tokens: int = 10
     least: float = 1.85
