@@ -226,9 +226,9 @@ class Pump(trio.abc.Instrument):
             if is_needed and fd in self._carried:
                 self._wake(fd)
         self._steps += steps
-        if self._steps >= SEVERAL:
-            is_thick = now - self._counts_from < self._steps * BUSY_SECONDS
-            self._is_busy = is_thick and self.gather_seconds > 0
+        passed = now - self._counts_from
+        if self._steps >= SEVERAL or passed >= SEVERAL * BUSY_SECONDS:
+            self._is_busy = passed < self._steps * BUSY_SECONDS and self.gather_seconds > 0
             self._steps, self._counts_from = 0, now
         return steps
 

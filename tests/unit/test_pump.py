@@ -251,6 +251,38 @@ async def test_where_much_is_going_on_events_are_gathered_and_where_little_is_no
             nursery.cancel_scope.cancel()
 
 
+class Wakes(trio.abc.Instrument):
+    """Counts how often any task runs."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def before_task_step(self, _task: trio.lowlevel.Task) -> None:
+        self.count += 1
+
+
+@pytest.mark.parametrize("last", [b"", b"more"])
+async def test_nobody_wakes_to_gather_where_much_was_going_on_and_nothing_is_any_more(
+    last: bytes, found: Found, autojump_clock: trio.testing.MockClock
+) -> None:
+    pump = Pump(Alarms(), gather_seconds=0.5, find_watcher=found)
+    with Line() as line:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(pump.run)
+            nursery.start_soon(line.carry, pump)
+            line.theirs.send(b"fast" * 2 * SEVERAL)
+            await trio.testing.wait_all_tasks_blocked()
+            line.theirs.send(last)
+            await trio.sleep(2)
+            wakes = Wakes()
+            trio.lowlevel.add_instrument(wakes)
+            await trio.sleep(100)
+            trio.lowlevel.remove_instrument(wakes)
+            assert len(line.read) == 2 * SEVERAL + len(last) // 4
+            assert wakes.count <= 1  # this one
+            nursery.cancel_scope.cancel()
+
+
 async def test_a_stream_whose_time_is_over_goes_back_to_its_task_not_needed(
     found: Found, autojump_clock: object
 ) -> None:
