@@ -11,8 +11,9 @@ and whoever has read less than it asked for knows that nothing is left until the
 news comes twice while nobody looks is taken out until somebody waits for it.
 
 trio calls an instrument's `after_io_wait` when it returns from its own wait, before it runs any task. There
-it is found out whose socket has news, and these tasks run in the same pass of trio's loop.
-See `docs/discussion/waiting.md`.
+it is found out whose socket has news, and these tasks run in the same pass of trio's loop. What they write
+meanwhile may be gathered, and goes out together: to wake a process that sleeps costs more than the write, and
+one that is awake reads on. See `docs/discussion/waiting.md`.
 """
 
 import os
@@ -28,6 +29,15 @@ READ_BYTES: Final = 64 * 1024
 # The rest is told of in the next pass; what has been woken runs first.
 MOST_AT_ONCE: Final = 256
 
+# So many writes wait for one another at most, and only short ones: a long one may not go out whole, and what
+# it costs is the copying.
+MOST_GATHERED: Final = 16
+GATHERED_BYTES: Final = 8 * 1024
+
+
+class UnwrittenError(Exception):
+    """Something is to be written before more can be expected to come: see `PolledSocket.write_soon`."""
+
 
 class Netpoll(trio.abc.Instrument):
     """The sockets of one worker that lie in the kernel. It tells of them while `run` runs."""
@@ -35,6 +45,7 @@ class Netpoll(trio.abc.Instrument):
     def __init__(self) -> None:
         self._epoll: select.epoll | None = None
         self.sockets: dict[int, PolledSocket] = {}
+        self._gathered: list[PolledSocket] = []
 
     @property
     def holding(self) -> int:
@@ -52,6 +63,7 @@ class Netpoll(trio.abc.Instrument):
                     await trio.lowlevel.wait_readable(epoll.fileno())
             finally:
                 trio.lowlevel.remove_instrument(self)
+                self._write_gathered()
                 for polled in list(self.sockets.values()):
                     self.remove(polled)
                     polled.wake()
@@ -64,6 +76,25 @@ class Netpoll(trio.abc.Instrument):
             polled = self.sockets.get(fd)
             if polled is not None:
                 polled.hear(flags)
+
+    def before_io_wait(self, timeout: float) -> None:  # noqa: ARG002 - as trio calls it
+        """Write what was gathered. trio calls this."""
+        if self._gathered:
+            self._write_gathered()
+
+    def gather(self, polled: "PolledSocket") -> bool:
+        """Let a socket write before trio waits next. Tells whether it will; it does not run else."""
+        if self._epoll is None:
+            return False
+        self._gathered.append(polled)
+        if len(self._gathered) >= MOST_GATHERED:
+            self._write_gathered()
+        return True
+
+    def _write_gathered(self) -> None:
+        gathered, self._gathered = self._gathered, []
+        for polled in gathered:
+            polled.write_unwritten()
 
     def add(self, polled: "PolledSocket") -> bool:
         """Take a socket in; what it has by now counts as news. Tells whether it could be taken."""
@@ -91,10 +122,19 @@ class PolledSocket:
     would be that of another connection by then.
 
     Without a `Netpoll` that runs, `socket` is waited for by trio's own means. `held_as` is the number by
-    which it is held there, -1 while it is not.
+    which it is held there, -1 while it is not. `unwritten`: what is to go out soon, or did not.
     """
 
-    __slots__ = ("_has_ended", "_has_news", "_netpoll", "_number", "_task", "held_as", "socket")
+    __slots__ = (
+        "_has_ended",
+        "_has_news",
+        "_netpoll",
+        "_number",
+        "_task",
+        "held_as",
+        "socket",
+        "unwritten",
+    )
 
     def __init__(self, connected: trio.socket.SocketType, netpoll: Netpoll | None = None) -> None:
         self.socket = connected
@@ -104,11 +144,12 @@ class PolledSocket:
         self._has_news = False
         self._has_ended = False
         self.held_as = -1
+        self.unwritten = b""
 
     async def read(self) -> bytes:
         """Wait for bytes and read them, at most `READ_BYTES`; empty at the end. Cancelled, nothing is lost.
 
-        Raises OSError, and trio.ClosedResourceError when it is closed meanwhile.
+        Raises OSError, `UnwrittenError`, and trio.ClosedResourceError when it is closed meanwhile.
         """
         while True:
             if self._has_news:
@@ -121,8 +162,11 @@ class PolledSocket:
                 self._task = trio.lowlevel.current_task()
                 await trio.lowlevel.wait_task_rescheduled(self._give_up)
             data = self.read_now()
-            if data is not None:  # else woken for nothing, which the kernel may do
+            if data is not None:
                 return data
+            if self.unwritten:
+                raise UnwrittenError
+            # else woken for nothing, which the kernel may do
 
     def read_now(self) -> bytes | None:
         """Read once, without waiting; `None` where nothing has come. Raises like `read`."""
@@ -160,6 +204,34 @@ class PolledSocket:
         except OSError:
             return 0
 
+    def write_soon(self, data: bytes) -> bool:
+        """Write before trio waits next, together with what others write; `False`: it did not go out.
+
+        What does not go out stays `unwritten`, also where it is broken, and is for the owner to `take_back`
+        and to write by other means before anything else. Where that is found out later, `read` raises
+        `UnwrittenError`.
+        """
+        self.unwritten = data
+        if self._netpoll is not None and self._netpoll.gather(self):
+            return True
+        self.unwritten = data[self.write_now(data) :]
+        return not self.unwritten
+
+    def write_unwritten(self) -> None:
+        """Write what goes out at once of what was to go out soon; wake who waits if that was not all."""
+        data = self.unwritten
+        if data:
+            self.unwritten = data[self.write_now(data) :]
+            if self.unwritten:
+                self._has_news = self._has_news or self._task is None
+                # trio may be about to wait, with nobody it knows of to be run.
+                trio.lowlevel.current_trio_token().run_sync_soon(self.wake)
+
+    def take_back(self) -> bytes:
+        """Return what is unwritten, and let it be."""
+        data, self.unwritten = self.unwritten, b""
+        return data
+
     def hear(self, flags: int) -> None:
         """Take note of news. `Netpoll` calls this."""
         if flags & ~select.EPOLLIN:
@@ -185,7 +257,9 @@ class PolledSocket:
             self._netpoll.remove(self)
 
     def close(self) -> None:
-        """Close at once, and tell who waits; again is harmless."""
+        """Close at once, what is gathered being written before, and tell who waits; again is harmless."""
+        if self.unwritten:
+            self.write_now(self.take_back())
         self.let_go()
         self._number = -1
         self.socket.close()

@@ -217,9 +217,12 @@ class Attempt:
         return await self._send(encoded, own_headers)
 
     def _send(self, encoded: EncodedRequest, own_headers: Headers) -> Awaitable[UpstreamResponse]:
+        call = self._call
         return self._attempts.means.client.send(
             self._endpoint.origin,
-            OutgoingRequest(b"POST", encoded.target, encoded.headers, encoded.body, own_headers),
+            OutgoingRequest(
+                b"POST", encoded.target, encoded.headers, encoded.body, own_headers, call.stream
+            ),
             connecting=self._connecting,
             on_connected=self._connected,
         )

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import trio
 
-from router.netpoll import READ_BYTES, Netpoll, PolledSocket
+from router.netpoll import GATHERED_BYTES, READ_BYTES, Netpoll, PolledSocket, UnwrittenError
 from router.upstream.closing import close_now
 from router.upstream.errors import UpstreamCut, UpstreamTransportError
 from router.upstream.fast_http1 import FastHttp1Client
@@ -77,14 +77,18 @@ class HttpConnection:
     def send(self, request: OutgoingRequest) -> Coroutine[Any, Any, ResponseHead]:
         """Send the request; what this returns waits for the head of its response.
 
-        What goes out at once has gone out before that. Raises ValueError for a head that is not HTTP, and
-        while it waits UpstreamCut, UpstreamProtocolError.
+        What goes out at once, or soon with what others write, is on its way before that. Raises ValueError
+        for a head that is not HTTP, and while it waits UpstreamCut, UpstreamProtocolError.
         """
         self._response_started = False
         head = self.parser.encode_head(request)
         if len(head) + len(request.body) > _SINGLE_WRITE_BYTES:
             return self._send_while_listening([head, request.body])
         data = head + request.body
+        if self._plain is not None and len(data) <= GATHERED_BYTES and not request.is_urgent:
+            if self._plain.write_soon(data):
+                return self._receive(self._next_head)
+            return self._send_rest(self._plain.take_back())
         sent = self._plain.write_now(data) if self._plain is not None else 0
         if sent < len(data):
             return self._send_rest(data[sent:])
@@ -157,6 +161,22 @@ class HttpConnection:
         await self._write([data])
         return self._not_cut_short(await self._receive(self.parser.next_head))
 
+    def _next_head(self) -> ResponseHead | None:
+        """Return the head of an answer, once it is there, to a request that was to go out soon."""
+        head = self.parser.next_head()
+        if head is None:
+            return None
+        if self._plain is not None and self._plain.unwritten:
+            self._plain.take_back()
+            self._write_was_cut = True
+            self.parser.abandon_request()
+        return self._not_cut_short(head)
+
+    async def _write_unwritten(self) -> None:
+        """Write what did not go out with what others wrote; if it cannot be, what is read will tell."""
+        assert self._plain is not None  # noqa: S101 - nothing else writes soon
+        await self._write([self._plain.take_back()])
+
     async def _send_while_listening(self, pieces: list[bytes]) -> ResponseHead:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._write, _slices(pieces))
@@ -217,6 +237,9 @@ class HttpConnection:
                     data = await self._plain.read()
                 else:
                     data = bytes(await self._stream.receive_some(READ_BYTES))
+            except UnwrittenError:
+                await self._write_unwritten()
+                continue
             except (trio.BrokenResourceError, OSError) as error:
                 raise UpstreamCut(self.origin, response_started=self._response_started) from error
             if not data and not self._response_started:

@@ -15,7 +15,8 @@ class OutgoingRequest(msgspec.Struct, frozen=True):
     """One request. Header names are lower-case.
 
     `headers` are best the same for many requests: then they are written once (see `request_head`).
-    `own_headers` are those of this request alone.
+    `own_headers` are those of this request alone. `is_urgent`: it goes out at once, and waits for no others
+    to go out with; a stream's does, whose first token is waited for while the worker relays those of others.
     """
 
     method: bytes
@@ -23,6 +24,7 @@ class OutgoingRequest(msgspec.Struct, frozen=True):
     headers: Headers
     body: bytes = b""
     own_headers: Headers = ()
+    is_urgent: bool = False
 
 
 class ResponseHead(msgspec.Struct, frozen=True):

@@ -142,6 +142,8 @@ class MemoryWire:
         self.written += data
         return not self.stuck
 
+    write_soon = write_now
+
     async def flush(self) -> None:
         await trio.sleep(1)
         if self.broken:

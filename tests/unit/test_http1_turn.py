@@ -37,6 +37,8 @@ class FakeWire:
         self.writes.append(taken)
         return not self.kept
 
+    write_soon = write_now
+
     async def flush(self) -> None:
         self.flushes += 1
         await trio.lowlevel.checkpoint()

@@ -8,9 +8,10 @@ import pytest
 import trio
 import trio.testing
 
-from router.netpoll import Netpoll
+from router.netpoll import Netpoll, PolledSocket
 from router.upstream.client import OutgoingRequest, PoolSnapshot, UpstreamClient, UpstreamResponse
 from router.upstream.dial import TcpDialer
+from router.upstream.errors import UpstreamCut
 from router.upstream.origin import Origin
 
 TLS = Path(__file__).parent.parent / "fixtures" / "tls"
@@ -275,3 +276,56 @@ async def test_a_connection_that_was_interrupted_is_not_kept_though_its_answer_i
     assert server.client.snapshot() == PoolSnapshot()
     responses[0].interrupt()  # of whoever has it now, this is none of its business
     assert await exchange(server, origin, SMALL) == (200, b"ok")
+
+
+@pytest.mark.parametrize("taken", [0, 3])
+async def test_a_small_request_that_did_not_go_out_at_once_is_written_to_its_end(
+    server: Server, monkeypatch: pytest.MonkeyPatch, taken: int
+) -> None:
+    async def serve_whole(stream: trio.abc.Stream) -> None:
+        read = b""
+        while data := await stream.receive_some():
+            read += data
+            if read.endswith(b"{}"):
+                read = b""
+                await stream.send_all(OK)
+
+    origin = await server.start(serve_whole)
+    short_writes(monkeypatch, taken)
+    assert await exchange(server, origin, SMALL) == (200, b"ok")
+    assert await exchange(server, origin, SMALL) == (200, b"ok")
+
+
+@pytest.mark.parametrize(("status", "is_believed"), [(200, False), (413, True)])
+async def test_an_answer_to_a_small_request_that_was_cut_is_believed_if_it_refuses(
+    nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch, status: int, is_believed: bool
+) -> None:
+    async def answer_early(stream: trio.abc.Stream) -> None:
+        assert await stream.receive_some()
+        await stream.send_all(b"HTTP/1.1 %d So\r\ncontent-length: 0\r\n\r\n" % status)
+
+    netpoll = Netpoll()
+    await nursery.start(netpoll.run)
+    server = Server("http", nursery, netpoll)
+    origin = await server.start(answer_early)
+    short_writes(monkeypatch, 3)
+    monkeypatch.setattr(PolledSocket, "wake", lambda _polled: None)  # only the answer wakes it
+    if is_believed:
+        assert await exchange(server, origin, SMALL) == (status, b"")
+    else:
+        with pytest.raises(UpstreamCut):
+            await exchange(server, origin, SMALL)
+    assert server.client.snapshot() == PoolSnapshot()
+    await server.client.aclose()
+    nursery.cancel_scope.cancel()
+
+
+def short_writes(monkeypatch: pytest.MonkeyPatch, taken: int) -> None:
+    """Let the first write of each test take so many bytes, and no more."""
+    whole, short = PolledSocket.write_now, [taken]
+
+    def write_now(polled: PolledSocket, data: bytes) -> int:
+        most = short.pop() if short else len(data)
+        return whole(polled, data[:most]) if most else 0
+
+    monkeypatch.setattr(PolledSocket, "write_now", write_now)

@@ -24,6 +24,7 @@ from router.front.http1.refusal import refusal
 from router.front.http1.turn import Turn
 from router.front.http1.usual import UsualHeads
 from router.front.http1.wire import GONE, Connected, Wire
+from router.netpoll import UnwrittenError
 
 
 class Plane(Protocol):
@@ -86,6 +87,7 @@ class Http1Connection:
             with self._life:
                 while (request := await self._next_request()) is not None:
                     if request.switch_to is not None:
+                        await self._wire.flush()
                         return self._http.taken_back()
                     turn = self._begin(request)
                     try:
@@ -124,6 +126,10 @@ class Http1Connection:
                     http.receive_data(data)
                     if (request := http.next_head()) is not None:
                         return request
+            except UnwrittenError:  # of the answer before, which did not go out as it should have
+                self._shared.idle.discard(self._socket)
+                await self._wire.flush()
+                return await self._next_request()
             finally:
                 self._shared.idle.discard(self._socket)
         except MalformedRequest as error:

@@ -152,7 +152,8 @@ class Turn(msgspec.Struct, eq=False):
         self.begun = self.answered = True
         if self._over is not None:
             self._over.set()
-        self.owes_flush = not self._wire.write_now(framed)
+        is_out = self._wire.write_now(framed) if close else self._wire.write_soon(framed)
+        self.owes_flush = not is_out
         if self.owes_flush or self.gone:
             await self.flush()
 

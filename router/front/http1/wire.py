@@ -15,7 +15,7 @@ from typing import Final, Protocol
 import trio
 
 from router.front.deadline import WriteDeadlineStream, reset
-from router.netpoll import READ_BYTES, PolledSocket
+from router.netpoll import GATHERED_BYTES, READ_BYTES, PolledSocket, UnwrittenError
 
 LINGER_SECONDS: Final = 2.0
 # What reading raises when nothing more will come, whatever the reason.
@@ -38,13 +38,16 @@ class Wire(Protocol):
     is_plain: bool
 
     def read(self) -> Awaitable[bytes]:
-        """Wait for the next bytes; empty at the end. Raises `GONE`."""
+        """Wait for the next bytes; empty at the end. Raises `GONE`, and `UnwrittenError` to be flushed."""
 
     async def receive(self) -> bytes:
         """The next bytes, empty once nothing more will come, whatever the reason."""
 
     def write_now(self, data: bytes) -> bool:
         """Write what goes out at once and keep the rest; tell whether nothing was kept."""
+
+    def write_soon(self, data: bytes) -> bool:
+        """Write as `write_now` does, or as well: as soon as this pass of trio's loop is over."""
 
     async def flush(self) -> None:
         """Write out what was kept. Raises `trio.BrokenResourceError`, also at the write limit."""
@@ -75,13 +78,32 @@ class PlainWire:
 
     async def receive(self) -> bytes:
         """The next bytes, empty once nothing more will come, whatever the reason."""
-        try:
-            return await self._polled.read()
-        except GONE:
-            return b""
+        while True:
+            try:
+                try:
+                    return await self._polled.read()
+                except UnwrittenError:
+                    await self.flush()
+            except GONE:
+                return b""
+
+    def write_soon(self, data: bytes) -> bool:
+        """Write as `write_now` does, or, if it is short, as soon as this pass of trio's loop is over.
+
+        What does not go out then is kept, and `read` asks for it to be flushed.
+        """
+        polled = self._polled
+        if self._kept or polled.unwritten or len(data) > GATHERED_BYTES:
+            return self.write_now(data)
+        if polled.write_soon(data):
+            return True
+        self._kept += polled.take_back()
+        return False
 
     def write_now(self, data: bytes) -> bool:
         """Write what goes out at once and keep the rest; tell whether nothing was kept."""
+        if self._polled.unwritten:
+            self._kept += self._polled.take_back()
         written = 0
         if not self._kept:
             written = self._polled.write_now(data)  # of what is broken, `flush` says so
@@ -92,6 +114,8 @@ class PlainWire:
 
     async def flush(self) -> None:
         """Write out what was kept. Raises `trio.BrokenResourceError`, also at the write limit."""
+        if self._polled.unwritten:
+            self._kept += self._polled.take_back()
         try:
             while self._kept:
                 if self._socket.fileno() < 0:
@@ -107,6 +131,7 @@ class PlainWire:
 
     def abort(self) -> None:
         """Reset the connection at once."""
+        self._polled.write_unwritten()
         self._polled.let_go()
         reset(self._socket)
         self._polled.close()
@@ -117,6 +142,8 @@ class PlainWire:
         A close while input is unread makes the system reset the connection, and what was written last
         might never be read.
         """
+        with contextlib.suppress(trio.BrokenResourceError):
+            await self.flush()
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_WR)
             with trio.move_on_after(LINGER_SECONDS):
@@ -155,6 +182,8 @@ class TlsWire:
         """Keep the data, since encrypting it into the socket may have to wait."""
         self._kept += data
         return not self._kept
+
+    write_soon = write_now
 
     async def flush(self) -> None:
         """Write out what was kept. Raises `trio.BrokenResourceError`, also at the write limit."""
